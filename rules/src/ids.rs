@@ -1,0 +1,174 @@
+//! Newtype ids: prefixed, time-ordered, private inside. Made from a time and a
+//! random number that the caller passes in; nothing here reads a clock.
+
+use std::fmt;
+use std::str::FromStr;
+
+use ulid::Ulid;
+
+/// Why a text is not an id of the wanted kind.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{given}` is not a {kind} id: it must look like `{prefix}_` followed by 26 letters and digits")]
+pub struct IdError {
+    /// What was wanted, e.g. `conversation`.
+    pub kind: &'static str,
+    /// The prefix without its underscore, e.g. `cnv`.
+    pub prefix: &'static str,
+    /// What was given, cut to 64 characters.
+    pub given: String,
+}
+
+fn parse(kind: &'static str, prefix: &'static str, text: &str) -> Result<u128, IdError> {
+    text.strip_prefix(prefix)
+        .and_then(|rest| rest.strip_prefix('_'))
+        .filter(|rest| rest.len() == 26)
+        .and_then(|rest| Ulid::from_str(&rest.to_ascii_uppercase()).ok())
+        .map(|ulid| ulid.0)
+        .ok_or_else(|| IdError { kind, prefix, given: text.chars().take(64).collect() })
+}
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident = $prefix:literal, $kind:literal;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(u128);
+
+        impl $name {
+            /// The prefix without its underscore.
+            pub const PREFIX: &'static str = $prefix;
+
+            /// A new id. `at_ms`: unix milliseconds; `random`: 80 bits are used.
+            pub fn new(at_ms: i64, random: u128) -> Self {
+                Self(Ulid::from_parts(u64::try_from(at_ms).unwrap_or(0), random).0)
+            }
+
+            /// An id that is a function of something else (first 16 bytes of a hash).
+            pub fn from_hash(bytes: [u8; 16]) -> Self {
+                Self(u128::from_be_bytes(bytes))
+            }
+
+            /// # Errors
+            /// The text has another prefix or shape.
+            pub fn parse(text: &str) -> Result<Self, IdError> {
+                parse($kind, $prefix, text).map(Self)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                let mut buffer = [0u8; ulid::ULID_LEN];
+                let text = Ulid(self.0).array_to_str(&mut buffer);
+                text.make_ascii_lowercase();
+                write!(f, "{}_{}", $prefix, text)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = IdError;
+            fn from_str(text: &str) -> Result<Self, IdError> {
+                Self::parse(text)
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                to.collect_str(self)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                let text = std::borrow::Cow::<'de, str>::deserialize(from)?;
+                Self::parse(&text).map_err(serde::de::Error::custom)
+            }
+        }
+    )*};
+}
+
+ids! {
+    /// A customer organisation.
+    TenantId = "tnt", "tenant";
+    /// A person who signs in.
+    UserId = "usr", "user";
+    /// A console session.
+    SessionId = "ses", "session";
+    /// An API key.
+    KeyId = "key", "API key";
+    /// A team of agents.
+    GroupId = "grp", "group";
+    /// A connected number or account.
+    ChannelId = "chn", "channel";
+    /// A person outside.
+    ContactId = "cnt", "contact";
+    /// One address of a contact.
+    IdentityId = "idn", "identity";
+    /// A thread with one contact on one channel.
+    ConversationId = "cnv", "conversation";
+    /// A message or note.
+    MessageId = "msg", "message";
+    /// A provider-approved message.
+    TemplateId = "tpl", "template";
+    /// A rule.
+    RuleId = "rul", "rule";
+    /// An immutable version of a rule.
+    RuleVersionId = "rvs", "rule version";
+    /// An entry of the event log.
+    EventId = "evt", "event";
+    /// An applied intent; a hash of rule version, event and ordinal.
+    EffectId = "eff", "effect";
+    /// A durable deadline.
+    TimerId = "tmr", "timer";
+    /// Working hours.
+    CalendarId = "cal", "calendar";
+    /// Something a user is told.
+    NotificationId = "ntf", "notification";
+    /// A stored webhook, as it arrived.
+    RawWebhookId = "raw", "raw webhook";
+    /// A background duty.
+    JobId = "job", "job";
+    /// The ordering key, a hash of tenant, channel and contact address.
+    LaneId = "lan", "lane";
+    /// An entry of a lane's inbox.
+    InboxId = "inb", "inbox entry";
+    /// A request to the API.
+    RequestId = "req", "request";
+    /// An entry of the audit log.
+    AuditId = "aud", "audit entry";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn round_trips_through_text_and_json() {
+        let id = ConversationId::new(1_763_700_000_000, 42);
+        let text = id.to_string();
+        assert_eq!(text.len(), 30);
+        assert!(text.starts_with("cnv_0"));
+        assert_eq!(ConversationId::parse(&text), Ok(id));
+        let json = serde_json::to_string(&id).unwrap();
+        assert_eq!(serde_json::from_str::<ConversationId>(&json).unwrap(), id);
+    }
+
+    #[test]
+    fn text_order_is_time_order() {
+        let earlier = MessageId::new(1_000, u128::MAX).to_string();
+        let later = MessageId::new(1_001, 0).to_string();
+        assert!(earlier < later);
+    }
+
+    #[test]
+    fn another_kind_is_refused_with_a_reason() {
+        let error = MessageId::parse("cnv_01jd0000000000000000000000").unwrap_err();
+        assert!(error.to_string().contains("is not a message id"), "{error}");
+        assert!(MessageId::parse("msg_").is_err());
+        assert!(MessageId::parse("msg_éééééééééééééééééééééééééé").is_err());
+    }
+}

@@ -1,0 +1,9 @@
+//! Pointsman's decisions: one event plus facts in, intents out, the same way
+//! every time. No IO, no clock, no randomness, no async: everything that varies
+//! is an argument, so production, dry run, tests and backtests run this code.
+
+pub mod calendar;
+pub mod event;
+pub mod facts;
+pub mod ids;
+pub mod intent;
