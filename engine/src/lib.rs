@@ -1,1 +1,8 @@
+//! Pointsman's engine: everything that touches the world. It applies what
+//! `pointsman-rules` decides. Rooms import downwards only:
+//! `main → app → http, worker → flow → plugins, store → pointsman-rules`;
+//! `clock`, `crypto`, `bus`, `config` and `telemetry` are leaves.
 
+pub mod clock;
+pub mod crypto;
+pub mod store;

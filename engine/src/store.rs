@@ -1,0 +1,62 @@
+//! Says in SQL what is kept; nobody else says SQL. One SQL text serves SQLite
+//! and PostgreSQL: TEXT, BIGINT and BOOLEAN columns, times in unix milliseconds
+//! named `_ms`, ids and JSON as TEXT, `$1` placeholders. Functions take a
+//! transaction, never begin or commit one, and are scoped by tenant.
+
+mod connect;
+mod migrate;
+mod row;
+mod tx;
+mod writer;
+#[cfg(test)]
+pub(crate) mod testing;
+
+pub use connect::{Db, SqlStats};
+pub use row::{Columns, Row};
+pub use tx::{Arg, Tx};
+pub use writer::Durability;
+
+/// What can go wrong in the store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database refused or could not be reached.
+    #[error("the database failed while it should {what}")]
+    Database {
+        /// What was being done.
+        what: &'static str,
+        /// The driver's error.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// A row holds something that this version cannot read.
+    #[error("{table}.{column} holds a value that cannot be read: {reason}")]
+    BadRow {
+        /// Which table.
+        table: &'static str,
+        /// Which column.
+        column: &'static str,
+        /// Why.
+        reason: String,
+    },
+    /// The database URL is of no known kind.
+    #[error("`{0}` is not a database address: use sqlite://path or postgres://user@host/name")]
+    Url(String),
+    /// The schema is newer or was changed by hand.
+    #[error("the database schema cannot be brought up to date")]
+    Migrate(#[source] sqlx::migrate::MigrateError),
+    /// Another process uses this SQLite file.
+    #[error("another process already serves this data directory; SQLite is for one process, use PostgreSQL for several")]
+    InUse,
+    /// The store is shutting down.
+    #[error("the store is closed")]
+    Closed,
+}
+
+impl StoreError {
+    /// May the same transaction succeed when it is run again?
+    pub(crate) fn is_transient(&self) -> bool {
+        let Self::Database { source: sqlx::Error::Database(db), .. } = self else { return false };
+        // PostgreSQL: serialization_failure, deadlock_detected.
+        matches!(db.code().as_deref(), Some("40001" | "40P01"))
+    }
+}

@@ -1,0 +1,121 @@
+//! Reading rows in column order, with errors that name table and column.
+
+use std::str::FromStr;
+
+use serde::de::DeserializeOwned;
+use sqlx::Row as _;
+use sqlx::postgres::PgRow;
+use sqlx::sqlite::SqliteRow;
+
+use super::StoreError;
+
+/// A row of either database.
+pub enum Row {
+    /// From SQLite.
+    Sqlite(SqliteRow),
+    /// From PostgreSQL.
+    Postgres(PgRow),
+}
+
+impl Row {
+    /// Reads the columns of this row from left to right; `table` is for error messages.
+    pub fn columns(&self, table: &'static str) -> Columns<'_> {
+        Columns { row: self, table, at: 0 }
+    }
+}
+
+/// Reads a row's columns from left to right.
+pub struct Columns<'r> {
+    row: &'r Row,
+    table: &'static str,
+    at: usize,
+}
+
+macro_rules! readers {
+    ($($(#[$doc:meta])* $name:ident -> $ty:ty;)*) => {$(
+        $(#[$doc])*
+        ///
+        /// # Errors
+        /// The column holds another type.
+        pub fn $name(&mut self, column: &'static str) -> Result<$ty, StoreError> {
+            let at = self.at;
+            self.at += 1;
+            match self.row {
+                Row::Sqlite(row) => row.try_get::<$ty, _>(at),
+                Row::Postgres(row) => row.try_get::<$ty, _>(at),
+            }
+            .map_err(|error| self.bad(column, error.to_string()))
+        }
+    )*};
+}
+
+impl Columns<'_> {
+    readers! {
+        /// A text.
+        text -> String;
+        /// A text that may be absent.
+        opt_text -> Option<String>;
+        /// A whole number.
+        int -> i64;
+        /// A whole number that may be absent.
+        opt_int -> Option<i64>;
+        /// Yes or no.
+        bool -> bool;
+    }
+
+    /// An id, or anything else that parses from text.
+    ///
+    /// # Errors
+    /// The text does not parse.
+    pub fn id<T: FromStr<Err: std::fmt::Display>>(&mut self, column: &'static str) -> Result<T, StoreError> {
+        let text = self.text(column)?;
+        text.parse().map_err(|error: T::Err| self.bad(column, error.to_string()))
+    }
+
+    /// An id that may be absent.
+    ///
+    /// # Errors
+    /// The text does not parse.
+    pub fn opt_id<T: FromStr<Err: std::fmt::Display>>(
+        &mut self,
+        column: &'static str,
+    ) -> Result<Option<T>, StoreError> {
+        match self.opt_text(column)? {
+            None => Ok(None),
+            Some(text) => text.parse().map(Some).map_err(|error: T::Err| self.bad(column, error.to_string())),
+        }
+    }
+
+    /// A JSON value of a known shape.
+    ///
+    /// # Errors
+    /// The text is not JSON of this shape.
+    pub fn json<T: DeserializeOwned>(&mut self, column: &'static str) -> Result<T, StoreError> {
+        let text = self.text(column)?;
+        serde_json::from_str(&text).map_err(|error| self.bad(column, error.to_string()))
+    }
+
+    /// A JSON value that may be absent.
+    ///
+    /// # Errors
+    /// The text is not JSON of this shape.
+    pub fn opt_json<T: DeserializeOwned>(&mut self, column: &'static str) -> Result<Option<T>, StoreError> {
+        match self.opt_text(column)? {
+            None => Ok(None),
+            Some(text) => serde_json::from_str(&text).map(Some).map_err(|error| self.bad(column, error.to_string())),
+        }
+    }
+
+    /// A word of a closed set, e.g. `Status::from_word`.
+    ///
+    /// # Errors
+    /// The word is not one of the set.
+    pub fn word<T>(&mut self, column: &'static str, read: impl Fn(&str) -> Option<T>) -> Result<T, StoreError> {
+        let text = self.text(column)?;
+        read(&text).ok_or_else(|| self.bad(column, format!("`{text}` is not a known word")))
+    }
+
+    fn bad(&self, column: &'static str, reason: String) -> StoreError {
+        StoreError::BadRow { table: self.table, column, reason }
+    }
+}

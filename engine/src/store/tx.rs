@@ -1,0 +1,260 @@
+//! One transaction type over both drivers, with plain values in and rows out.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+
+use sqlx::pool::PoolConnection;
+use sqlx::{AssertSqlSafe, PgConnection, Postgres, Sqlite, SqliteConnection};
+
+use super::row::Row;
+use super::{SqlStats, StoreError};
+
+/// A value for a placeholder. Nulls are typed, as PostgreSQL wants them.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Arg {
+    /// TEXT.
+    Text(Option<String>),
+    /// BIGINT.
+    Int(Option<i64>),
+    /// BOOLEAN.
+    Bool(Option<bool>),
+}
+
+macro_rules! arg_from {
+    ($($from:ty => $variant:ident via $how:expr;)*) => {$(
+        impl From<$from> for Arg {
+            fn from(value: $from) -> Self { Self::$variant(Some($how(value))) }
+        }
+        impl From<Option<$from>> for Arg {
+            fn from(value: Option<$from>) -> Self { Self::$variant(value.map($how)) }
+        }
+    )*};
+}
+arg_from! {
+    &str => Text via str::to_owned;
+    String => Text via std::convert::identity;
+    &String => Text via String::clone;
+    i64 => Int via std::convert::identity;
+    i32 => Int via i64::from;
+    u32 => Int via i64::from;
+    bool => Bool via std::convert::identity;
+}
+
+macro_rules! arg_from_id {
+    ($($id:ident),* $(,)?) => {$(
+        impl From<pointsman_rules::ids::$id> for Arg {
+            fn from(id: pointsman_rules::ids::$id) -> Self { Self::Text(Some(id.to_string())) }
+        }
+        impl From<Option<pointsman_rules::ids::$id>> for Arg {
+            fn from(id: Option<pointsman_rules::ids::$id>) -> Self { Self::Text(id.map(|id| id.to_string())) }
+        }
+    )*};
+}
+arg_from_id!(
+    TenantId, UserId, SessionId, KeyId, GroupId, ChannelId, ContactId, IdentityId, ConversationId, MessageId,
+    TemplateId, RuleId, RuleVersionId, EventId, EffectId, TimerId, CalendarId, NotificationId, RawWebhookId,
+    JobId, LaneId, InboxId, RequestId, AuditId,
+);
+
+/// `args![a, b, c]`: values for `$1, $2, $3`.
+#[macro_export]
+macro_rules! args {
+    ($($value:expr),* $(,)?) => { vec![$($crate::store::Arg::from($value)),*] };
+}
+
+/// A connection inside a transaction (writes) or outside of one (reads).
+pub struct Tx {
+    pub(super) conn: Conn,
+    pub(super) stats: Arc<SqlStats>,
+}
+
+pub(super) enum Conn {
+    Sqlite(PoolConnection<Sqlite>),
+    SqliteWriter(SqliteConnection),
+    Postgres(PoolConnection<Postgres>),
+    PostgresTx(sqlx::Transaction<'static, Postgres>),
+}
+
+enum Driver<'a> {
+    Sqlite(&'a mut SqliteConnection),
+    Postgres(&'a mut PgConnection),
+}
+
+macro_rules! bind_all {
+    ($query:expr, $args:expr) => {{
+        let mut query = $query;
+        for arg in $args {
+            query = match arg {
+                Arg::Text(value) => query.bind(value),
+                Arg::Int(value) => query.bind(value),
+                Arg::Bool(value) => query.bind(value),
+            };
+        }
+        query
+    }};
+}
+
+impl Tx {
+    /// Is this PostgreSQL? Only for the few places where the SQL truly differs.
+    pub fn is_postgres(&self) -> bool {
+        matches!(self.conn, Conn::Postgres(_) | Conn::PostgresTx(_))
+    }
+
+    fn driver(&mut self) -> Driver<'_> {
+        match &mut self.conn {
+            Conn::Sqlite(conn) => Driver::Sqlite(conn),
+            Conn::SqliteWriter(conn) => Driver::Sqlite(conn),
+            Conn::Postgres(conn) => Driver::Postgres(conn),
+            Conn::PostgresTx(tx) => Driver::Postgres(tx),
+        }
+    }
+
+    /// Runs a statement; answers the number of rows it touched. `what` continues "failed while it should".
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn execute(&mut self, what: &'static str, sql: &str, args: Vec<Arg>) -> Result<u64, StoreError> {
+        count(&self.stats.statements);
+        let sql = AssertSqlSafe(sql.to_owned()); // built from constants in this room only
+        let done = match self.driver() {
+            Driver::Sqlite(conn) => {
+                bind_all!(sqlx::query::<Sqlite>(sql), args).execute(conn).await.map(|r| r.rows_affected())
+            }
+            Driver::Postgres(conn) => {
+                bind_all!(sqlx::query::<Postgres>(sql), args).execute(conn).await.map(|r| r.rows_affected())
+            }
+        };
+        done.map_err(|source| StoreError::Database { what, source })
+    }
+
+    /// Runs a query; answers all its rows.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn all(&mut self, what: &'static str, sql: &str, args: Vec<Arg>) -> Result<Vec<Row>, StoreError> {
+        count(&self.stats.statements);
+        let sql = AssertSqlSafe(sql.to_owned());
+        let rows = match self.driver() {
+            Driver::Sqlite(conn) => bind_all!(sqlx::query::<Sqlite>(sql), args)
+                .fetch_all(conn)
+                .await
+                .map(|rows| rows.into_iter().map(Row::Sqlite).collect()),
+            Driver::Postgres(conn) => bind_all!(sqlx::query::<Postgres>(sql), args)
+                .fetch_all(conn)
+                .await
+                .map(|rows| rows.into_iter().map(Row::Postgres).collect()),
+        };
+        rows.map_err(|source| StoreError::Database { what, source })
+    }
+
+    /// Runs a query; answers its first row, if any.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn first(
+        &mut self,
+        what: &'static str,
+        sql: &str,
+        args: Vec<Arg>,
+    ) -> Result<Option<Row>, StoreError> {
+        Ok(self.all(what, sql, args).await?.into_iter().next())
+    }
+
+    /// Inserts many rows with few statements. `head` is `insert into t (a, b)`, `tail` what follows the values
+    /// (`on conflict … do nothing`). Rows are cut into powers of two, so that few statement texts exist.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn insert_many(
+        &mut self,
+        what: &'static str,
+        head: &str,
+        mut rows: Vec<Vec<Arg>>,
+        tail: &str,
+    ) -> Result<u64, StoreError> {
+        let mut touched = 0;
+        while !rows.is_empty() {
+            let take = chunk(rows.len());
+            let rest = rows.split_off(take);
+            let sql = values(head, &rows, tail);
+            touched += self.execute(what, &sql, rows.into_iter().flatten().collect()).await?;
+            rows = rest;
+        }
+        Ok(touched)
+    }
+
+    /// Like `insert_many`, with `returning` in the tail: answers the rows that were inserted.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn insert_many_returning(
+        &mut self,
+        what: &'static str,
+        head: &str,
+        mut rows: Vec<Vec<Arg>>,
+        tail: &str,
+    ) -> Result<Vec<Row>, StoreError> {
+        let mut out = Vec::new();
+        while !rows.is_empty() {
+            let take = chunk(rows.len());
+            let rest = rows.split_off(take);
+            let sql = values(head, &rows, tail);
+            out.extend(self.all(what, &sql, rows.into_iter().flatten().collect()).await?);
+            rows = rest;
+        }
+        Ok(out)
+    }
+}
+
+/// Rows per statement at most; 64 rows of 30 columns stay far below SQLite's 32,766 placeholders.
+const INSERT_ROWS_MAX: usize = 64;
+
+/// The largest power of two that fits.
+fn chunk(rows: usize) -> usize {
+    let rows = rows.min(INSERT_ROWS_MAX);
+    1 << (usize::BITS - 1 - rows.leading_zeros())
+}
+
+fn values(head: &str, rows: &[Vec<Arg>], tail: &str) -> String {
+    use std::fmt::Write as _;
+    let mut sql = String::with_capacity(head.len() + rows.len() * 40 + tail.len());
+    sql.push_str(head);
+    sql.push_str(" values ");
+    let mut place = 0;
+    for (index, row) in rows.iter().enumerate() {
+        sql.push_str(if index == 0 { "(" } else { ", (" });
+        for column in 0..row.len() {
+            place += 1;
+            let _ = write!(sql, "{}${place}", if column == 0 { "" } else { ", " }); // writing to a String cannot fail
+        }
+        sql.push(')');
+    }
+    sql.push(' ');
+    sql.push_str(tail);
+    sql
+}
+
+/// `$first, $first+1, …` for an `in (…)` list of `count` values.
+pub(super) fn places(first: usize, count: usize) -> String {
+    (first..first + count).map(|place| format!("${place}")).collect::<Vec<_>>().join(", ")
+}
+
+pub(super) fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_statement_texts_serve_every_row_count() {
+        assert_eq!([1, 2, 3, 63, 64, 900].map(chunk), [1, 2, 2, 32, 64, 64]);
+        let rows = vec![args!["a", 1i64], args!["b", None::<i64>]];
+        assert_eq!(
+            values("insert into t (a, b)", &rows, "on conflict do nothing"),
+            "insert into t (a, b) values ($1, $2), ($3, $4) on conflict do nothing"
+        );
+        assert_eq!(places(3, 2), "$3, $4");
+    }
+}
