@@ -40,8 +40,8 @@ impl Secret {
         Self(text.into())
     }
 
-    /// The secret itself; the name says that this is the dangerous call.
-    pub fn reveal(&self) -> &str {
+    /// The secret itself, for the one place that uses it.
+    pub fn expose(&self) -> &str {
         &self.0
     }
 }
@@ -77,8 +77,8 @@ impl Keyring {
     /// # Errors
     /// Another length.
     pub fn new(key: &[u8]) -> Result<Self, CryptoError> {
-        let unbound = aead::UnboundKey::new(&aead::AES_256_GCM, key)
-            .map_err(|_| CryptoError::KeyLength(key.len()))?;
+        let unbound =
+            aead::UnboundKey::new(&aead::AES_256_GCM, key).map_err(|_| CryptoError::KeyLength(key.len()))?;
         Ok(Self { key: aead::LessSafeKey::new(unbound), derive: hmac::Key::new(hmac::HMAC_SHA256, key) })
     }
 
@@ -174,9 +174,11 @@ pub fn constant_time_eq(a: &[u8], b: &[u8]) -> bool {
 /// # Errors
 /// Never in practice; parameters are constants.
 pub fn hash_password(clock: &Clock, password: &str) -> Result<String, CryptoError> {
-    let salt =
-        SaltString::encode_b64(&clock.random().to_be_bytes()).map_err(|_| CryptoError::BadHash)?;
-    argon()?.hash_password(password.as_bytes(), &salt).map(|hash| hash.to_string()).map_err(|_| CryptoError::BadHash)
+    let salt = SaltString::encode_b64(&clock.random().to_be_bytes()).map_err(|_| CryptoError::BadHash)?;
+    argon()?
+        .hash_password(password.as_bytes(), &salt)
+        .map(|hash| hash.to_string())
+        .map_err(|_| CryptoError::BadHash)
 }
 
 /// Is this the password? Slow on purpose: call it off the reactor.

@@ -3,6 +3,9 @@
 //! `main → app → http, worker → flow → plugins, store → pointsman-rules`;
 //! `clock`, `crypto`, `bus`, `config` and `telemetry` are leaves.
 
+pub mod bus;
 pub mod clock;
 pub mod crypto;
+pub mod flow;
+pub mod plugins;
 pub mod store;

@@ -6,10 +6,10 @@
 mod connect;
 mod migrate;
 mod row;
-mod tx;
-mod writer;
 #[cfg(test)]
 pub(crate) mod testing;
+mod tx;
+mod writer;
 
 pub use connect::{Db, SqlStats};
 pub use row::{Columns, Row};
@@ -45,7 +45,9 @@ pub enum StoreError {
     #[error("the database schema cannot be brought up to date")]
     Migrate(#[source] sqlx::migrate::MigrateError),
     /// Another process uses this SQLite file.
-    #[error("another process already serves this data directory; SQLite is for one process, use PostgreSQL for several")]
+    #[error(
+        "another process already serves this data directory; SQLite is for one process, use PostgreSQL for several"
+    )]
     InUse,
     /// The store is shutting down.
     #[error("the store is closed")]

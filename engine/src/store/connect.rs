@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Connection as _, ConnectOptions as _, PgPool, SqlitePool};
+use sqlx::{ConnectOptions as _, Connection as _, PgPool, SqlitePool};
 use tokio::sync::{mpsc, oneshot};
 
 use super::tx::{Conn, count};
@@ -144,13 +144,19 @@ impl Db {
         }
     }
 
-    async fn write_postgres<T, F>(&self, pool: &PgPool, durability: Durability, body: F) -> Result<T, StoreError>
+    async fn write_postgres<T, F>(
+        &self,
+        pool: &PgPool,
+        durability: Durability,
+        body: F,
+    ) -> Result<T, StoreError>
     where
         F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T, StoreError>>,
     {
         let mut attempt = 1;
         loop {
-            let begun = pool.begin().await.map_err(|source| StoreError::Database { what: "begin", source })?;
+            let begun =
+                pool.begin().await.map_err(|source| StoreError::Database { what: "begin", source })?;
             let mut tx = Tx { conn: Conn::PostgresTx(begun), stats: self.inner.stats.clone() };
             if durability == Durability::Soft {
                 tx.execute("set its durability", "set local synchronous_commit = off", Vec::new()).await?;
@@ -239,7 +245,8 @@ mod tests {
             let insert = |id: &'static str, fail: bool| {
                 db.write(Durability::Hard, move |tx| {
                     Box::pin(async move {
-                        let sql = "insert into tenants (id, name, settings, created_ms) values ($1, $2, $3, $4)";
+                        let sql =
+                            "insert into tenants (id, name, settings, created_ms) values ($1, $2, $3, $4)";
                         tx.execute("add a tenant", sql, args![id, "n", "{}", 1i64]).await?;
                         if fail { Err(StoreError::Closed) } else { Ok(()) }
                     })
@@ -273,10 +280,16 @@ mod tests {
             .await
             .unwrap();
             let mut tx = db.read().await.unwrap();
-            let row = tx.first("read", "select ready_ms, leased from lanes where id = $1", args!["l1"]).await.unwrap();
+            let row = tx
+                .first("read", "select ready_ms, leased from lanes where id = $1", args!["l1"])
+                .await
+                .unwrap();
             let row = row.unwrap();
             let mut columns = row.columns("lanes");
-            assert_eq!((columns.opt_int("ready_ms").unwrap(), columns.bool("leased").unwrap()), (Some(5), true));
+            assert_eq!(
+                (columns.opt_int("ready_ms").unwrap(), columns.bool("leased").unwrap()),
+                (Some(5), true)
+            );
             let error = row.columns("lanes").text("ready_ms").unwrap_err();
             assert!(error.to_string().contains("lanes.ready_ms"), "{error}");
         });

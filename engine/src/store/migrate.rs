@@ -8,14 +8,21 @@ use sqlx::{PgConnection, SqlSafeStr as _, SqliteConnection};
 use super::StoreError;
 
 /// (version, what it does, SQL). Never change one that has been released; add the next.
-const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "initial", include_str!("../../../migrations/0001_initial.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] =
+    &[(1, "initial", include_str!("../../../migrations/0001_initial.sql"))];
 
 fn migrator() -> Migrator {
     Migrator::with_migrations(
         MIGRATIONS
             .iter()
             .map(|(version, what, sql)| {
-                Migration::new(*version, Cow::Borrowed(what), MigrationType::Simple, sql.into_sql_str(), false)
+                Migration::new(
+                    *version,
+                    Cow::Borrowed(what),
+                    MigrationType::Simple,
+                    sql.into_sql_str(),
+                    false,
+                )
             })
             .collect(),
     )

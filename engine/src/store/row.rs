@@ -102,7 +102,9 @@ impl Columns<'_> {
     pub fn opt_json<T: DeserializeOwned>(&mut self, column: &'static str) -> Result<Option<T>, StoreError> {
         match self.opt_text(column)? {
             None => Ok(None),
-            Some(text) => serde_json::from_str(&text).map(Some).map_err(|error| self.bad(column, error.to_string())),
+            Some(text) => {
+                serde_json::from_str(&text).map(Some).map_err(|error| self.bad(column, error.to_string()))
+            }
         }
     }
 
@@ -110,7 +112,11 @@ impl Columns<'_> {
     ///
     /// # Errors
     /// The word is not one of the set.
-    pub fn word<T>(&mut self, column: &'static str, read: impl Fn(&str) -> Option<T>) -> Result<T, StoreError> {
+    pub fn word<T>(
+        &mut self,
+        column: &'static str,
+        read: impl Fn(&str) -> Option<T>,
+    ) -> Result<T, StoreError> {
         let text = self.text(column)?;
         read(&text).ok_or_else(|| self.bad(column, format!("`{text}` is not a known word")))
     }

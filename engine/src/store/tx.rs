@@ -1,7 +1,7 @@
 //! One transaction type over both drivers, with plain values in and rows out.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use sqlx::pool::PoolConnection;
 use sqlx::{AssertSqlSafe, PgConnection, Postgres, Sqlite, SqliteConnection};
@@ -51,9 +51,30 @@ macro_rules! arg_from_id {
     )*};
 }
 arg_from_id!(
-    TenantId, UserId, SessionId, KeyId, GroupId, ChannelId, ContactId, IdentityId, ConversationId, MessageId,
-    TemplateId, RuleId, RuleVersionId, EventId, EffectId, TimerId, CalendarId, NotificationId, RawWebhookId,
-    JobId, LaneId, InboxId, RequestId, AuditId,
+    TenantId,
+    UserId,
+    SessionId,
+    KeyId,
+    GroupId,
+    ChannelId,
+    ContactId,
+    IdentityId,
+    ConversationId,
+    MessageId,
+    TemplateId,
+    RuleId,
+    RuleVersionId,
+    EventId,
+    EffectId,
+    TimerId,
+    CalendarId,
+    NotificationId,
+    RawWebhookId,
+    JobId,
+    LaneId,
+    InboxId,
+    RequestId,
+    AuditId,
 );
 
 /// `args![a, b, c]`: values for `$1, $2, $3`.
@@ -113,7 +134,12 @@ impl Tx {
     ///
     /// # Errors
     /// The database's own.
-    pub async fn execute(&mut self, what: &'static str, sql: &str, args: Vec<Arg>) -> Result<u64, StoreError> {
+    pub async fn execute(
+        &mut self,
+        what: &'static str,
+        sql: &str,
+        args: Vec<Arg>,
+    ) -> Result<u64, StoreError> {
         count(&self.stats.statements);
         let sql = AssertSqlSafe(sql.to_owned()); // built from constants in this room only
         let done = match self.driver() {
@@ -131,7 +157,12 @@ impl Tx {
     ///
     /// # Errors
     /// The database's own.
-    pub async fn all(&mut self, what: &'static str, sql: &str, args: Vec<Arg>) -> Result<Vec<Row>, StoreError> {
+    pub async fn all(
+        &mut self,
+        what: &'static str,
+        sql: &str,
+        args: Vec<Arg>,
+    ) -> Result<Vec<Row>, StoreError> {
         count(&self.stats.statements);
         let sql = AssertSqlSafe(sql.to_owned());
         let rows = match self.driver() {

@@ -62,7 +62,11 @@ where
 }
 
 /// Runs until every sender is dropped.
-pub(super) async fn run(conn: SqliteConnection, mut queue: mpsc::Receiver<Box<dyn Job>>, stats: Arc<SqlStats>) {
+pub(super) async fn run(
+    conn: SqliteConnection,
+    mut queue: mpsc::Receiver<Box<dyn Job>>,
+    stats: Arc<SqlStats>,
+) {
     let mut tx = Tx { conn: Conn::SqliteWriter(conn), stats };
     let mut waiting: Vec<Box<dyn Job>> = Vec::new();
     let mut synced = true;

@@ -1,0 +1,6 @@
+//! The verbs: `accept` (webhook → inbox), `turn` (inbox → state, intents,
+//! effects), `deliver` (effect → vendor), `fire` (deadlines → inbox). Each owns
+//! short transactions; no plugin call, HTTP call or rule runs inside one. Knows
+//! neither apalis nor HTTP routes.
+
+pub mod command;

@@ -1,0 +1,147 @@
+//! Commands: what people and programs ask of a conversation. A command is an
+//! inbox entry of the conversation's lane like any webhook, so it is ordered
+//! with everything else and raises the same events whatever its origin.
+
+use std::collections::BTreeMap;
+
+use pointsman_rules::event::Actor;
+use pointsman_rules::facts::{AiState, Priority, Status};
+use pointsman_rules::ids::{ContactId, ConversationId, GroupId, MessageId, RuleId, UserId};
+use pointsman_rules::intent::Button;
+use serde::{Deserialize, Serialize};
+
+use crate::plugins::Party;
+
+/// A command and who gave it, as it lies in the inbox.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Order {
+    /// The conversation it is for; none for `Start`.
+    pub conversation: Option<ConversationId>,
+    /// Who gave it.
+    pub actor: Actor,
+    /// What to do.
+    pub command: Command,
+}
+
+/// What is asked of a conversation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "snake_case")]
+pub enum Command {
+    /// Write to a contact who may never have written: finds or makes contact and conversation.
+    Start {
+        /// To whom.
+        to: Party,
+        /// The id the message will have.
+        message: MessageId,
+        /// What to send.
+        content: Draft,
+    },
+    /// Write to the contact.
+    Send {
+        /// The id the message will have.
+        message: MessageId,
+        /// What to send.
+        content: Draft,
+        /// The message that is answered.
+        reply_to: Option<MessageId>,
+    },
+    /// A private note.
+    Note {
+        /// The id the note will have.
+        message: MessageId,
+        /// Its text.
+        text: String,
+    },
+    /// Send a failed message once more.
+    Retry {
+        /// Which message.
+        message: MessageId,
+    },
+    /// Give it to an agent or to nobody.
+    Assign {
+        /// Whom.
+        agent: Option<UserId>,
+    },
+    /// Give it to a team or to none.
+    Route {
+        /// Which.
+        group: Option<GroupId>,
+    },
+    /// End the live chat and set the status.
+    End {
+        /// The status afterwards.
+        status: Status,
+    },
+    /// Set the status only.
+    SetStatus {
+        /// The new status.
+        status: Status,
+    },
+    /// Put it away.
+    Archive,
+    /// Open it again.
+    Reopen,
+    /// Hide it until then.
+    Snooze {
+        /// Unix milliseconds.
+        until_ms: i64,
+    },
+    /// Let the idle end wait.
+    PostponeIdle,
+    /// Switch the assistant.
+    SetAi {
+        /// The new state.
+        state: AiState,
+        /// One sentence.
+        reason: Option<String>,
+    },
+    /// How urgent.
+    SetPriority {
+        /// The new priority.
+        priority: Priority,
+    },
+    /// Change labels.
+    Label {
+        /// To add.
+        add: Vec<String>,
+        /// To take away.
+        remove: Vec<String>,
+    },
+    /// Everything up to now was read by a person.
+    MarkRead,
+    /// Run a rule by hand.
+    RunRule {
+        /// Which rule.
+        rule: RuleId,
+    },
+    /// Block or unblock the contact.
+    Block {
+        /// Which contact.
+        contact: ContactId,
+        /// On or off.
+        on: bool,
+    },
+}
+
+/// What is to be sent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Draft {
+    /// Text, perhaps with buttons.
+    Text {
+        /// The text.
+        text: String,
+        /// Buttons; empty for plain text.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        buttons: Vec<Button>,
+    },
+    /// An approved template.
+    Template {
+        /// Its name.
+        name: String,
+        /// Its language; `None`: the conversation's, the contact's, then the channel's.
+        language: Option<String>,
+        /// Slot name to text.
+        slots: BTreeMap<String, String>,
+    },
+}
