@@ -1,1 +1,3 @@
+//! Pointsman: applies what the rules decide.
 
+pub mod plugins;
