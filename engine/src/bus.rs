@@ -6,6 +6,8 @@ use std::sync::Arc;
 use pointsman_rules::ids::{ChannelId, ConversationId, EventId, LaneId, TenantId};
 use tokio::sync::{Notify, broadcast};
 
+use crate::store::lanes::Task;
+
 /// News that a slow listener may miss before it is told to catch up from the database.
 const NEWS_MAX: usize = 4_096;
 
@@ -20,6 +22,11 @@ pub enum News {
         event: EventId,
         /// Its conversation; none for channel events.
         conversation: Option<ConversationId>,
+    },
+    /// Some lane has work of this kind.
+    Ready {
+        /// Which kind.
+        task: Task,
     },
     /// A lane's inbox was worked off up to `seq`.
     Turned {
@@ -45,7 +52,6 @@ struct Inner {
     news: broadcast::Sender<News>,
     turn: Notify,
     deliver: Notify,
-    due: Notify,
 }
 
 impl Default for Bus {
@@ -61,12 +67,14 @@ impl Bus {
             news: broadcast::channel(NEWS_MAX).0,
             turn: Notify::new(),
             deliver: Notify::new(),
-            due: Notify::new(),
         }))
     }
 
     /// Tells everybody who listens.
     pub fn publish(&self, news: News) {
+        if let News::Ready { task } = news {
+            return self.ring(task);
+        }
         let _ = self.0.news.send(news); // nobody listening is fine
     }
 
@@ -75,33 +83,20 @@ impl Bus {
         self.0.news.subscribe()
     }
 
-    /// A lane's inbox has entries.
-    pub fn ring_turn(&self) {
-        self.0.turn.notify_one();
+    /// A lane has work of this kind.
+    pub fn ring(&self, task: Task) {
+        self.bell(task).notify_one();
     }
 
-    /// A lane has effects to deliver.
-    pub fn ring_deliver(&self) {
-        self.0.deliver.notify_one();
+    /// Waits for `ring`; a ring while nobody waits is kept.
+    pub async fn rung(&self, task: Task) {
+        self.bell(task).notified().await;
     }
 
-    /// A deadline may be earlier than the one that is waited for.
-    pub fn ring_due(&self) {
-        self.0.due.notify_one();
-    }
-
-    /// Waits for `ring_turn`.
-    pub async fn turn_rung(&self) {
-        self.0.turn.notified().await;
-    }
-
-    /// Waits for `ring_deliver`.
-    pub async fn deliver_rung(&self) {
-        self.0.deliver.notified().await;
-    }
-
-    /// Waits for `ring_due`.
-    pub async fn due_rung(&self) {
-        self.0.due.notified().await;
+    fn bell(&self, task: Task) -> &Notify {
+        match task {
+            Task::Turn => &self.0.turn,
+            Task::Deliver => &self.0.deliver,
+        }
     }
 }
