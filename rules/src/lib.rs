@@ -3,7 +3,16 @@
 //! is an argument, so production, dry run, tests and backtests run this code.
 
 pub mod calendar;
+pub mod duration;
 pub mod event;
 pub mod facts;
+pub mod header;
 pub mod ids;
 pub mod intent;
+pub mod names;
+pub mod problem;
+pub mod sandbox;
+pub mod script;
+pub mod text;
+pub mod view;
+pub mod vocabulary;
