@@ -81,9 +81,22 @@ fn build() -> Engine {
         .set_max_modules(0)
         .set_max_expr_depths(EXPRESSION_DEPTH_MAX.0, EXPRESSION_DEPTH_MAX.1)
         .on_progress(run::on_progress);
+    limit_growth(&mut engine);
     view::register(&mut engine);
     vocabulary::register(&mut engine);
     engine
+}
+
+/// The engine does not look at the size of a list or map that grows by `m[key] = value`,
+/// only when it is used as a whole. So every access by name looks: one write past a
+/// limit is the most that can happen.
+#[expect(deprecated, reason = "marked as volatile, not as outdated; a test watches over it")]
+fn limit_growth(engine: &mut Engine) {
+    engine.on_var(|name, _, context| {
+        let grown = context.scope().get(name).filter(|v| v.is_array() || v.is_map());
+        grown.map_or(Ok(()), |value| context.engine().ensure_data_size_within_limits(value))?;
+        Ok(None)
+    });
 }
 
 /// Every name a script finds without declaring it.

@@ -15,6 +15,7 @@ use serde_json::Value;
 use crate::event::Event;
 use crate::facts::Facts;
 use crate::problem::nearest;
+use crate::vocabulary::Wrong;
 
 pub(crate) use moment::Moment;
 pub use tables::FACTS;
@@ -146,7 +147,7 @@ impl View {
         }
         match self.fact.field(&name) {
             Some(field) => Ok((field.get)(&self.snapshot)),
-            None => Err(unknown_field(self.fact, &name).into()),
+            None => Err(Wrong::new("unknown_field", unknown_field(self.fact, &name)).into()),
         }
     }
 }

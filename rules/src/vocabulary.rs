@@ -8,7 +8,7 @@ mod register;
 
 use std::fmt;
 
-use rhai::Dynamic;
+use rhai::{Dynamic, EvalAltResult, Position};
 use serde::Serialize;
 
 use crate::facts::Directory;
@@ -17,7 +17,7 @@ use crate::names::Thing;
 use crate::view::{FACTS, Snapshot};
 
 pub(crate) use args::Args;
-pub use kind::Kind;
+pub use kind::{BUTTONS_MAX, Kind, LABELS_MAX, LEVEL_MAX, NAME_CHARS_MAX, POLICIES};
 pub(crate) use register::{FORBIDDEN, about, constants, register};
 
 /// Declares the files of the folder and collects their words.
@@ -131,12 +131,19 @@ pub(crate) struct Wrong {
     pub(crate) hint: Option<String>,
 }
 
+impl From<Wrong> for Box<EvalAltResult> {
+    /// The engine adds the place of the call.
+    fn from(wrong: Wrong) -> Self {
+        EvalAltResult::ErrorRuntime(Dynamic::from(wrong), Position::NONE).into()
+    }
+}
+
 impl Wrong {
-    fn new(code: &'static str, message: impl Into<String>) -> Self {
+    pub(crate) fn new(code: &'static str, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), hint: None }
     }
 
-    fn hint(self, hint: impl Into<String>) -> Self {
+    pub(crate) fn hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
     }
 }

@@ -12,6 +12,7 @@ use super::{INTENTS_MAX, WALL_MS_MAX, engine, error};
 use crate::intent::Intent;
 use crate::problem::Problem;
 use crate::view::Snapshot;
+use crate::vocabulary::Wrong;
 
 /// How many operations may pass between two looks at the stopwatch.
 const LOOK_EVERY: u64 = 16;
@@ -125,7 +126,8 @@ pub(crate) fn yield_intent(line: u32, intent: Intent) -> Result<(), Box<EvalAltR
     RUN.with_borrow_mut(|run| {
         let run = run.as_mut().ok_or("no rule is running")?;
         if run.intents.len() >= INTENTS_MAX {
-            return Err(format!("the rule asks for more than {INTENTS_MAX} things").into());
+            let message = format!("the rule asks for more than {INTENTS_MAX} things");
+            return Err(Wrong::new("too_many_intents", message).into());
         }
         run.intents.push((line, intent));
         Ok(())

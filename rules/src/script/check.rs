@@ -35,9 +35,11 @@ pub(super) fn check(ast: &AST, source: &str) -> Found {
         statement.walk(&mut Vec::new(), &mut |path: &[ASTNode<'_>]| pass.node(path));
     }
     // Closures see what they capture; declared functions see their parameters only.
-    let closures = ast.clone_functions_only_filtered(|_, _, _, name, _| name.starts_with("anon$"));
+    let mut closures = ast.clone_functions_only();
+    closures.retain_functions(|_, _, name, _| name.starts_with("anon$"));
     closures.walk(&mut |path: &[ASTNode<'_>]| pass.node(path));
-    let declared = ast.clone_functions_only_filtered(|_, _, _, name, _| !name.starts_with("anon$"));
+    let mut declared = ast.clone_functions_only();
+    declared.retain_functions(|_, _, name, _| !name.starts_with("anon$"));
     pass.is_function = true;
     declared.walk(&mut |path: &[ASTNode<'_>]| pass.node(path));
     found
@@ -108,6 +110,11 @@ impl Pass<'_> {
                         .add(*at, "fact_in_function", format!("a function does not see `{name}`"))
                         .hint = Some(hint);
                 }
+            }
+            // Writes through `this` would escape the limits of size, which are kept by name.
+            Expr::ThisPtr(at) => {
+                let hint = Some("pass the value as an argument".to_owned());
+                self.found.add(*at, "forbidden", "`this` is not available in rules").hint = hint;
             }
             Expr::FnCall(call, at) => self.call(call, None, *at),
             Expr::Dot(..) if !in_chain => self.chain(expr),

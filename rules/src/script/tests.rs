@@ -124,6 +124,8 @@ fn facts_are_read_only_and_not_hidden() {
     assert_eq!(one("for group in [1] { archive() }").0, "hides_fact");
     assert_eq!(one("fn archive() { 1 }").0, "hides_word");
     assert_eq!(one("fn f() { message.text } f();").0, "fact_in_function");
+    assert_eq!(one("fn f() { nothing() } f();").0, "unknown_function");
+    assert_eq!(problems("let x = [1].map(|n| `${n} ${message.text}`);"), []);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::fmt;
 use rhai::{Engine, EvalAltResult};
 
 use crate::duration;
+use crate::vocabulary::Wrong;
 
 /// A point in time, unix milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,7 +23,10 @@ type Outcome = Result<Moment, Box<EvalAltResult>>;
 fn moved(moment: Moment, text: &str, sign: i64) -> Outcome {
     match duration::parse_ms(text) {
         Some(ms) => Ok(Moment(moment.0.saturating_add(sign * ms))),
-        None => Err(format!("`{text}` is not a duration; write e.g. \"10m\", \"2h\" or \"1d\"").into()),
+        None => {
+            let wrong = Wrong::new("bad_duration", format!("`{text}` is not a duration"));
+            Err(wrong.hint("write e.g. \"10m\", \"2h\" or \"1d\"").into())
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::any::TypeId;
 
-use rhai::{Array, Dynamic, Engine, EvalAltResult, ImmutableString, NativeCallContext, Position};
+use rhai::{Array, Dynamic, Engine, EvalAltResult, ImmutableString, NativeCallContext};
 
 use super::{Act, Args, WORDS, Word, Wrong};
 use crate::sandbox::run;
@@ -61,7 +61,7 @@ fn call(
     for (index, (param, value)) in word.params.iter().zip(&values).enumerate() {
         let left_out = index >= word.required && value.is_unit();
         if !left_out {
-            param.kind.check(value).map_err(|wrong| thrown(about(word, index, wrong)))?;
+            param.kind.check(value).map_err(|wrong| about(word, index, wrong))?;
         }
     }
     let snapshot = run::snapshot()?;
@@ -76,7 +76,7 @@ fn call(
             Some(subject) => test(&text::fold(&subject), &args).into(),
             None => false.into(),
         }),
-        Act::Fact { get, .. } => get(&snapshot, &args).map_err(thrown),
+        Act::Fact { get, .. } => get(&snapshot, &args).map_err(Into::into),
     }
 }
 
@@ -84,8 +84,4 @@ fn call(
 pub(crate) fn about(word: &Word, index: usize, wrong: Wrong) -> Wrong {
     let name = word.params.get(index).map_or("argument", |p| p.name);
     Wrong { message: format!("`{}`, {name}: {}", word.name, wrong.message), ..wrong }
-}
-
-fn thrown(wrong: Wrong) -> Box<EvalAltResult> {
-    EvalAltResult::ErrorRuntime(Dynamic::from(wrong), Position::NONE).into()
 }
