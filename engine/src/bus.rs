@@ -1,7 +1,8 @@
 //! In-process news: which lanes have work, which conversations changed. Only a
 //! hint: whoever misses one finds the same in the database a little later.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use pointsman_rules::ids::{ChannelId, ConversationId, EventId, LaneId, TenantId};
 use tokio::sync::{Notify, broadcast};
@@ -35,6 +36,8 @@ pub enum News {
         /// The last inbox entry that is done.
         seq: i64,
     },
+    /// Another process committed something: look at the database.
+    Elsewhere,
     /// Channels, rules, groups, users or templates of a tenant changed: drop caches.
     Configuration {
         /// Whose.
@@ -52,6 +55,22 @@ struct Inner {
     news: broadcast::Sender<News>,
     turn: Notify,
     deliver: Notify,
+    /// What other processes have to be told, until somebody takes it.
+    outward: Mutex<Outward>,
+    outward_rung: Notify,
+}
+
+/// What other processes have to be told; many rings become one.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Outward {
+    /// Lanes have inbox entries.
+    pub turn: bool,
+    /// Lanes have effects.
+    pub deliver: bool,
+    /// Events were appended or lanes worked off.
+    pub news: bool,
+    /// Configurations that changed.
+    pub tenants: BTreeSet<TenantId>,
 }
 
 impl Default for Bus {
@@ -67,15 +86,31 @@ impl Bus {
             news: broadcast::channel(NEWS_MAX).0,
             turn: Notify::new(),
             deliver: Notify::new(),
+            outward: Mutex::default(),
+            outward_rung: Notify::new(),
         }))
     }
 
-    /// Tells everybody who listens.
+    /// Tells everybody who listens, here and in other processes.
     pub fn publish(&self, news: News) {
+        self.tell_others(|outward| match &news {
+            News::Ready { task: Task::Turn } => outward.turn = true,
+            News::Ready { task: Task::Deliver } => outward.deliver = true,
+            News::Event { .. } | News::Turned { .. } | News::Elsewhere => outward.news = true,
+            News::Configuration { tenant, .. } => {
+                outward.tenants.insert(*tenant);
+            }
+        });
+        self.publish_here(news);
+    }
+
+    /// Tells everybody in this process.
+    pub fn publish_here(&self, news: News) {
         if let News::Ready { task } = news {
-            return self.ring(task);
+            self.bell(task).notify_one();
+        } else {
+            let _ = self.0.news.send(news); // nobody listening is fine
         }
-        let _ = self.0.news.send(news); // nobody listening is fine
     }
 
     /// Listens from now on.
@@ -85,12 +120,23 @@ impl Bus {
 
     /// A lane has work of this kind.
     pub fn ring(&self, task: Task) {
-        self.bell(task).notify_one();
+        self.publish(News::Ready { task });
     }
 
     /// Waits for `ring`; a ring while nobody waits is kept.
     pub async fn rung(&self, task: Task) {
         self.bell(task).notified().await;
+    }
+
+    /// Waits until other processes have to be told something, and takes it.
+    pub async fn take_outward(&self) -> Outward {
+        self.0.outward_rung.notified().await;
+        std::mem::take(&mut *self.0.outward.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn tell_others(&self, note: impl FnOnce(&mut Outward)) {
+        note(&mut self.0.outward.lock().unwrap_or_else(PoisonError::into_inner));
+        self.0.outward_rung.notify_one();
     }
 
     fn bell(&self, task: Task) -> &Notify {

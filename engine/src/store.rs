@@ -12,6 +12,7 @@ pub mod lanes;
 pub mod log;
 pub mod messages;
 pub mod notices;
+pub mod notify;
 pub mod outgoing;
 pub mod raw;
 pub mod timers;

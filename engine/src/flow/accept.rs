@@ -96,7 +96,8 @@ impl Flow {
         let now_ms = self.clock.now_ms();
         let context = channel.context(&self.settings.public_url, now_ms);
         let received = plugin.receive(&context, &request).await;
-        let (verdict, parsed) = received.map_err(|error| AcceptError::Plugin { reason: error.to_string() })?;
+        let (verdict, parsed) =
+            received.map_err(|error| AcceptError::Plugin { reason: error.to_string() })?;
         let reply = match verdict {
             Verdict::Reject(reason) => return Err(AcceptError::Forged { reason }),
             Verdict::Answer(reply) => return Ok(reply),

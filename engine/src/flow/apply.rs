@@ -48,7 +48,8 @@ fn one(case: &mut Case<'_>, event: &Event, planned: &Planned, opts_out: bool) ->
     match &planned.intent {
         Intent::RouteToGroup { group } => {
             let id = case.view.directory.group(group).map(|group| group.id);
-            let id = id.ok_or_else(|| Refused::new("unknown_group", format!("There is no group `{group}`.")))?;
+            let id =
+                id.ok_or_else(|| Refused::new("unknown_group", format!("There is no group `{group}`.")))?;
             case.route(Some(id))
         }
         Intent::AssignAgent { agent } => assign(case, agent),
@@ -112,12 +113,14 @@ fn assign(case: &mut Case<'_>, agent: &Assignee) -> Result<(), Refused> {
         Assignee::Nobody => case.assign(None),
         Assignee::LastResponding => {
             let last = case.conversation.as_ref().and_then(|it| it.last_responder);
-            let last = last.ok_or_else(|| Refused::new("no_last_agent", "No agent has answered here yet."))?;
+            let last =
+                last.ok_or_else(|| Refused::new("no_last_agent", "No agent has answered here yet."))?;
             case.assign(Some(last))
         }
         Assignee::Agent { name } => {
             let id = case.view.directory.agent(name).map(|agent| agent.id);
-            let id = id.ok_or_else(|| Refused::new("unknown_agent", format!("There is no agent `{name}`.")))?;
+            let id =
+                id.ok_or_else(|| Refused::new("unknown_agent", format!("There is no agent `{name}`.")))?;
             case.assign(Some(id))
         }
     }
@@ -167,7 +170,10 @@ fn notify(case: &mut Case<'_>, who: &str, text: &str) -> Result<(), Refused> {
             (Some(group), _) => NoticeTo::Users(group.members.clone()),
             (None, Some(agent)) => NoticeTo::Users(vec![agent.id]),
             (None, None) => {
-                return Err(Refused::new("unknown_recipient", format!("There is no group or agent `{name}`.")));
+                return Err(Refused::new(
+                    "unknown_recipient",
+                    format!("There is no group or agent `{name}`."),
+                ));
             }
         },
     };

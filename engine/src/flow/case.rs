@@ -11,7 +11,9 @@ use std::sync::Arc;
 
 use pointsman_rules::event::{Actor, Cause, Changes, Event, EventBody};
 use pointsman_rules::facts::{ConversationFacts, Facts, MessageFacts};
-use pointsman_rules::ids::{ChannelId, ContactId, ConversationId, EventId, LaneId, MessageId, TenantId, UserId};
+use pointsman_rules::ids::{
+    ChannelId, ContactId, ConversationId, EventId, LaneId, MessageId, TenantId, UserId,
+};
 
 use super::catalog::{Channel, TenantView};
 use super::content::Content;
@@ -341,6 +343,18 @@ fn changes(before: &ConversationFacts, now: &ConversationFacts) -> Changes {
             }
         )*};
     }
-    compare!(live, status, group, assignee, priority, labels, attributes, language, ai, archived_ms, snoozed_until_ms);
+    compare!(
+        live,
+        status,
+        group,
+        assignee,
+        priority,
+        labels,
+        attributes,
+        language,
+        ai,
+        archived_ms,
+        snoozed_until_ms
+    );
     changes
 }

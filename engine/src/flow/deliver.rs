@@ -111,7 +111,8 @@ async fn step(
     let (next, news) = flow
         .db
         .write(Durability::Hard, move |tx| {
-            let (flow, view, channel, called) = (inside.clone(), view.clone(), channel.clone(), called.clone());
+            let (flow, view, channel, called) =
+                (inside.clone(), view.clone(), channel.clone(), called.clone());
             Box::pin(async move {
                 let now_ms = flow.clock.now_ms();
                 let ours = lanes::hold(tx, Task::Deliver, &claim, now_ms + flow.settings.lease_ms).await?;
@@ -236,7 +237,8 @@ async fn outbound(
         match catalog::template_vendor_id(desk.tx, tenant, channel, name, language).await? {
             Some((id, status)) if status == "approved" => vendor_id = id,
             Some((_, status)) => {
-                let detail = format!("The template `{name}` ({language}) is {status}; choose an approved one.");
+                let detail =
+                    format!("The template `{name}` ({language}) is {status}; choose an approved one.");
                 return Ok(Err(("template", detail)));
             }
             None => {

@@ -94,15 +94,22 @@ fn closed(facts: &Facts<'_>) -> Result<(), Refusal> {
         };
         return refuse(code, format!("This contact has never written here: {what}."));
     }
-    let what = if facts.capabilities.templates { "send an approved template" } else { "wait for the contact" };
-    refuse("window_closed", format!("The messaging window is closed: {what}, or wait until the contact writes."))
+    let what =
+        if facts.capabilities.templates { "send an approved template" } else { "wait for the contact" };
+    refuse(
+        "window_closed",
+        format!("The messaging window is closed: {what}, or wait until the contact writes."),
+    )
 }
 
 fn check_content(capabilities: &Capabilities, content: &Content) -> Result<(), Refusal> {
     let (length, most) = (content.length(capabilities), u64::from(capabilities.text_max));
     if most > 0 && length > most {
         let unit = capabilities.text_unit.replace('_', " ");
-        return refuse("content_too_long", format!("The text has {length} {unit}; this channel takes {most}. Shorten it."));
+        return refuse(
+            "content_too_long",
+            format!("The text has {length} {unit}; this channel takes {most}. Shorten it."),
+        );
     }
     if content.text().is_some_and(|text| text.trim().is_empty()) {
         return refuse("content_empty", "There is nothing to send: write something.");

@@ -95,10 +95,14 @@ impl Flow {
         order: &Order,
     ) -> Result<(LaneId, ChannelId), OrderError> {
         match (&order.command, order.conversation, channel) {
-            (Command::Start { to, .. }, _, Some(channel)) => Ok((lane_of(tenant, channel, to.key()), channel)),
-            (_, Some(conversation), _) => conversations::lane_of(&mut self.db.read().await?, tenant, conversation)
-                .await?
-                .ok_or(OrderError::NotFound),
+            (Command::Start { to, .. }, _, Some(channel)) => {
+                Ok((lane_of(tenant, channel, to.key()), channel))
+            }
+            (_, Some(conversation), _) => {
+                conversations::lane_of(&mut self.db.read().await?, tenant, conversation)
+                    .await?
+                    .ok_or(OrderError::NotFound)
+            }
             _ => Err(OrderError::NotFound),
         }
     }

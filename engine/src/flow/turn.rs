@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use pointsman_rules::decide::decide;
 use pointsman_rules::ids::{ConversationId, LaneId, TenantId};
+use pointsman_rules::sandbox::Stopwatch;
 use serde::{Deserialize, Serialize};
 
 pub(super) use inbound::{failure_json, replaces};
@@ -107,7 +108,10 @@ fn turn(flow: &Flow, loaded: &Loaded, claim: Claim) -> Turned {
         done = entry.seq;
         let poisoned = index == 0 && claim.attempts > ATTEMPTS_MAX;
         let outcome = if poisoned {
-            Err(Refused::new("poison", format!("Working on this failed {ATTEMPTS_MAX} times; it was set aside.")))
+            Err(Refused::new(
+                "poison",
+                format!("Working on this failed {ATTEMPTS_MAX} times; it was set aside."),
+            ))
         } else {
             work_off(&mut case, table, &entry.body)
         };
@@ -186,7 +190,7 @@ fn show_to_rules(flow: &Flow, case: &mut Case<'_>) {
         }
         let Some(facts) = case.facts(&event) else { continue };
         let clock = flow.clock.clone();
-        let mut decision = decide(&view.rules, &event, &facts, &(Arc::new(move || clock.micros()) as _));
+        let mut decision = decide(&view.rules, &event, &facts, &Stopwatch::new(move || clock.micros()));
         let refusals = apply(case, &event, std::mem::take(&mut decision.planned));
         if decision.runs.is_empty() {
             continue;

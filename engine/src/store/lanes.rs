@@ -88,7 +88,8 @@ pub async fn append(tx: &mut Tx, task: Task, appends: &[Append]) -> Result<Vec<i
             args![tenant, lane, task.word(), channel, it.ready_ms, false, 0i64, it.count, 0i64, 0i64]
         })
         .collect();
-    let head = "insert into lanes (tenant_id, id, task, channel_id, ready_ms, leased, token, gen, done, attempts)";
+    let head =
+        "insert into lanes (tenant_id, id, task, channel_id, ready_ms, leased, token, gen, done, attempts)";
     let tail = "on conflict (tenant_id, id, task) do update set gen = lanes.gen + excluded.gen, \
                 ready_ms = case when lanes.leased then lanes.ready_ms \
                 when lanes.ready_ms < excluded.ready_ms then lanes.ready_ms else excluded.ready_ms end \
@@ -183,7 +184,11 @@ pub async fn finish(
             let _ = write!(
                 sql,
                 "{comma}(${}, ${}, cast(${} as bigint), cast(${} as bigint), ${})",
-                at, at + 1, at + 2, at + 3, at + 4
+                at,
+                at + 1,
+                at + 2,
+                at + 3,
+                at + 4
             );
             args.extend(args![end.claim.tenant, end.claim.lane, end.claim.token, end.done, end.conversation]);
         }
@@ -253,6 +258,15 @@ pub async fn give_back(tx: &mut Tx, task: Task, claim: &Claim, ready_ms: i64) ->
                and token = $4";
     let args = args![claim.tenant, claim.lane, task.word(), claim.token, ready_ms];
     tx.execute("give a lease back", sql, args).await.map(|_| ())
+}
+
+/// Frees the leases of a process that ends in good order.
+///
+/// # Errors
+/// The database's own.
+pub async fn free_owned(tx: &mut Tx, owner: &str, now_ms: i64) -> Result<u64, StoreError> {
+    let sql = "update lanes set leased = false, ready_ms = $2 where owner = $1 and leased";
+    tx.execute("free leases", sql, args![owner, now_ms]).await
 }
 
 /// Frees every lease, for the start of the only process of a database.

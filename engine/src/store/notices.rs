@@ -10,7 +10,8 @@ use crate::args;
 /// # Errors
 /// The database's own.
 pub async fn admins(tx: &mut Tx, tenant: TenantId) -> Result<Vec<UserId>, StoreError> {
-    let sql = "select id from users where tenant_id = $1 and role in ('owner', 'admin') and disabled_ms is null";
+    let sql =
+        "select id from users where tenant_id = $1 and role in ('owner', 'admin') and disabled_ms is null";
     tx.all("find admins", sql, args![tenant]).await?.iter().map(|row| row.columns("users").id("id")).collect()
 }
 

@@ -164,7 +164,10 @@ impl Case<'_> {
             }
         }
         if next.len() > LABELS_MAX {
-            return Err(Refused::new("too_many_labels", format!("A conversation takes {LABELS_MAX} labels.")));
+            return Err(Refused::new(
+                "too_many_labels",
+                format!("A conversation takes {LABELS_MAX} labels."),
+            ));
         }
         *labels = next;
         Ok(())
@@ -235,7 +238,10 @@ impl Case<'_> {
             return Ok(());
         }
         if !running && self.timers.len() >= TIMERS_MAX {
-            return Err(Refused::new("too_many_timers", format!("A conversation takes {TIMERS_MAX} timers.")));
+            return Err(Refused::new(
+                "too_many_timers",
+                format!("A conversation takes {TIMERS_MAX} timers."),
+            ));
         }
         let timer = Timer {
             conversation,

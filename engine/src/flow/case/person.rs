@@ -164,10 +164,8 @@ impl Case<'_> {
     fn set_opted_out(&mut self, out: bool, source: &str) -> Result<(), Refused> {
         let now_ms = self.now_ms;
         let kind = self.channel.facts.kind.clone();
-        let person = self
-            .person
-            .as_mut()
-            .ok_or_else(|| Refused::new("no_contact", "The contact is not known."))?;
+        let person =
+            self.person.as_mut().ok_or_else(|| Refused::new("no_contact", "The contact is not known."))?;
         if person.facts.opted_out == out {
             return Ok(());
         }
@@ -186,10 +184,8 @@ impl Case<'_> {
     /// Blocks or unblocks the contact.
     pub fn set_blocked(&mut self, on: bool) -> Result<(), Refused> {
         let now_ms = self.now_ms;
-        let person = self
-            .person
-            .as_mut()
-            .ok_or_else(|| Refused::new("no_contact", "The contact is not known."))?;
+        let person =
+            self.person.as_mut().ok_or_else(|| Refused::new("no_contact", "The contact is not known."))?;
         if person.facts.blocked != on {
             person.facts.blocked = on;
             self.out.contacts.push(ContactChange::Blocked(person.facts.id, on.then_some(now_ms)));

@@ -6,7 +6,7 @@ use pointsman_rules::facts::{Direction, SenderKind};
 use pointsman_rules::ids::{EffectId, EventId, MessageId, RuleVersionId};
 use serde_json::json;
 
-use super::{Case, Refused, AUTOMATIC_MAX};
+use super::{AUTOMATIC_MAX, Case, Refused};
 use crate::flow::content::Content;
 use crate::flow::gate;
 use crate::store::effects::{Effect, EffectState};
@@ -30,7 +30,7 @@ pub struct Say {
 }
 
 /// Effects that send a message.
-pub const SEND: &str = "send";
+const SEND: &str = "send";
 /// Effects that confirm an opt-out; the only ones that may reach somebody who opted out.
 pub const SEND_CONFIRMATION: &str = "send_confirmation";
 
@@ -133,11 +133,9 @@ impl Case<'_> {
         };
         let content = match &say.content {
             // Which of the two leaves is decided when it does.
-            Content::Either { name, language, slots, .. } if !gate::window_is_open(&look) => &Content::Template {
-                name: name.clone(),
-                language: language.clone(),
-                slots: slots.clone(),
-            },
+            Content::Either { name, language, slots, .. } if !gate::window_is_open(&look) => {
+                &Content::Template { name: name.clone(), language: language.clone(), slots: slots.clone() }
+            }
             content => content,
         };
         gate::check(&look, content).err()

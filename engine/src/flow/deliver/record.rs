@@ -9,7 +9,9 @@ use crate::flow::Flow;
 use crate::flow::case;
 use crate::flow::catalog::{Channel, TenantView};
 use crate::flow::turn::{Entry, failure_json, replaces};
-use crate::plugins::{Certainty, Delivery, Failure, InboundBody, InboundEvent, Party, Receipt, Retry, StatusUpdate};
+use crate::plugins::{
+    Certainty, Delivery, Failure, InboundBody, InboundEvent, Party, Receipt, Retry, StatusUpdate,
+};
 use crate::store::effects::{Effect, EffectState, Ending, end, record_attempt};
 use crate::store::intake::{NewEntry, enqueue};
 use crate::store::lanes::{Claim, Task};
@@ -17,7 +19,7 @@ use crate::store::log::{Logged, append};
 use crate::store::{StoreError, Tx, messages, notices, outgoing};
 
 /// Calls of one effect at most; then it failed and waits among the dead letters.
-pub const ATTEMPTS_MAX: i64 = 12;
+const ATTEMPTS_MAX: i64 = 12;
 /// The first pause, milliseconds; it doubles with every attempt.
 const BACKOFF_MS: i64 = 500;
 /// The longest pause, milliseconds.
@@ -89,7 +91,12 @@ impl Desk<'_> {
     }
 
     /// The gate refused, before any call.
-    pub(super) async fn refused(&mut self, effect: &Effect, code: &str, detail: &str) -> Result<(), StoreError> {
+    pub(super) async fn refused(
+        &mut self,
+        effect: &Effect,
+        code: &str,
+        detail: &str,
+    ) -> Result<(), StoreError> {
         let failure = case::failure_json(code, detail);
         self.end(effect, EffectState::Failed, self.now_ms, Some(&failure)).await?;
         let Some(message) = effect.message else { return Ok(()) };
@@ -123,9 +130,15 @@ impl Desk<'_> {
         end(self.tx, self.claim.tenant, effect.id, &ending, self.now_ms).await
     }
 
-    async fn attempt(&mut self, called: &Called, outcome: &str, failure: Option<&str>) -> Result<(), StoreError> {
+    async fn attempt(
+        &mut self,
+        called: &Called,
+        outcome: &str,
+        failure: Option<&str>,
+    ) -> Result<(), StoreError> {
         let (effect, times_ms) = (&called.parcel.effect, (called.parcel.started_ms, self.now_ms));
-        record_attempt(self.tx, self.claim.tenant, effect.id, effect.attempts, times_ms, outcome, failure).await
+        record_attempt(self.tx, self.claim.tenant, effect.id, effect.attempts, times_ms, outcome, failure)
+            .await
     }
 
     async fn move_on(
@@ -136,7 +149,8 @@ impl Desk<'_> {
         vendor_id: Option<String>,
     ) -> Result<bool, StoreError> {
         let (over, at_ms) = (replaces(status), self.now_ms);
-        let update = messages::StatusUpdate { message, status: status.to_owned(), over, failure, vendor_id, at_ms };
+        let update =
+            messages::StatusUpdate { message, status: status.to_owned(), over, failure, vendor_id, at_ms };
         messages::set_status(self.tx, self.claim.tenant, &update).await
     }
 
@@ -148,8 +162,13 @@ impl Desk<'_> {
         delivery: Delivery,
     ) -> Result<(), StoreError> {
         let dedupe_key = format!("sent:{}:{}:{}", effect.id, effect.attempts, self.now_ms);
-        let nobody =
-            Party { address: String::new(), phone: None, scoped_id: None, username: None, display_name: None };
+        let nobody = Party {
+            address: String::new(),
+            phone: None,
+            scoped_id: None,
+            username: None,
+            display_name: None,
+        };
         let status = StatusUpdate {
             message_id: vendor_id.unwrap_or_default(),
             contact: nobody,
@@ -185,7 +204,11 @@ impl Desk<'_> {
             at_ms: now_ms,
             conversation: None,
             cause: Cause { actor: Actor::Vendor, chain: Vec::new() },
-            body: EventBody::ChannelStateChanged { from, to: "failed".into(), reason: Some(reason.to_owned()) },
+            body: EventBody::ChannelStateChanged {
+                from,
+                to: "failed".into(),
+                reason: Some(reason.to_owned()),
+            },
         };
         self.news.push(News::Event { tenant, event: event.id, conversation: None });
         append(self.tx, &[(tenant, Logged { event, channel: Some(id), seq: 0 })]).await?;

@@ -25,8 +25,11 @@ pub(super) fn message(case: &mut Case<'_>, it: InboundMessage) -> Result<(), Ref
     }
     case.go_on(!it.echo)?;
     let id = MessageId::new(case.now_ms, case.clock.random());
-    let (direction, sender) =
-        if it.echo { (Direction::Outbound, SenderKind::Echo) } else { (Direction::Inbound, SenderKind::Contact) };
+    let (direction, sender) = if it.echo {
+        (Direction::Outbound, SenderKind::Echo)
+    } else {
+        (Direction::Inbound, SenderKind::Contact)
+    };
     if !it.echo && !blocked {
         count_inbound(case, &it);
     }

@@ -15,13 +15,13 @@ use crate::flow::command::{Command, Order};
 use crate::flow::content::Content;
 use crate::flow::{Flow, FlowError};
 use crate::plugins::{InboundBody, StatusUpdate};
+use crate::store::Tx;
 use crate::store::contacts::{self, Person};
 use crate::store::conversations::{self, Conversation};
 use crate::store::intake::{self, Entry};
 use crate::store::lanes::Claim;
 use crate::store::messages::{self, Message};
 use crate::store::timers::{self, Timer};
-use crate::store::Tx;
 
 /// What is on one lane's table before its turn.
 #[derive(Default)]
@@ -155,7 +155,11 @@ fn want_status(wanted: &mut Wanted, claim: &Claim, status: &StatusUpdate) {
     match status.effect_id.as_deref().and_then(|id| EffectId::parse(id).ok()) {
         Some(effect) => wanted.effects.push((claim.tenant, effect)),
         None => {
-            wanted.vendor_ids.entry((claim.tenant, claim.channel)).or_default().push(status.message_id.clone());
+            wanted
+                .vendor_ids
+                .entry((claim.tenant, claim.channel))
+                .or_default()
+                .push(status.message_id.clone());
         }
     }
 }

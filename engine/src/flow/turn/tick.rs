@@ -8,7 +8,7 @@ use crate::flow::case::{Case, Refused};
 use crate::flow::deadline::{self, Deadline};
 
 /// A timer older than this when it fires is skipped, milliseconds: three days.
-pub const TIMER_AGE_MS_MAX: i64 = 3 * 24 * 3_600_000;
+const TIMER_AGE_MS_MAX: i64 = 3 * 24 * 3_600_000;
 
 /// A timer that ran out, as it lies in the inbox.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

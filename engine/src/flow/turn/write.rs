@@ -10,7 +10,9 @@ use crate::flow::Flow;
 use crate::flow::case::{ContactChange, Notice, NoticeTo, TimerChange};
 use crate::store::effects::{self, EffectState, Ending};
 use crate::store::lanes::{self, Append, Finish, Task};
-use crate::store::{Durability, StoreError, Tx, contacts, conversations, intake, log, messages, notices, timers};
+use crate::store::{
+    Durability, StoreError, Tx, contacts, conversations, intake, log, messages, notices, timers,
+};
 
 /// Answers the lanes that were still ours, and whether more waits in them.
 pub(super) async fn write(flow: &Flow, turned: Arc<Vec<Turned>>) -> Result<Vec<(LaneId, bool)>, StoreError> {
