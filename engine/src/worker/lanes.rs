@@ -144,28 +144,36 @@ where
     W: Fn(Job) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Result<(), BoxDynError>> + Send + 'static,
 {
-    let backend = BackendBuilder::new()
-        .database(source)
-        .fetcher(|source: &mut Source, _: &(), _: &WorkerContext| claims(source.clone()).boxed())
-        .sink(|source: &mut Source, _: &()| {
-            // Nobody pushes: work comes from the lanes table only.
-            sink::unfold(source.clone(), |source, _: Task<Job>| {
-                async move { Ok::<_, BoxDynError>(source) }.boxed()
+    let factory = move |index: usize| {
+        let backend = BackendBuilder::new()
+            .database(source.clone())
+            .fetcher(|source: &mut Source, _: &(), _: &WorkerContext| claims(source.clone()).boxed())
+            .sink(|source: &mut Source, _: &()| {
+                // Nobody pushes: work comes from the lanes table only.
+                sink::unfold(source.clone(), |source, _: Task<Job>| {
+                    async move { Ok::<_, BoxDynError>(source) }.boxed()
+                })
             })
-        })
-        .build();
-    let backend = match backend {
-        Ok(backend) => backend,
-        Err(error) => {
-            tracing::error!(%error, worker = name, "the lane backend cannot be built");
-            return;
-        }
+            .build()
+            .expect("a fetcher and a sink were given");
+        let work = work.clone();
+        WorkerBuilder::new(format!("{name}-{index}"))
+            .backend(backend)
+            .concurrency(concurrency)
+            .catch_panic()
+            .build(move |job: Job| work(job))
     };
-    let handler = move |job: Job| work(job);
-    let worker =
-        WorkerBuilder::new(name).backend(backend).concurrency(concurrency).catch_panic().build(handler);
-    if let Err(error) = worker.run_until(stop.cancelled_owned().map(|()| Ok::<(), WorkerError>(()))).await {
-        tracing::error!(%error, worker = name, "a worker ended before it was told to");
+    let ended = stop.clone();
+    let monitor = Monitor::new().register(factory).should_restart(move |_, error| {
+        tracing::error!(%error, worker = name, "a worker ended");
+        !ended.is_cancelled()
+    });
+    let signal = async move {
+        stop.cancelled().await;
+        Ok(())
+    };
+    if let Err(error) = monitor.run_with_signal(signal).await {
+        tracing::error!(%error, worker = name, "the monitor of a worker ended");
     }
 }
 
