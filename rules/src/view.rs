@@ -97,6 +97,9 @@ pub struct Field {
     get: fn(&Arc<Snapshot>) -> Dynamic,
 }
 
+/// Answers for a name; `None` when it has no opinion.
+type ByName = fn(&Arc<Snapshot>, &str) -> Option<Dynamic>;
+
 /// One of the names that scripts can read.
 pub struct Fact {
     /// As scripts write it.
@@ -106,7 +109,7 @@ pub struct Fact {
     /// Its fields.
     pub fields: &'static [Field],
     /// Answers before the fields do; `None` leaves it to them.
-    by_name: Option<fn(&Arc<Snapshot>, &str) -> Option<Dynamic>>,
+    by_name: Option<ByName>,
     /// Is there anything to see for this event?
     is_present: fn(&Snapshot) -> bool,
 }

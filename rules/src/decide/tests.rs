@@ -300,6 +300,20 @@ fn s14_a_manual_start_is_for_one_rule() {
 }
 
 #[test]
+fn a_schedule_looks_only_where_it_is_told() {
+    let (mut event, mut facts) = hello();
+    event.body = EventBody::ScheduleTick { rule: RuleId::new(0, 1) };
+    let rules = |filter: &str| {
+        vec![rule(1, &format!("on: schedule.tick; cron: 0 9 * * *; where: {filter}"), "archive();")]
+    };
+    assert_eq!(calls(&run(rules("conversation.status == \"open\""), &event, &facts)), ["archive()"]);
+    facts.conversation.status = Status::Closed;
+    let decision = run(rules("conversation.status == \"open\""), &event, &facts);
+    assert_eq!(skipped(&decision.runs[0]), Some(SkipReason::Filter));
+    assert_eq!(failure(&run(rules("conversation.statuss == 1"), &event, &facts).runs[0]), "unknown_field");
+}
+
+#[test]
 fn only_subscribed_rules_are_looked_at() {
     let rules = RuleSet::new(vec![rule(1, "on: window.expired", "archive();")]);
     assert!(
@@ -470,6 +484,24 @@ fn a_run_can_be_stored_and_read_back() {
     let json = serde_json::to_string(&decision.runs).unwrap();
     assert_eq!(serde_json::from_str::<Vec<RuleRun>>(&json).unwrap(), decision.runs);
     assert!(json.contains(r#""outcome":"skipped","reason":"channel""#), "{json}");
+}
+
+#[test]
+fn one_rule_set_serves_many_threads() {
+    let body =
+        "let n = 0; for i in 0..500 { n += i; } if message.text.has_word(\"hello\") { add_note(`${n}`); }";
+    let rules = RuleSet::new((1..20).map(|id| rule(id, "", body)).collect());
+    let (event, facts) = hello();
+    let decide_here = || decide(&rules, &event, &facts, &Stopwatch::stopped());
+    let expected = decide_here();
+    assert_eq!(expected.planned.len(), 19);
+    std::thread::scope(|scope| {
+        let threads: Vec<_> =
+            (0..4).map(|_| scope.spawn(|| (0..20).map(|_| decide_here()).collect::<Vec<_>>())).collect();
+        for thread in threads {
+            assert!(thread.join().unwrap().iter().all(|decision| *decision == expected));
+        }
+    });
 }
 
 #[test]

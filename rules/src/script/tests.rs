@@ -171,3 +171,40 @@ fn names_are_checked_against_the_directory() {
         ]
     );
 }
+
+#[test]
+fn s10_hostile_sources_are_refused_and_never_overflow_the_stack() {
+    let many = |unit: &str| unit.repeat(60_000 / unit.len());
+    let sources = [
+        format!("let x = {};", many("(")),
+        format!("let x = {}1;", many("-")),
+        format!("let x = {}true;", many("!")),
+        format!("let x = {};", many("[")),
+        format!("let x = {}1;", many("1+")),
+        format!("let x = {}1;", many("1==")),
+        format!("let x = {}1;", many("1**")),
+        format!("let x = {}true;", many("true&&")),
+        format!("let x = {}1;", many("now??")),
+        format!("let x = \"\"{};", many("+\"a\"")),
+        format!("let x = message{};", many(".a")),
+        format!("let x = message{};", many(".a()")),
+        format!("let x = [1]{};", many("[0]")),
+        many("if true {"),
+        many("{"),
+        many("if true {} else "),
+        many("fn f() {"),
+        many("|x|"),
+        format!("let x = {};", many("#{a:")),
+        format!("let x = {}", many("`${")),
+        many("switch 1 { 1 => "),
+        many("let x = "),
+        many("archive();"),
+        many("let a = 1; "),
+    ];
+    for source in sources {
+        let shown: String = source.chars().take(24).collect();
+        let began = std::time::Instant::now();
+        let _ = Script::parse(&format!("{HEADER}{source}"));
+        assert!(began.elapsed().as_secs() < 5, "{shown}: {:?}", began.elapsed());
+    }
+}
