@@ -54,8 +54,8 @@ impl Script {
         };
         let filter = match header.filter.as_deref().map(|text| compile_filter(source, text)).transpose() {
             Ok(filter) => filter,
-            Err(problem) => {
-                problems.push(problem);
+            Err(found) => {
+                problems.extend(found);
                 None
             }
         };
@@ -119,15 +119,15 @@ fn compile(source: &str) -> Result<AST, Problem> {
 }
 
 /// The `where` of a schedule; it stands in the header, so only its line is known.
-fn compile_filter(source: &str, filter: &str) -> Result<AST, Problem> {
-    let compiled = sandbox::engine().compile_expression_with_scope(&sandbox::names_only(), filter);
-    compiled.map_err(|error| {
-        let is_filter = |line: &str| line.trim_start().starts_with("//!") && line.contains("where:");
-        let line = source.lines().position(is_filter).and_then(|index| u32::try_from(index + 1).ok());
-        let problem = sandbox::syntax(&error);
-        let message = format!("`where`: {}", problem.message);
-        Problem { line: line.unwrap_or(0), column: 5, message, ..problem }
-    })
+fn compile_filter(source: &str, filter: &str) -> Result<AST, Vec<Problem>> {
+    let is_filter = |line: &str| line.trim_start().starts_with("//!") && line.contains("where:");
+    let line =
+        source.lines().position(is_filter).and_then(|index| u32::try_from(index + 1).ok()).unwrap_or(0);
+    let moved = |p: Problem| Problem { line, column: 5, message: format!("`where`: {}", p.message), ..p };
+    let compiled = sandbox::plain_engine().compile_expression_with_scope(&sandbox::names_only(), filter);
+    let ast = compiled.map_err(|error| vec![moved(sandbox::syntax(&error))])?;
+    let found = check::check(&ast, filter);
+    if found.problems.is_empty() { Ok(ast) } else { Err(found.problems.into_iter().map(moved).collect()) }
 }
 
 #[cfg(test)]

@@ -310,7 +310,10 @@ fn a_schedule_looks_only_where_it_is_told() {
     facts.conversation.status = Status::Closed;
     let decision = run(rules("conversation.status == \"open\""), &event, &facts);
     assert_eq!(skipped(&decision.runs[0]), Some(SkipReason::Filter));
-    assert_eq!(failure(&run(rules("conversation.statuss == 1"), &event, &facts).runs[0]), "unknown_field");
+    assert_eq!(
+        failure(&run(rules("calendar(\"Gone\").is_open"), &event, &facts).runs[0]),
+        "unknown_calendar"
+    );
 }
 
 #[test]
@@ -472,6 +475,17 @@ fn facts_read_as_documented() {
         let decision = run(vec![rule(1, "", &body)], &event, &facts);
         assert_eq!(calls(&decision), ["archive()"], "{truth}: {:?}", decision.runs[0].outcome);
     }
+}
+
+#[test]
+fn an_event_brings_its_own_changes() {
+    let (mut event, facts) = hello();
+    event.body = EventBody::ConversationStatusChanged { from: "closed".into(), to: "open".into() };
+    let body = "if previous.status == \"closed\" && changes.status[1] == conversation.status { archive(); }";
+    assert_eq!(
+        calls(&run(vec![rule(1, "on: conversation.status_changed", body)], &event, &facts)),
+        ["archive()"]
+    );
 }
 
 #[test]

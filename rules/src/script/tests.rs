@@ -145,6 +145,8 @@ fn a_syntax_error_has_its_place() {
 fn a_schedule_filter_must_compile() {
     let source = "//! A\n//! on: schedule.tick\n//! cron: 0 9 * * *\n//! where: conversation.status ==\n";
     assert_eq!(Script::parse(source).unwrap_err()[0].line, 4);
+    let found = Script::parse(&source.replace("==", "== \"close\"")).unwrap_err();
+    assert_eq!((found[0].line, found[0].code.as_ref()), (4, "unknown_word"));
 }
 
 #[test]
