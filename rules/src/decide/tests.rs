@@ -249,6 +249,9 @@ fn s10_hostile_rules_end_within_their_limits_and_others_still_run() {
         ),
         ("let b = []; b.pad(900, 0); let a = []; a.pad(900, 0); for i in 0..900 { a[i] = b; }", "too_large"),
         ("let m = #{ x: #{} }; for i in 0..9999 { m.x[`k${i}`] = 1; }", "too_large"),
+        ("let s = \"\"; s.pad(60000, \"x\"); s.replace(\"x\", s);", "too_large"),
+        ("let s = \"\"; s.pad(60000, \"x\"); s.replace('x', s);", "too_large"),
+        ("let s = \"\"; s.pad(60000, \"x\"); s.replace(\"\", s);", "too_large"),
         ("let s = \"\"; s.pad(100000000, \"x\");", "too_large"),
         ("let a = []; a.pad(100000000, 1);", "too_large"),
         ("let a = [1, 2, 3]; loop { a = a.map(|x| [x, x]); a += a; }", "too_large"),
@@ -263,6 +266,12 @@ fn s10_hostile_rules_end_within_their_limits_and_others_still_run() {
         assert_eq!(calls(&decision), ["opt_out()"], "{body}");
     }
     assert!(began.elapsed().as_secs() < 10, "{:?}", began.elapsed());
+}
+
+#[test]
+fn replace_still_replaces() {
+    let body = "let s = \"a-b\"; s.replace(\"-\", '+'); s.replace('a', \"x\"); s.replace(\"b\", \"yy\"); s.replace('x', 'z'); add_note(s);";
+    assert_eq!(calls(&on_hello(vec![rule(1, "", body)])), ["add_note(\"z+yy\")"]);
 }
 
 #[test]
