@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::bindings::provider::exports::pointsman::plugin::webhook;
 use super::bindings::provider::pointsman::plugin::types;
 use super::call::{AUTHENTICATE_CPU_MS, CallError, DESCRIBE_CPU_MS, Guest, PARSE_CPU_MS, Runner};
-use super::journal::{LOG_LINE_BYTES_MAX, Redactor, cut};
+use super::journal::Redactor;
 use super::wire::{Certainty, Failure, FieldError, InboundEvent, Verdict, WebhookReply, WebhookRequest};
 use super::{ChannelContext, Secret, convert, proof};
 
@@ -39,7 +39,7 @@ pub(super) async fn receive(
     let (secrets, outgoing) = (context.secrets.clone(), convert::context(context));
     let request = convert::request(request);
     let work = move |runner: &Arc<Runner>| {
-        let redactor = Arc::new(Redactor::new(&secrets));
+        let redactor = Arc::new(Redactor::new(secrets.clone()));
         let mut guest = runner.open(&outgoing.channel_id, AUTHENTICATE, redactor.clone())?;
         let claimed = guest.run(AUTHENTICATE, AUTHENTICATE_CPU_MS, |loaded, instance, store| {
             let provider = loaded.provider.load(&mut *store, instance)?;
@@ -65,7 +65,7 @@ pub(super) async fn parse(
     let (secrets, outgoing) = (context.secrets.clone(), convert::context(context));
     let request = convert::request(request);
     let work = move |runner: &Arc<Runner>| {
-        let redactor = Arc::new(Redactor::new(&secrets));
+        let redactor = Arc::new(Redactor::new(secrets.clone()));
         let mut guest = runner.open(&outgoing.channel_id, PARSE, redactor.clone())?;
         parse_with(&mut guest, &outgoing, &request, &redactor)
     };
@@ -102,11 +102,7 @@ fn judge(claimed: webhook::Verdict, secrets: &BTreeMap<String, Secret>, redactor
             let count = claim.proofs.len();
             Verdict::Reject(format!("none of the {count} proofs holds; check the channel's secrets"))
         }
-        webhook::Verdict::Reject(why) => {
-            let mut why = redactor.clean(why);
-            cut(&mut why, LOG_LINE_BYTES_MAX);
-            Verdict::Reject(why)
-        }
+        webhook::Verdict::Reject(why) => Verdict::Reject(redactor.clean_line(why)),
     }
 }
 

@@ -736,3 +736,39 @@ mod base64_bytes {
         STANDARD.decode(text).map_err(serde::de::Error::custom)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Inbox rows hold this JSON; a change here needs a migration.
+    #[test]
+    fn stored_events_keep_their_shape() {
+        let json = concat!(
+            r#"{"dedupe_key":"SM1","body":{"type":"message","value":{"id":"SM1","#,
+            r#""contact":{"address":"whatsapp:+34600","display_name":"Ana"},"to":"whatsapp:+1555","#,
+            r#""sent_at_ms":1,"echo":false,"content":{"kind":"choice","value":{"id":"yes","title":"Yes"}}}}}"#
+        );
+        let event: InboundEvent = serde_json::from_str(json).unwrap();
+        assert_eq!(serde_json::to_string(&event).unwrap(), json);
+
+        let json = concat!(
+            r#"{"state":"failed","failure":{"kind":"window_closed","retry":{"when":"after","ms":0},"#,
+            r#""effect":"not_performed","message":"The window is closed.","vendor_code":"63016"}}"#
+        );
+        let delivery: Delivery = serde_json::from_str(json).unwrap();
+        assert_eq!(serde_json::to_string(&delivery).unwrap(), json);
+    }
+
+    #[test]
+    fn failure_words_are_stable_and_unknown_ones_survive() {
+        for (word, class) in
+            [("opted_out", "opted_out"), ("auth_failed", "auth"), ("vendor_unavailable", "provider_down")]
+        {
+            let kind = FailureKind::from(word.to_owned());
+            assert_eq!((kind.word(), kind.class()), (word, class));
+        }
+        let other = FailureKind::from("moon_phase".to_owned());
+        assert_eq!((other.word(), other.class()), ("moon_phase", "rejected"));
+    }
+}
