@@ -28,12 +28,22 @@ pub(super) enum Extent {
     Parse,
 }
 
+/// What shows that a webhook is the vendor's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Trust {
+    /// One of the proofs that the plugin names.
+    Proof,
+    /// Also the secret URL alone, when the plugin names no proof: this vendor does not sign.
+    Url,
+}
+
 type Parsed = Result<Vec<InboundEvent>, Failure>;
 
 pub(super) async fn receive(
     runner: &Arc<Runner>,
     context: &ChannelContext,
     request: &WebhookRequest,
+    trust: Trust,
     extent: Extent,
 ) -> Result<(Verdict, Option<Parsed>), CallError> {
     let (secrets, outgoing) = (context.secrets.clone(), convert::context(context));
@@ -45,7 +55,7 @@ pub(super) async fn receive(
             let provider = loaded.provider.load(&mut *store, instance)?;
             provider.pointsman_plugin_webhook().call_authenticate(store, &outgoing, &request)
         })?;
-        let verdict = judge(claimed, &secrets, &redactor);
+        let verdict = judge(claimed, &secrets, trust, &redactor);
         if extent == Extent::Authenticate || !matches!(verdict, Verdict::Accept(_)) {
             return Ok((verdict, None));
         }
@@ -93,8 +103,15 @@ fn parse_with(
 }
 
 /// What the claim is worth once its proofs are checked.
-fn judge(claimed: webhook::Verdict, secrets: &BTreeMap<String, Secret>, redactor: &Redactor) -> Verdict {
-    let proven = |claim: &webhook::Claim| proof::any_holds(&claim.proofs, secrets);
+fn judge(
+    claimed: webhook::Verdict,
+    secrets: &BTreeMap<String, Secret>,
+    trust: Trust,
+    redactor: &Redactor,
+) -> Verdict {
+    let proven = |claim: &webhook::Claim| {
+        proof::any_holds(&claim.proofs, secrets) || trust == Trust::Url && claim.proofs.is_empty()
+    };
     match claimed {
         webhook::Verdict::Accept(claim) if proven(&claim) => Verdict::Accept(reply(claim.reply)),
         webhook::Verdict::Answer(claim) if proven(&claim) => Verdict::Answer(reply(claim.reply)),
