@@ -35,11 +35,11 @@ const CRATES: &[(&str, &[&str])] = &[
 
 /// What the pure room must not know.
 const IMPURE: &[&str] = &[
-    "tokio",
-    "sqlx",
-    "reqwest",
-    "axum",
-    "rand",
+    "tokio::",
+    "sqlx::",
+    "reqwest::",
+    "axum::",
+    "rand::",
     "std::time::SystemTime",
     "std::time::Instant",
     "SystemTime::now",
