@@ -66,7 +66,9 @@ crash: build ## kill -9 loop, CRASH_ROUNDS=100 rounds on each database
 
 bench: plugins ## floors and the release build in the same run; table, JSON and plot in target/bench
 	cargo build --locked --release -p pointsman -p pointsman-tests --bin pointsman --bin bench
-	POINTSMAN_BIN=$(CURDIR)/target/release/pointsman target/release/bench $(BENCH_ARGS)
+	@# Databases on the disk that holds target/: the system's own temporary directory may be memory.
+	mkdir -p target/bench/tmp
+	TMPDIR=$(CURDIR)/target/bench/tmp POINTSMAN_BIN=$(CURDIR)/target/release/pointsman target/release/bench $(BENCH_ARGS)
 
 clean: ## remove build output; ./data stays
 	cargo clean

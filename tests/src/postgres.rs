@@ -83,3 +83,28 @@ impl Drop for Database {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::{self, Backend};
+
+    #[test]
+    fn a_database_comes_and_goes() {
+        backend::run(Backend::Postgres, |_| async {
+            let admin = server_url().context("it is there")?;
+            let name = format!("harness_{}", std::process::id());
+            let database = Database::create(&admin, &name).await?;
+            let mut connection = PgConnection::connect(&database.url()).await?;
+            let found: String =
+                sqlx::query_scalar("select current_database()::text").fetch_one(&mut connection).await?;
+            anyhow::ensure!(found == name, "{found}");
+            drop(database); // with a connection still open
+            let gone = "select count(*) from pg_database where datname = $1";
+            let mut admin = PgConnection::connect(&admin).await?;
+            let left: i64 = sqlx::query_scalar(gone).bind(&name).fetch_one(&mut admin).await?;
+            anyhow::ensure!(left == 0, "it stays behind");
+            Ok(())
+        });
+    }
+}

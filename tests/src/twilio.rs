@@ -136,6 +136,20 @@ impl Twilio {
         })
     }
 
+    /// A channel that only makes forms: it has no server.
+    ///
+    /// # Errors
+    /// The channel lacks its id or webhook URL.
+    pub fn for_requests(channel: &Value) -> Result<Self> {
+        Ok(Self {
+            http: crate::http_client()?,
+            channel: text_at(channel, "/id")?.to_owned(),
+            webhook_url: text_at(channel, "/webhook_url")?.to_owned(),
+            kind: "whatsapp",
+            base: String::new(),
+        })
+    }
+
     /// An address as this kind of channel writes it: `whatsapp:+34…` or `+34…`.
     pub fn address(&self, phone: &str) -> String {
         if self.kind == "whatsapp" { format!("whatsapp:{phone}") } else { phone.to_owned() }

@@ -209,3 +209,38 @@ impl Vendor {
         self.shared.lock().webhook_urls.clone()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::twilio::{ACCOUNT_SID, NUMBER, encode};
+
+    async fn post(vendor: &Vendor, token: &str, text: &str) -> reqwest::Result<(u16, String)> {
+        let pairs = [("To", "whatsapp:+34600"), ("From", &format!("whatsapp:{NUMBER}")), ("Body", text)];
+        let form: Form = pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+        let url = format!("{}/2010-04-01/Accounts/{ACCOUNT_SID}/Messages.json", vendor.url());
+        let request = crate::http_client().unwrap().post(url).basic_auth(ACCOUNT_SID, Some(token));
+        let request = request.header("content-type", "application/x-www-form-urlencoded").body(encode(&form));
+        let response = request.send().await?;
+        Ok((response.status().as_u16(), response.text().await?))
+    }
+
+    #[tokio::test]
+    async fn accepts_refuses_and_breaks_on_demand() {
+        let vendor = Vendor::start().await.unwrap();
+        let (status, body) = post(&vendor, AUTH_TOKEN, "hi ñ").await.unwrap();
+        assert_eq!(status, 201);
+        assert!(body.contains("\"status\":\"queued\""), "{body}");
+        assert_eq!(post(&vendor, "wrong", "x").await.unwrap().0, 401);
+        assert_eq!(post(&vendor, AUTH_TOKEN, "").await.unwrap().0, 400);
+        vendor.fail_next([Fault::RateLimited(3), Fault::ServerError, Fault::CutAfter, Fault::HalfBody]);
+        assert_eq!(post(&vendor, AUTH_TOKEN, "x").await.unwrap().0, 429);
+        assert_eq!(post(&vendor, AUTH_TOKEN, "x").await.unwrap().0, 503);
+        assert!(post(&vendor, AUTH_TOKEN, "cut").await.is_err());
+        assert!(post(&vendor, AUTH_TOKEN, "half").await.is_err());
+        let texts: Vec<_> = vendor.accepted().iter().map(|sent| sent.field("Body").to_owned()).collect();
+        assert_eq!(texts, ["hi ñ", "cut", "half"]);
+        assert_eq!(vendor.sent().len(), 7);
+        assert_eq!(vendor.complaints(), ["Message body is required"]);
+    }
+}

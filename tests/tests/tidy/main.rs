@@ -21,27 +21,31 @@ fn root() -> PathBuf {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).to_owned()
 }
 
-fn collect(dir: &Path, root: &Path, files: &mut Vec<File>) {
-    let mut entries: Vec<_> = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
+fn collect(dir: &Path, root: &Path, files: &mut Vec<File>) -> anyhow::Result<()> {
+    let mut entries = Vec::new();
+    for entry in std::fs::read_dir(dir)? {
+        entries.push(entry?.path());
+    }
     entries.sort();
     for path in entries {
-        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if path.is_symlink() || SKIPPED.contains(&name.as_str()) {
             continue;
         }
         if path.is_dir() {
-            collect(&path, root, files);
+            collect(&path, root, files)?;
         } else if let Ok(text) = std::fs::read_to_string(&path) {
-            let path = path.strip_prefix(root).unwrap().to_string_lossy().replace('\\', "/");
+            let path = path.strip_prefix(root)?.to_string_lossy().replace('\\', "/");
             files.push(File { path, text });
         }
     }
+    Ok(())
 }
 
 fn project() -> Vec<File> {
     let root = root();
     let mut files = Vec::new();
-    collect(&root, &root, &mut files);
+    collect(&root, &root, &mut files).expect("the project's folders are readable");
     assert!(files.iter().any(|file| file.path == "engine/src/lib.rs"), "this is not the project's root");
     files
 }

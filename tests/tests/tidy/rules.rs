@@ -86,13 +86,15 @@ pub(crate) fn machine_path(file: &File) -> Vec<String> {
 mod tests {
     use super::*;
 
+    type Check = fn(&File) -> Vec<String>;
+
     fn file(path: &str, text: &str) -> File {
         File { path: path.to_owned(), text: text.to_owned() }
     }
 
     #[test]
     fn each_check_fails_when_violated() {
-        let cases: [(fn(&File) -> Vec<String>, &str, &str); 8] = [
+        let cases: [(Check, &str, &str); 8] = [
             (missing_header, "engine/src/a.rs", "use std::fmt;\n"),
             (bad_name, "engine/src/http/mod.rs", "//! x\n"),
             (bad_name, "engine/src/util.rs", "//! x\n"),
