@@ -233,7 +233,8 @@ create index raw_webhooks_quarantined on raw_webhooks (tenant_id, received_ms) w
 create index raw_webhooks_age on raw_webhooks (received_ms);
 
 -- One row per lane and task (`turn`, `deliver`): the coalesced job of apalis workers. `ready_ms` is null when there
--- is nothing to do, the end of the lease while a worker has it, and the moment work may start otherwise.
+-- is nothing to do, the end of the lease while a worker has it, and the moment work may start otherwise. `gen` counts
+-- what was appended, `done` what was worked off; `token` fences a worker whose lease ran out.
 create table lanes (
   tenant_id text not null,
   id text not null,
@@ -241,12 +242,16 @@ create table lanes (
   channel_id text not null,
   ready_ms bigint,
   leased boolean not null,
+  owner text,
   token bigint not null,
   gen bigint not null,
+  done bigint not null,
   attempts bigint not null,
+  conversation_id text,
   primary key (tenant_id, id, task)
 );
 create index lanes_ready on lanes (task, ready_ms) where ready_ms is not null;
+create index lanes_owned on lanes (owner) where leased;
 
 create table inbox (
   tenant_id text not null,
@@ -258,12 +263,12 @@ create table inbox (
   dedupe_key text not null,
   body text not null,
   received_ms bigint not null,
-  done_ms bigint,
   problem text,
   primary key (tenant_id, lane_id, seq)
 );
 create unique index inbox_dedupe on inbox (tenant_id, channel_id, dedupe_key);
-create index inbox_age on inbox (received_ms) where done_ms is not null;
+create index inbox_age on inbox (received_ms);
+create index inbox_poisoned on inbox (tenant_id, received_ms) where problem is not null;
 
 -- Conversations ------------------------------------------------------------------------------------------------------
 create table conversations (

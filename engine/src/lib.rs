@@ -13,3 +13,4 @@ pub mod flow;
 pub mod plugins;
 pub mod store;
 pub mod telemetry;
+pub mod worker;

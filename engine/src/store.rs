@@ -3,6 +3,20 @@
 //! named `_ms`, ids and JSON as TEXT, `$1` placeholders. Functions take a
 //! transaction, never begin or commit one, and are scoped by tenant.
 
+pub mod catalog;
+pub mod contacts;
+pub mod conversations;
+pub mod effects;
+pub mod intake;
+pub mod lanes;
+pub mod log;
+pub mod messages;
+pub mod notices;
+pub mod notify;
+pub mod outgoing;
+pub mod raw;
+pub mod timers;
+
 mod connect;
 mod migrate;
 mod row;

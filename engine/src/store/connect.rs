@@ -267,11 +267,11 @@ mod tests {
             db.write(Durability::Soft, |tx| {
                 Box::pin(async move {
                     let rows = vec![
-                        args!["t", "l1", "turn", "c", Some(5i64), true, 1i64, 2i64, 0i64],
-                        args!["t", "l2", "turn", "c", None::<i64>, false, 1i64, 2i64, 0i64],
-                        args!["t", "l3", "turn", "c", None::<i64>, false, 1i64, 2i64, 0i64],
+                        args!["t", "l1", "turn", "c", Some(5i64), true, 1i64, 2i64, 0i64, 0i64],
+                        args!["t", "l2", "turn", "c", None::<i64>, false, 1i64, 2i64, 0i64, 0i64],
+                        args!["t", "l3", "turn", "c", None::<i64>, false, 1i64, 2i64, 0i64, 0i64],
                     ];
-                    let head = "insert into lanes (tenant_id, id, task, channel_id, ready_ms, leased, token, gen, attempts)";
+                    let head = "insert into lanes (tenant_id, id, task, channel_id, ready_ms, leased, token, gen, done, attempts)";
                     let done = tx.insert_many_returning("add", head, rows, "on conflict do nothing returning id").await?;
                     assert_eq!(done.len(), 3);
                     Ok(())

@@ -1,0 +1,239 @@
+//! Effects: applied intents that leave the process, with a deterministic id
+//! each. They leave their lane in order, at most once unless it is harmless.
+
+use pointsman_rules::ids::{
+    ChannelId, ConversationId, EffectId, EventId, LaneId, MessageId, RuleVersionId, TenantId,
+};
+
+use super::lanes::Claim;
+use super::{Row, StoreError, Tx};
+use crate::args;
+
+/// Where an effect is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EffectState {
+    /// Waits for its turn in the lane.
+    Queued,
+    /// The vendor is being called; after a crash: maybe was.
+    Sending,
+    /// The vendor accepted it.
+    Done,
+    /// It will not be tried again.
+    Failed,
+    /// Nobody knows whether the vendor accepted it.
+    Unknown,
+    /// Somebody took it back.
+    Cancelled,
+}
+
+impl EffectState {
+    /// The stable word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Sending => "sending",
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Unknown => "unknown",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    fn from_word(word: &str) -> Option<Self> {
+        [Self::Queued, Self::Sending, Self::Done, Self::Failed, Self::Unknown, Self::Cancelled]
+            .into_iter()
+            .find(|state| state.word() == word)
+    }
+}
+
+/// An effect as it is kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Effect {
+    /// A hash of what asked for it.
+    pub id: EffectId,
+    /// Its lane.
+    pub lane: LaneId,
+    /// Its channel.
+    pub channel: ChannelId,
+    /// Its conversation.
+    pub conversation: ConversationId,
+    /// The message it sends.
+    pub message: Option<MessageId>,
+    /// Its place in the conversation.
+    pub seq: i64,
+    /// `send`.
+    pub kind: String,
+    /// Where it is.
+    pub state: EffectState,
+    /// Calls begun so far.
+    pub attempts: i64,
+    /// Not before this moment, unix milliseconds.
+    pub next_ms: i64,
+    /// The rule version that asked for it.
+    pub rule_version: Option<RuleVersionId>,
+    /// The event it answers.
+    pub event: Option<EventId>,
+}
+
+/// Adds effects; one that exists already is left alone (same rule version, event and ordinal).
+///
+/// # Errors
+/// The database's own.
+pub async fn insert(tx: &mut Tx, effects: &[(TenantId, Effect)], now_ms: i64) -> Result<(), StoreError> {
+    let rows = effects
+        .iter()
+        .map(|(tenant, e)| {
+            args![
+                *tenant,
+                e.id,
+                e.lane,
+                e.channel,
+                e.conversation,
+                e.message,
+                e.seq,
+                e.kind.as_str(),
+                e.state.word(),
+                e.attempts,
+                e.next_ms,
+                e.rule_version,
+                e.event,
+                now_ms
+            ]
+        })
+        .collect();
+    let head = "insert into effects (tenant_id, id, lane_id, channel_id, conversation_id, message_id, seq, kind, \
+                state, attempts, next_ms, rule_version_id, event_id, created_ms)";
+    tx.insert_many("add effects", head, rows, "on conflict (tenant_id, id) do nothing").await.map(|_| ())
+}
+
+const COLUMNS: &str = "id, lane_id, channel_id, conversation_id, message_id, seq, kind, state, attempts, next_ms, \
+    rule_version_id, event_id";
+
+/// What waits in a lane, in order.
+///
+/// # Errors
+/// The database's own.
+pub async fn waiting(tx: &mut Tx, claim: &Claim, effects_max: u32) -> Result<Vec<Effect>, StoreError> {
+    let sql = format!(
+        "select {COLUMNS} from effects where tenant_id = $1 and lane_id = $2 and state in ('queued', 'sending') \
+         order by seq limit $3"
+    );
+    tx.all("read effects", &sql, args![claim.tenant, claim.lane, effects_max])
+        .await?
+        .iter()
+        .map(read)
+        .collect()
+}
+
+/// One effect.
+///
+/// # Errors
+/// The database's own.
+pub async fn get(tx: &mut Tx, tenant: TenantId, id: EffectId) -> Result<Option<Effect>, StoreError> {
+    let sql = format!("select {COLUMNS} from effects where tenant_id = $1 and id = $2");
+    tx.first("read an effect", &sql, args![tenant, id]).await?.map(|row| read(&row)).transpose()
+}
+
+fn read(row: &Row) -> Result<Effect, StoreError> {
+    let c = &mut row.columns("effects");
+    Ok(Effect {
+        id: c.id("id")?,
+        lane: c.id("lane_id")?,
+        channel: c.id("channel_id")?,
+        conversation: c.id("conversation_id")?,
+        message: c.opt_id("message_id")?,
+        seq: c.int("seq")?,
+        kind: c.text("kind")?,
+        state: c.word("state", EffectState::from_word)?,
+        attempts: c.int("attempts")?,
+        next_ms: c.int("next_ms")?,
+        rule_version: c.opt_id("rule_version_id")?,
+        event: c.opt_id("event_id")?,
+    })
+}
+
+/// Marks the moment before the vendor is called.
+///
+/// # Errors
+/// The database's own.
+pub async fn begin(tx: &mut Tx, tenant: TenantId, id: EffectId) -> Result<(), StoreError> {
+    let sql =
+        "update effects set state = 'sending', attempts = attempts + 1 where tenant_id = $1 and id = $2";
+    tx.execute("begin an effect", sql, args![tenant, id]).await.map(|_| ())
+}
+
+/// How a call ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ending {
+    /// Where the effect is now.
+    pub state: EffectState,
+    /// Not before this moment, when it is queued again.
+    pub next_ms: i64,
+    /// JSON of the failure.
+    pub failure: Option<String>,
+}
+
+/// Records how a call ended.
+///
+/// # Errors
+/// The database's own.
+pub async fn end(
+    tx: &mut Tx,
+    tenant: TenantId,
+    id: EffectId,
+    ending: &Ending,
+    now_ms: i64,
+) -> Result<(), StoreError> {
+    let done_ms = (ending.state != EffectState::Queued).then_some(now_ms);
+    let sql = "update effects set state = $3, next_ms = $4, failure = coalesce($5, failure), done_ms = $6 \
+               where tenant_id = $1 and id = $2";
+    let args = args![tenant, id, ending.state.word(), ending.next_ms, ending.failure.clone(), done_ms];
+    tx.execute("end an effect", sql, args).await.map(|_| ())
+}
+
+/// Keeps one call's story; only calls that failed are kept one by one.
+///
+/// # Errors
+/// The database's own.
+pub async fn record_attempt(
+    tx: &mut Tx,
+    tenant: TenantId,
+    id: EffectId,
+    number: i64,
+    times_ms: (i64, i64),
+    outcome: &str,
+    failure: Option<&str>,
+) -> Result<(), StoreError> {
+    let sql = "insert into attempts (tenant_id, effect_id, number, started_ms, ended_ms, outcome, failure) \
+               values ($1, $2, $3, $4, $5, $6, $7) on conflict (tenant_id, effect_id, number) do nothing";
+    let args = args![tenant, id, number, times_ms.0, times_ms.1, outcome, failure.map(str::to_owned)];
+    tx.execute("record an attempt", sql, args).await.map(|_| ())
+}
+
+/// Puts a failed or unclear effect back into its lane, because a person asked for it.
+///
+/// # Errors
+/// The database's own.
+pub async fn requeue(tx: &mut Tx, tenant: TenantId, id: EffectId, now_ms: i64) -> Result<(), StoreError> {
+    let sql = "update effects set state = 'queued', attempts = 0, next_ms = $3, done_ms = null \
+               where tenant_id = $1 and id = $2 and state in ('failed', 'unknown')";
+    tx.execute("queue an effect again", sql, args![tenant, id, now_ms]).await.map(|_| ())
+}
+
+/// The lane by which the message with this vendor id left.
+///
+/// # Errors
+/// The database's own.
+pub async fn lane_of_vendor_id(
+    tx: &mut Tx,
+    tenant: TenantId,
+    channel: ChannelId,
+    vendor_id: &str,
+) -> Result<Option<LaneId>, StoreError> {
+    let sql = "select c.lane_id from messages m join conversations c on c.tenant_id = m.tenant_id \
+               and c.id = m.conversation_id where m.tenant_id = $1 and m.channel_id = $2 and m.vendor_id = $3";
+    match tx.first("find a lane", sql, args![tenant, channel, vendor_id]).await? {
+        Some(row) => row.columns("conversations").id("lane_id").map(Some),
+        None => Ok(None),
+    }
+}

@@ -1,0 +1,205 @@
+//! The way in: raw webhooks as they arrived, and the lane inboxes that hold
+//! their normalised events until a turn works them off.
+
+use pointsman_rules::ids::{ChannelId, InboxId, LaneId, RawWebhookId, TenantId};
+
+use super::lanes::{Append, Claim, Task, append};
+use super::{StoreError, Tx};
+use crate::args;
+
+/// A webhook as it arrived.
+#[derive(Debug, Clone)]
+pub struct RawWebhook {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Its id.
+    pub id: RawWebhookId,
+    /// Which channel.
+    pub channel: ChannelId,
+    /// Unix milliseconds.
+    pub received_ms: i64,
+    /// The request as JSON.
+    pub request: String,
+    /// `stored` or `quarantined`.
+    pub outcome: &'static str,
+    /// Why it could not be parsed.
+    pub problem: Option<String>,
+}
+
+/// Something to be worked off by a lane's turn.
+#[derive(Debug, Clone)]
+pub struct NewEntry {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Which lane.
+    pub lane: LaneId,
+    /// Its id.
+    pub id: InboxId,
+    /// Which channel.
+    pub channel: ChannelId,
+    /// The webhook it came from.
+    pub raw: Option<RawWebhookId>,
+    /// The same for every redelivery; unique per channel.
+    pub dedupe_key: String,
+    /// JSON.
+    pub body: String,
+    /// Unix milliseconds.
+    pub received_ms: i64,
+}
+
+/// An entry of a lane's inbox.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// Its place in the lane.
+    pub seq: i64,
+    /// Its id.
+    pub id: InboxId,
+    /// JSON.
+    pub body: String,
+    /// Unix milliseconds.
+    pub received_ms: i64,
+}
+
+/// Keeps webhooks.
+///
+/// # Errors
+/// The database's own.
+pub async fn insert_raw(tx: &mut Tx, webhooks: &[RawWebhook]) -> Result<(), StoreError> {
+    let rows = webhooks
+        .iter()
+        .map(|raw| {
+            let request = raw.request.as_str();
+            args![raw.tenant, raw.id, raw.channel, raw.received_ms, request, raw.outcome, raw.problem.clone()]
+        })
+        .collect();
+    let head = "insert into raw_webhooks (tenant_id, id, channel_id, received_ms, request, outcome, problem)";
+    tx.insert_many("keep a webhook", head, rows, "").await.map(|_| ())
+}
+
+/// Puts entries into their lanes' inboxes and wakes the lanes. Entries whose dedupe key is known are dropped.
+/// Answers each entry's number in its lane (a dropped entry's number is simply skipped).
+///
+/// # Errors
+/// The database's own.
+pub async fn enqueue(tx: &mut Tx, entries: &[NewEntry], now_ms: i64) -> Result<Vec<i64>, StoreError> {
+    let mut appends: Vec<Append> = Vec::new();
+    for entry in entries {
+        match appends.iter_mut().find(|a| (a.tenant, a.lane) == (entry.tenant, entry.lane)) {
+            Some(append) => append.count += 1,
+            None => appends.push(Append {
+                tenant: entry.tenant,
+                lane: entry.lane,
+                channel: entry.channel,
+                count: 1,
+                ready_ms: now_ms,
+            }),
+        }
+    }
+    let gens = append(tx, Task::Turn, &appends).await?;
+    let mut next: Vec<i64> = gens.iter().zip(&appends).map(|(gen_now, a)| gen_now - a.count + 1).collect();
+    let mut seqs = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let at = appends.iter().position(|a| (a.tenant, a.lane) == (entry.tenant, entry.lane)).unwrap_or(0);
+        seqs.push(next[at]);
+        next[at] += 1;
+    }
+    let rows = entries
+        .iter()
+        .zip(&seqs)
+        .map(|(entry, seq)| {
+            let (key, body) = (entry.dedupe_key.as_str(), entry.body.as_str());
+            args![
+                entry.tenant,
+                entry.lane,
+                *seq,
+                entry.id,
+                entry.channel,
+                entry.raw,
+                key,
+                body,
+                entry.received_ms
+            ]
+        })
+        .collect();
+    let head =
+        "insert into inbox (tenant_id, lane_id, seq, id, channel_id, raw_id, dedupe_key, body, received_ms)";
+    let tail = "on conflict (tenant_id, channel_id, dedupe_key) do nothing";
+    tx.insert_many("fill an inbox", head, rows, tail).await?;
+    Ok(seqs)
+}
+
+/// What waits in claimed lanes, per lane in order, at most `entries_max` per lane.
+///
+/// # Errors
+/// The database's own.
+pub async fn pending(
+    tx: &mut Tx,
+    claims: &[Claim],
+    entries_max: u32,
+) -> Result<Vec<(LaneId, Entry)>, StoreError> {
+    let mut out = Vec::new();
+    for claims in claims.chunks(LANES_PER_QUERY_MAX) {
+        let mut parts = Vec::with_capacity(claims.len());
+        let mut args = args![entries_max];
+        for (index, claim) in claims.iter().enumerate() {
+            let at = 2 + index * 3;
+            parts.push(format!(
+                "select * from (select lane_id, seq, id, body, received_ms from inbox where tenant_id = ${} \
+                 and lane_id = ${} and seq > ${} order by seq limit $1) as l{index}",
+                at,
+                at + 1,
+                at + 2
+            ));
+            args.extend(args![claim.tenant, claim.lane, claim.done]);
+        }
+        let sql = parts.join(" union all ");
+        for row in tx.all("read inboxes", &sql, args).await? {
+            let mut columns = row.columns("inbox");
+            let lane = columns.id("lane_id")?;
+            out.push((
+                lane,
+                Entry {
+                    seq: columns.int("seq")?,
+                    id: columns.id("id")?,
+                    body: columns.text("body")?,
+                    received_ms: columns.int("received_ms")?,
+                },
+            ));
+        }
+    }
+    Ok(out)
+}
+
+const LANES_PER_QUERY_MAX: usize = 32;
+
+/// Says why an entry was refused; it is done with and shown. JSON: `{"code", "detail"}`.
+///
+/// # Errors
+/// The database's own.
+pub async fn set_problem(
+    tx: &mut Tx,
+    tenant: TenantId,
+    lane: LaneId,
+    seq: i64,
+    problem: &str,
+) -> Result<(), StoreError> {
+    let sql = "update inbox set problem = $4 where tenant_id = $1 and lane_id = $2 and seq = $3";
+    tx.execute("mark an entry", sql, args![tenant, lane, seq, problem]).await.map(|_| ())
+}
+
+/// Why an entry was refused, as JSON, if it was.
+///
+/// # Errors
+/// The database's own.
+pub async fn problem(
+    tx: &mut Tx,
+    tenant: TenantId,
+    lane: LaneId,
+    seq: i64,
+) -> Result<Option<String>, StoreError> {
+    let sql = "select problem from inbox where tenant_id = $1 and lane_id = $2 and seq = $3";
+    match tx.first("read an entry", sql, args![tenant, lane, seq]).await? {
+        Some(row) => row.columns("inbox").opt_text("problem"),
+        None => Ok(None),
+    }
+}

@@ -1,0 +1,321 @@
+//! Lanes: the ordering key and the coalesced job. Appending wakes a lane,
+//! claiming takes a lease on it, finishing gives it back. Everything is fenced
+//! by the lease's token, so a worker whose lease ran out changes nothing.
+
+use pointsman_rules::ids::{ChannelId, ConversationId, LaneId, TenantId};
+
+use super::tx::places;
+use super::{StoreError, Tx};
+use crate::args;
+
+/// What a lane's lease is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Task {
+    /// Inbox → state.
+    Turn,
+    /// Effects → vendor.
+    Deliver,
+}
+
+impl Task {
+    /// The stable word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Turn => "turn",
+            Self::Deliver => "deliver",
+        }
+    }
+}
+
+/// Entries to append to one lane.
+#[derive(Debug, Clone, Copy)]
+pub struct Append {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Which lane.
+    pub lane: LaneId,
+    /// The lane's channel.
+    pub channel: ChannelId,
+    /// How many entries; they get the numbers `gen - count + 1 ..= gen`.
+    pub count: i64,
+    /// When work may start, unix milliseconds.
+    pub ready_ms: i64,
+}
+
+/// A lease on a lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claim {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Which lane.
+    pub lane: LaneId,
+    /// The lane's channel.
+    pub channel: ChannelId,
+    /// The lane's newest conversation.
+    pub conversation: Option<ConversationId>,
+    /// Number of the last entry that was worked off.
+    pub done: i64,
+    /// Fences later writes.
+    pub token: i64,
+    /// How often the lane was claimed since work on it last ended well.
+    pub attempts: i64,
+}
+
+/// How a lease ends.
+#[derive(Debug, Clone, Copy)]
+pub struct Finish {
+    /// The lease.
+    pub claim: Claim,
+    /// Number of the last entry that is worked off now.
+    pub done: i64,
+    /// The lane's newest conversation now.
+    pub conversation: Option<ConversationId>,
+}
+
+/// Appends to lanes and answers each lane's new `gen`, in the order given. Locks the lanes first (in one order, so
+/// that two callers cannot deadlock), so that numbers are drawn in commit order. Lanes must not repeat.
+///
+/// # Errors
+/// The database's own.
+pub async fn append(tx: &mut Tx, task: Task, appends: &[Append]) -> Result<Vec<i64>, StoreError> {
+    let mut order: Vec<usize> = (0..appends.len()).collect();
+    order.sort_by_key(|index| (appends[*index].tenant, appends[*index].lane));
+    let rows = order
+        .iter()
+        .map(|index| {
+            let it = &appends[*index];
+            let (tenant, lane, channel) = (it.tenant, it.lane, it.channel);
+            args![tenant, lane, task.word(), channel, it.ready_ms, false, 0i64, it.count, 0i64, 0i64]
+        })
+        .collect();
+    let head =
+        "insert into lanes (tenant_id, id, task, channel_id, ready_ms, leased, token, gen, done, attempts)";
+    let tail = "on conflict (tenant_id, id, task) do update set gen = lanes.gen + excluded.gen, \
+                ready_ms = case when lanes.leased then lanes.ready_ms \
+                when lanes.ready_ms < excluded.ready_ms then lanes.ready_ms else excluded.ready_ms end \
+                returning tenant_id, id, gen";
+    let returned = tx.insert_many_returning("append to lanes", head, rows, tail).await?;
+    let mut gens = vec![0; appends.len()];
+    for row in returned {
+        let mut columns = row.columns("lanes");
+        let key: (TenantId, LaneId) = (columns.id("tenant_id")?, columns.id("id")?);
+        let gen_now = columns.int("gen")?;
+        for index in &order {
+            if (appends[*index].tenant, appends[*index].lane) == key {
+                gens[*index] = gen_now;
+            }
+        }
+    }
+    Ok(gens)
+}
+
+/// Is there a lane that may be claimed? A cheap look before the write.
+///
+/// # Errors
+/// The database's own.
+pub async fn any_ready(tx: &mut Tx, task: Task, now_ms: i64) -> Result<bool, StoreError> {
+    let sql = "select 1 from lanes where task = $1 and ready_ms <= $2 limit 1";
+    Ok(tx.first("look for ready lanes", sql, args![task.word(), now_ms]).await?.is_some())
+}
+
+/// Takes up to `lanes_max` ready lanes until `lease_until_ms`. What lies in them must be read in later statements.
+///
+/// # Errors
+/// The database's own.
+pub async fn claim(
+    tx: &mut Tx,
+    task: Task,
+    owner: &str,
+    now_ms: i64,
+    lease_until_ms: i64,
+    lanes_max: u32,
+) -> Result<Vec<Claim>, StoreError> {
+    let sql = if tx.is_postgres() { CLAIM_POSTGRES } else { CLAIM_SQLITE };
+    let rows =
+        tx.all("claim lanes", sql, args![task.word(), now_ms, lanes_max, lease_until_ms, owner]).await?;
+    rows.iter()
+        .map(|row| {
+            let mut columns = row.columns("lanes");
+            Ok(Claim {
+                tenant: columns.id("tenant_id")?,
+                lane: columns.id("id")?,
+                channel: columns.id("channel_id")?,
+                conversation: columns.opt_id("conversation_id")?,
+                done: columns.int("done")?,
+                token: columns.int("token")?,
+                attempts: columns.int("attempts")?,
+            })
+        })
+        .collect()
+}
+
+const CLAIM_SQLITE: &str = "update lanes set leased = true, token = token + 1, attempts = attempts + 1, \
+    ready_ms = $4, owner = $5 where (tenant_id, id, task) in (select tenant_id, id, task from lanes \
+    where task = $1 and ready_ms <= $2 order by ready_ms limit $3) \
+    returning tenant_id, id, channel_id, conversation_id, done, token, attempts";
+const CLAIM_POSTGRES: &str = "update lanes set leased = true, token = token + 1, attempts = attempts + 1, \
+    ready_ms = $4, owner = $5 where (tenant_id, id, task) in (select tenant_id, id, task from lanes \
+    where task = $1 and ready_ms <= $2 order by ready_ms limit $3 for update skip locked) \
+    returning tenant_id, id, channel_id, conversation_id, done, token, attempts";
+
+/// Gives lanes back. A lane that got entries meanwhile is ready again at once. Answers those that were still ours, and
+/// whether they are ready again; the caller must not write anything for the others.
+///
+/// # Errors
+/// The database's own.
+pub async fn finish(
+    tx: &mut Tx,
+    task: Task,
+    now_ms: i64,
+    ends: &[Finish],
+) -> Result<Vec<(LaneId, bool)>, StoreError> {
+    let mut ours = Vec::with_capacity(ends.len());
+    for ends in ends.chunks(FINISH_ROWS_MAX) {
+        let mut sql = String::from(
+            "update lanes set leased = false, attempts = 0, done = v.column4, conversation_id = v.column5, \
+             ready_ms = case when lanes.gen > v.column4 then cast($1 as bigint) end from (values ",
+        );
+        let mut args = args![now_ms, task.word()];
+        for (index, end) in ends.iter().enumerate() {
+            use std::fmt::Write as _;
+            let at = 3 + index * 5;
+            let comma = if index == 0 { "" } else { ", " };
+            // PostgreSQL takes untyped values for text; the casts mean the same to SQLite.
+            let _ = write!(
+                sql,
+                "{comma}(${}, ${}, cast(${} as bigint), cast(${} as bigint), ${})",
+                at,
+                at + 1,
+                at + 2,
+                at + 3,
+                at + 4
+            );
+            args.extend(args![end.claim.tenant, end.claim.lane, end.claim.token, end.done, end.conversation]);
+        }
+        sql.push_str(
+            ") as v where lanes.tenant_id = v.column1 and lanes.id = v.column2 and lanes.task = $2 \
+             and lanes.token = v.column3 returning lanes.id, lanes.ready_ms",
+        );
+        for row in tx.all("finish lanes", &sql, args).await? {
+            let mut columns = row.columns("lanes");
+            ours.push((columns.id("id")?, columns.opt_int("ready_ms")?.is_some()));
+        }
+    }
+    Ok(ours)
+}
+
+const FINISH_ROWS_MAX: usize = 64;
+
+/// Ends a delivery lease: ready again at `ready_ms`, or at once if effects were added meanwhile, or not at all.
+/// Answers whether the lease was still ours.
+///
+/// # Errors
+/// The database's own.
+pub async fn rest(
+    tx: &mut Tx,
+    claim: &Claim,
+    seen_gen: i64,
+    now_ms: i64,
+    ready_ms: Option<i64>,
+) -> Result<bool, StoreError> {
+    let sql = "update lanes set leased = false, attempts = 0, done = $4, \
+               ready_ms = case when $6 is not null then $6 when gen > $4 then $5 end \
+               where tenant_id = $1 and id = $2 and task = 'deliver' and token = $3";
+    let sql_postgres = "update lanes set leased = false, attempts = 0, done = $4, \
+               ready_ms = case when cast($6 as bigint) is not null then cast($6 as bigint) when gen > $4 then cast($5 as bigint) end \
+               where tenant_id = $1 and id = $2 and task = 'deliver' and token = $3";
+    let sql = if tx.is_postgres() { sql_postgres } else { sql };
+    let args = args![claim.tenant, claim.lane, claim.token, seen_gen, now_ms, ready_ms];
+    Ok(tx.execute("rest a lane", sql, args).await? > 0)
+}
+
+/// Lengthens all leases of a process; answers how many it has.
+///
+/// # Errors
+/// The database's own.
+pub async fn renew(tx: &mut Tx, owner: &str, lease_until_ms: i64) -> Result<u64, StoreError> {
+    let sql = "update lanes set ready_ms = $2 where owner = $1 and leased";
+    tx.execute("renew leases", sql, args![owner, lease_until_ms]).await
+}
+
+/// Is this lease still ours? Locks the lane until the end of the transaction.
+///
+/// # Errors
+/// The database's own.
+pub async fn hold(tx: &mut Tx, task: Task, claim: &Claim, lease_until_ms: i64) -> Result<bool, StoreError> {
+    let sql = "update lanes set ready_ms = $5 where tenant_id = $1 and id = $2 and task = $3 and token = $4 \
+               and leased";
+    let args = args![claim.tenant, claim.lane, task.word(), claim.token, lease_until_ms];
+    Ok(tx.execute("hold a lease", sql, args).await? > 0)
+}
+
+/// Gives up a lease without having done anything: the lane is ready again at `ready_ms`.
+///
+/// # Errors
+/// The database's own.
+pub async fn give_back(tx: &mut Tx, task: Task, claim: &Claim, ready_ms: i64) -> Result<(), StoreError> {
+    let sql = "update lanes set leased = false, ready_ms = $5 where tenant_id = $1 and id = $2 and task = $3 \
+               and token = $4";
+    let args = args![claim.tenant, claim.lane, task.word(), claim.token, ready_ms];
+    tx.execute("give a lease back", sql, args).await.map(|_| ())
+}
+
+/// Frees the leases of a process that ends in good order.
+///
+/// # Errors
+/// The database's own.
+pub async fn free_owned(tx: &mut Tx, owner: &str, now_ms: i64) -> Result<u64, StoreError> {
+    let sql = "update lanes set leased = false, ready_ms = $2 where owner = $1 and leased";
+    tx.execute("free leases", sql, args![owner, now_ms]).await
+}
+
+/// Frees every lease, for the start of the only process of a database.
+///
+/// # Errors
+/// The database's own.
+pub async fn free_all(tx: &mut Tx, now_ms: i64) -> Result<u64, StoreError> {
+    let sql = "update lanes set leased = false, ready_ms = $1 where leased";
+    tx.execute("free leases", sql, args![now_ms]).await
+}
+
+/// The `gen` of a lane's delivery row, read after the claim: effects counted by it are visible to later statements.
+///
+/// # Errors
+/// The database's own.
+pub async fn generation(tx: &mut Tx, task: Task, claim: &Claim) -> Result<i64, StoreError> {
+    let sql = "select gen from lanes where tenant_id = $1 and id = $2 and task = $3";
+    match tx.first("read a lane", sql, args![claim.tenant, claim.lane, task.word()]).await? {
+        Some(row) => row.columns("lanes").int("gen"),
+        None => Ok(0),
+    }
+}
+
+/// How many lanes wait or run, and since when the oldest waits (unix milliseconds).
+///
+/// # Errors
+/// The database's own.
+pub async fn backlog(tx: &mut Tx, task: Task, now_ms: i64) -> Result<(i64, Option<i64>), StoreError> {
+    let sql = "select count(*), min(ready_ms) from lanes where task = $1 and ready_ms is not null \
+               and (leased or ready_ms <= $2)";
+    let row = tx.first("count lanes", sql, args![task.word(), now_ms]).await?;
+    let Some(row) = row else { return Ok((0, None)) };
+    let mut columns = row.columns("lanes");
+    Ok((columns.int("count")?, columns.opt_int("min")?))
+}
+
+/// Which of these lanes have entries that no turn has worked off up to `seq`? Used to wait for a command.
+///
+/// # Errors
+/// The database's own.
+pub async fn is_done(tx: &mut Tx, tenant: TenantId, lane: LaneId, seq: i64) -> Result<bool, StoreError> {
+    let sql = "select 1 from lanes where tenant_id = $1 and id = $2 and task = 'turn' and done >= $3";
+    Ok(tx.first("look at a lane", sql, args![tenant, lane, seq]).await?.is_some())
+}
+
+/// `(tenant_id, column) in (($1, $2), …)` for the given pairs, starting at `$first`.
+pub(super) fn pairs(first: usize, count: usize) -> String {
+    (0..count).map(|index| format!("({})", places(first + index * 2, 2))).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests;

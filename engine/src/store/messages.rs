@@ -1,0 +1,207 @@
+//! Messages and their delivery status, which only moves forward: every update
+//! names the statuses it may replace.
+
+use pointsman_rules::facts::{Direction, SenderKind};
+use pointsman_rules::ids::{ChannelId, ConversationId, EffectId, MessageId, TenantId};
+
+use super::tx::places;
+use super::{Arg, StoreError, Tx};
+use crate::args;
+
+/// A message as it is kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Message {
+    /// Its id.
+    pub id: MessageId,
+    /// Its conversation.
+    pub conversation: ConversationId,
+    /// Its channel.
+    pub channel: ChannelId,
+    /// Its place in the conversation.
+    pub seq: i64,
+    /// Which way.
+    pub direction: Direction,
+    /// What kind of sender.
+    pub sender: SenderKind,
+    /// Which user, key or rule.
+    pub sender_id: Option<String>,
+    /// JSON of `flow::content::Content`.
+    pub content: String,
+    /// Delivery status of an outbound message.
+    pub status: Option<String>,
+    /// JSON of the failure.
+    pub failure: Option<String>,
+    /// The vendor's id.
+    pub vendor_id: Option<String>,
+    /// The effect that sends it.
+    pub effect: Option<EffectId>,
+    /// The message it answers.
+    pub reply_to: Option<MessageId>,
+    /// The vendor's time for inbound, ours for outbound.
+    pub at_ms: i64,
+    /// When it was stored.
+    pub created_ms: i64,
+}
+
+const COLUMNS: &str = "id, conversation_id, channel_id, seq, direction, sender_kind, sender_id, content, status, \
+    failure, vendor_id, effect_id, reply_to, at_ms, created_ms";
+
+/// Adds messages.
+///
+/// # Errors
+/// The database's own.
+pub async fn insert(tx: &mut Tx, messages: &[(TenantId, Message)]) -> Result<(), StoreError> {
+    let rows = messages
+        .iter()
+        .map(|(tenant, m)| {
+            args![
+                *tenant,
+                m.id,
+                m.conversation,
+                m.channel,
+                m.seq,
+                m.direction.word(),
+                m.sender.word(),
+                m.sender_id.clone(),
+                m.content.as_str(),
+                m.status.clone(),
+                m.failure.clone(),
+                m.vendor_id.clone(),
+                m.effect,
+                m.reply_to,
+                m.at_ms,
+                m.created_ms
+            ]
+        })
+        .collect();
+    let head = format!("insert into messages (tenant_id, {COLUMNS})");
+    tx.insert_many("add messages", &head, rows, "").await.map(|_| ())
+}
+
+/// A change of a message's delivery status.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StatusUpdate {
+    /// Which message.
+    pub message: MessageId,
+    /// The new status.
+    pub status: String,
+    /// Statuses it may replace.
+    pub over: &'static [&'static str],
+    /// JSON of the failure.
+    pub failure: Option<String>,
+    /// The vendor's id, if it is news.
+    pub vendor_id: Option<String>,
+    /// When.
+    pub at_ms: i64,
+}
+
+/// Moves a message's status forward; answers whether it moved. A vendor id is kept in any case.
+///
+/// # Errors
+/// The database's own.
+pub async fn set_status(tx: &mut Tx, tenant: TenantId, update: &StatusUpdate) -> Result<bool, StoreError> {
+    let mut args = args![
+        tenant,
+        update.message,
+        update.status.as_str(),
+        update.failure.clone(),
+        update.vendor_id.clone(),
+        update.at_ms
+    ];
+    args.extend(update.over.iter().map(|word| Arg::from(*word)));
+    let sql = format!(
+        "update messages set status = $3, failure = coalesce($4, failure), vendor_id = coalesce(vendor_id, $5), \
+         status_ms = $6 where tenant_id = $1 and id = $2 and status in ({})",
+        places(7, update.over.len())
+    );
+    if tx.execute("move a message on", &sql, args).await? > 0 {
+        return Ok(true);
+    }
+    if update.vendor_id.is_some() {
+        let sql = "update messages set vendor_id = $3 where tenant_id = $1 and id = $2 and vendor_id is null";
+        tx.execute("keep a vendor id", sql, args![tenant, update.message, update.vendor_id.clone()]).await?;
+    }
+    Ok(false)
+}
+
+/// One message.
+///
+/// # Errors
+/// The database's own.
+pub async fn get(tx: &mut Tx, tenant: TenantId, id: MessageId) -> Result<Option<Message>, StoreError> {
+    let sql = format!("select {COLUMNS} from messages where tenant_id = $1 and id = $2");
+    tx.first("read a message", &sql, args![tenant, id]).await?.map(|row| read(&row)).transpose()
+}
+
+/// Messages with these vendor ids on a channel.
+///
+/// # Errors
+/// The database's own.
+pub async fn by_vendor_id(
+    tx: &mut Tx,
+    tenant: TenantId,
+    channel: ChannelId,
+    vendor_ids: &[&str],
+) -> Result<Vec<Message>, StoreError> {
+    if vendor_ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = format!(
+        "select {COLUMNS} from messages where tenant_id = $1 and channel_id = $2 and vendor_id in ({})",
+        places(3, vendor_ids.len())
+    );
+    let mut args = args![tenant, channel];
+    args.extend(vendor_ids.iter().map(|id| Arg::from(*id)));
+    tx.all("find messages", &sql, args).await?.iter().map(read).collect()
+}
+
+/// Messages that these effects send.
+///
+/// # Errors
+/// The database's own.
+pub async fn by_effect(tx: &mut Tx, effects: &[(TenantId, EffectId)]) -> Result<Vec<Message>, StoreError> {
+    let mut out = Vec::with_capacity(effects.len());
+    for effects in effects.chunks(64) {
+        let sql = format!(
+            "select {COLUMNS} from messages where (tenant_id, id) in (select tenant_id, message_id from effects \
+             where (tenant_id, id) in ({}))",
+            super::lanes::pairs(1, effects.len())
+        );
+        let args = effects.iter().flat_map(|(tenant, id)| args![*tenant, *id]).collect();
+        for row in tx.all("find messages", &sql, args).await? {
+            out.push(read(&row)?);
+        }
+    }
+    Ok(out)
+}
+
+/// Puts a failed or unclear message back to `queued`, because a person asked for it.
+///
+/// # Errors
+/// The database's own.
+pub async fn requeue(tx: &mut Tx, tenant: TenantId, id: MessageId) -> Result<(), StoreError> {
+    let sql = "update messages set status = 'queued', failure = null where tenant_id = $1 and id = $2 \
+               and status in ('failed', 'unknown')";
+    tx.execute("queue a message again", sql, args![tenant, id]).await.map(|_| ())
+}
+
+fn read(row: &super::Row) -> Result<Message, StoreError> {
+    let c = &mut row.columns("messages");
+    Ok(Message {
+        id: c.id("id")?,
+        conversation: c.id("conversation_id")?,
+        channel: c.id("channel_id")?,
+        seq: c.int("seq")?,
+        direction: c.word("direction", Direction::from_word)?,
+        sender: c.word("sender_kind", SenderKind::from_word)?,
+        sender_id: c.opt_text("sender_id")?,
+        content: c.text("content")?,
+        status: c.opt_text("status")?,
+        failure: c.opt_text("failure")?,
+        vendor_id: c.opt_text("vendor_id")?,
+        effect: c.opt_id("effect_id")?,
+        reply_to: c.opt_id("reply_to")?,
+        at_ms: c.int("at_ms")?,
+        created_ms: c.int("created_ms")?,
+    })
+}
