@@ -146,8 +146,6 @@ pub struct Config {
     pub worker: Worker,
     /// `[log]`.
     pub log: Log,
-    /// `[limits]`.
-    pub limits: Limits,
 }
 
 /// `[http]`.
@@ -212,16 +210,16 @@ pub struct Plugins {
 /// `[worker]`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Worker {
-    /// Lanes worked on at the same time.
+    /// Batches of lanes whose rules run at the same time.
     pub concurrency: usize,
-    /// Lanes taken per look into the database.
-    pub lanes_per_claim: usize,
+    /// Lanes in one batch.
+    pub lanes_per_claim: u32,
+    /// Lanes that are delivered at the same time.
+    pub deliveries_max: usize,
     /// How long a lane stays with a worker that no longer answers.
     pub lease_ms: i64,
     /// How often work is searched that no signal announced.
     pub sweep: Duration,
-    /// Idle end of channels that do not say; 0 never.
-    pub idle_end_default_ms: i64,
 }
 
 /// `[log]`.
@@ -231,17 +229,6 @@ pub struct Log {
     pub format: LogFormat,
     /// Filter directives of tracing-subscriber.
     pub level: String,
-}
-
-/// `[limits]`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Limits {
-    /// Largest body of an API request; larger ones get 413.
-    pub body_bytes_max: usize,
-    /// Largest body of a vendor's webhook; larger ones get 413.
-    pub webhook_bytes_max: usize,
-    /// Longest time an API request may take.
-    pub request: Duration,
 }
 
 impl Config {
@@ -312,21 +299,15 @@ impl Config {
                 cache_dir: below(read.text("plugins.cache_dir"), "plugin-cache"),
             },
             worker: Worker {
-                concurrency: read.integer("worker.concurrency", 1..=1_024),
+                concurrency: read.integer("worker.concurrency", 1..=256),
                 lanes_per_claim: read.integer("worker.lanes_per_claim", 1..=512),
+                deliveries_max: read.integer("worker.deliveries_max", 1..=4_096),
                 lease_ms: read.integer("worker.lease_ms", 1_000..=600_000),
                 sweep: Duration::from_millis(read.integer("worker.sweep_ms", 50..=60_000)),
-                idle_end_default_ms: read.integer::<i64>("worker.idle_end_default_minutes", 0..=10_080)
-                    * 60_000,
             },
             log: Log {
                 format: read.word("log.format", format),
                 level: read.parsed("log.level", String::new(), level),
-            },
-            limits: Limits {
-                body_bytes_max: read.integer("limits.body_bytes_max", 1_024..=67_108_864),
-                webhook_bytes_max: read.integer("limits.webhook_bytes_max", 65_536..=67_108_864),
-                request: Duration::from_secs(read.integer("limits.request_seconds_max", 1..=300)),
             },
             store: Store { url: Secret::new(url), data_dir },
         }
@@ -334,7 +315,8 @@ impl Config {
 }
 
 fn listen(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| "must be an IP address and a port, e.g. 127.0.0.1:8080 or [::]:8080".to_owned())
+    let example = "an IP address and a port, e.g. 127.0.0.1:8080 or [::]:8080";
+    text.parse().map_err(|_| format!("must be {example}, not \"{text}\""))
 }
 
 fn public_url(text: &str) -> Result<Option<String>, String> {

@@ -23,8 +23,7 @@ fn nothing_is_needed_to_start() {
     assert_eq!(config.store.sqlite_file(), Some(Path::new("data/pointsman.db")));
     assert_eq!(config.keys.master_key_file, Path::new("data/master.key"));
     assert_eq!(config.plugins.cache_dir, Path::new("data/plugin-cache"));
-    assert_eq!(config.worker.idle_end_default_ms, 600_000);
-    assert_eq!(config.limits.request, Duration::from_secs(30));
+    assert_eq!(config.http.drain, Duration::from_secs(20));
 }
 
 #[test]
@@ -95,7 +94,7 @@ fn every_mistake_has_its_line() {
     let cases: &[(&str, &str)] = &[
         (
             "[http]\nlisten = \"localhost\"",
-            "line 2: http.listen must be an IP address and a port, e.g. 127.0.0.1:8080 or [::]:8080",
+            "line 2: http.listen must be an IP address and a port, e.g. 127.0.0.1:8080 or [::]:8080, not \"localhost\"",
         ),
         ("[http]\nlisten = 8080", "line 2: http.listen must be a text in quotes, not a number"),
         ("[http]\nlisten = true", "line 2: http.listen must be a text in quotes, not boolean"),
@@ -131,7 +130,7 @@ fn every_mistake_has_its_line() {
         ),
         (
             "[worker]\nconcurrency = \"4\"",
-            "line 2: worker.concurrency must be a whole number from 1 to 1024, not \"4\"",
+            "line 2: worker.concurrency must be a whole number from 1 to 256, not \"4\"",
         ),
         (
             "[worker]\nlease_ms = 99999999999999999999",
@@ -187,7 +186,7 @@ fn variables_and_flags_are_named_in_mistakes() {
             "POINTSMAN_HTTP__LISEN: http.lisen is not a setting; did you mean http.listen?",
             "--public-url: http.public_url must be a whole URL, e.g. https://chat.example.com",
             "POINTSMAN_MASTER_KEY: must be 32 bytes in base64; make one with `openssl rand -base64 32`",
-            "POINTSMAN_WORKER__CONCURRENCY: worker.concurrency must be a whole number from 1 to 1024, not \"many\"",
+            "POINTSMAN_WORKER__CONCURRENCY: worker.concurrency must be a whole number from 1 to 256, not \"many\"",
         ]
     );
 }
