@@ -3,14 +3,37 @@
 //! compute and nothing else. Must not know the database, flows or HTTP routes.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
 
+use pointsman_rules::facts::Capabilities;
+
+mod bindings;
+mod call;
+mod compile;
+mod convert;
+mod egress;
+mod engine;
+mod install;
+mod journal;
 pub mod manifest;
-
+mod operation;
+mod proof;
+mod secret;
+mod webhook;
 pub mod wire;
 
-pub use crate::crypto::Secret;
+pub use call::CallError;
+pub use compile::{COMPILE_SUBCOMMAND, CompileError, Compiler, compile_child_main};
+pub use egress::{
+    BLOB_BYTES_MAX, BlobStore, BlobStream, CALLS_MAX, DirectoryBlobs, EgressConfig, Lookup, LookupFuture,
+    RESPONSE_BYTES_MAX, StoredBlob, SystemLookup,
+};
+pub use install::{COMPONENT_BYTES_MAX, InstallError};
+pub use journal::{LOG_LINE_BYTES_MAX, LOG_LINES_MAX, LogLevel, LogLine};
 pub use manifest::Manifest;
+pub use secret::Secret;
+pub use webhook::EVENTS_MAX;
 pub use wire::*;
 
 /// The channel that a call is about.
@@ -49,4 +72,248 @@ pub struct Exports {
     pub sessions: bool,
     /// Filling gaps after an outage.
     pub backfill: bool,
+}
+
+/// What the host needs from outside.
+pub struct HostConfig {
+    /// Directory for compiled plugins; made when missing.
+    pub cache_dir: PathBuf,
+    /// Seals the compiled plugins. Must not be known to who can write the directory.
+    pub cache_key: [u8; 32],
+    /// Where unknown components are compiled.
+    pub compiler: Compiler,
+    /// How plugins' calls leave.
+    pub egress: EgressConfig,
+}
+
+/// Why the host could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum HostError {
+    /// The wasm engine.
+    #[error(transparent)]
+    Engine(#[from] engine::EngineError),
+    /// The cache of compiled plugins.
+    #[error(transparent)]
+    Cache(#[from] CompileError),
+    /// The HTTP client.
+    #[error(transparent)]
+    Egress(#[from] egress::EgressError),
+}
+
+/// Runs plugins. A clone is the same host.
+#[derive(Clone)]
+pub struct Host(Arc<Shared>);
+
+struct Shared {
+    sandbox: Arc<call::Sandbox>,
+    cache: compile::CodeCache,
+    egress: Arc<egress::Egress>,
+    plugins: RwLock<BTreeMap<String, Arc<Plugin>>>,
+}
+
+impl Host {
+    /// Sets up the engine, the cache and the HTTP clients; loads no plugin.
+    ///
+    /// # Errors
+    /// When the system gives no address space, no thread, no directory or no certificates.
+    pub fn new(config: HostConfig) -> Result<Self, HostError> {
+        Ok(Self(Arc::new(Shared {
+            sandbox: Arc::new(call::Sandbox::new()?),
+            cache: compile::CodeCache::new(config.cache_dir, &config.cache_key, config.compiler)?,
+            egress: Arc::new(egress::Egress::new(config.egress)?),
+            plugins: RwLock::default(),
+        })))
+    }
+
+    /// Checks, compiles and tries out a core module or component. It replaces an installed plugin
+    /// of the same id; calls of the old one run to their end.
+    ///
+    /// # Errors
+    /// The first check that fails, with code, cause and way out.
+    pub async fn install(&self, wasm: &[u8]) -> Result<Arc<Plugin>, InstallError> {
+        let digest = sha256_hex(wasm);
+        let bytes = wasm.to_vec();
+        let component = tokio::task::spawn_blocking(move || install::component_bytes(&bytes))
+            .await
+            .map_err(|_| InstallError::Malformed("reading it failed".into()))??;
+        let component_digest = sha256_hex(&component);
+        let compiled = self.0.cache.load(&self.0.sandbox.engine, &component, &component_digest).await?;
+        let (runner, manifest) = install::try_out(&self.0.sandbox, &compiled).await?;
+        let plugin = Arc::new(Plugin {
+            origins: manifest.origins.clone().into(),
+            secret_names: manifest.secret_names().map(str::to_owned).collect(),
+            egress: self.0.egress.clone(),
+            runner,
+            manifest,
+            digest,
+        });
+        let mut plugins = self.0.plugins.write().unwrap_or_else(PoisonError::into_inner);
+        plugins.insert(plugin.manifest.id.clone(), plugin.clone());
+        Ok(plugin)
+    }
+
+    /// The plugin with this id.
+    pub fn get(&self, id: &str) -> Option<Arc<Plugin>> {
+        self.0.plugins.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+    }
+
+    /// All plugins, by id.
+    pub fn list(&self) -> Vec<Arc<Plugin>> {
+        self.0.plugins.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// Forgets a plugin; its running calls run to their end.
+    pub fn remove(&self, id: &str) -> Option<Arc<Plugin>> {
+        self.0.plugins.write().unwrap_or_else(PoisonError::into_inner).remove(id)
+    }
+}
+
+fn sha256_hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
+    digest.as_ref().iter().fold(String::with_capacity(64), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+/// An installed plugin. Every call runs in an instance of its own.
+pub struct Plugin {
+    runner: Arc<call::Runner>,
+    manifest: Manifest,
+    digest: String,
+    origins: Arc<[String]>,
+    secret_names: Arc<[String]>,
+    egress: Arc<egress::Egress>,
+}
+
+impl Plugin {
+    /// What it says about itself.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// SHA-256 of the installed file, lower-case hex.
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// What it offers beyond webhooks and sending.
+    pub fn exports(&self) -> Exports {
+        let loaded = &self.runner.loaded;
+        Exports {
+            account: loaded.account.is_some(),
+            media: loaded.media.is_some(),
+            templates: loaded.templates.is_some(),
+            sessions: loaded.sessions.is_some(),
+            backfill: loaded.backfill.is_some(),
+        }
+    }
+
+    /// What the vendor can do on this kind of channel.
+    pub fn capabilities(&self, kind: &str) -> Option<&Capabilities> {
+        self.manifest.capabilities(kind)
+    }
+
+    /// The last lines that it wrote to its log, oldest first, without secrets.
+    pub fn recent_log(&self) -> Vec<LogLine> {
+        self.runner.log.lines()
+    }
+
+    /// Checks of the settings beyond the manifest; empty when all is well.
+    ///
+    /// # Errors
+    /// When the plugin crashes or goes over a limit.
+    pub async fn validate(&self, settings: &str, kind: &str) -> Result<Vec<FieldError>, CallError> {
+        webhook::validate(&self.runner, settings.to_owned(), kind.to_owned()).await
+    }
+
+    /// Is this webhook the vendor's? Proofs are checked here.
+    ///
+    /// # Errors
+    /// When the plugin crashes or goes over a limit.
+    pub async fn authenticate(
+        &self,
+        context: &ChannelContext,
+        request: &WebhookRequest,
+    ) -> Result<Verdict, CallError> {
+        Ok(webhook::receive(&self.runner, context, request, webhook::Extent::Authenticate).await?.0)
+    }
+
+    /// What a stored webhook says. Pure: the same bytes give the same events.
+    ///
+    /// # Errors
+    /// When the plugin crashes or goes over a limit; a webhook it cannot read is the inner error.
+    pub async fn parse(
+        &self,
+        context: &ChannelContext,
+        request: &WebhookRequest,
+    ) -> Result<Result<Vec<InboundEvent>, Failure>, CallError> {
+        webhook::parse(&self.runner, context, request).await
+    }
+
+    /// `authenticate`, and `parse` when the verdict is to accept, in one instance. A crash while
+    /// parsing is the inner error: the webhook is authentic and can be kept for later.
+    ///
+    /// # Errors
+    /// When the plugin crashes or goes over a limit in `authenticate`.
+    pub async fn receive(
+        &self,
+        context: &ChannelContext,
+        request: &WebhookRequest,
+    ) -> Result<(Verdict, Option<Result<Vec<InboundEvent>, Failure>>), CallError> {
+        webhook::receive(&self.runner, context, request, webhook::Extent::Parse).await
+    }
+
+    /// Sends one message.
+    ///
+    /// # Errors
+    /// The vendor's or the plugin's failure, with what is known about its effect.
+    pub async fn send(
+        &self,
+        context: &ChannelContext,
+        message: &OutboundMessage,
+    ) -> Result<Receipt, Failure> {
+        let (outgoing, message) = (convert::context(context), convert::outbound(message));
+        let operation = operation::SendMessage { context: outgoing, message };
+        self.operate(context, operation).await.map(convert::receipt)
+    }
+
+    /// Does something with the vendor's account.
+    ///
+    /// # Errors
+    /// The vendor's or the plugin's failure; kind `unsupported` when the plugin has no account part.
+    pub async fn account(
+        &self,
+        context: &ChannelContext,
+        task: AccountTask,
+    ) -> Result<AccountReport, Failure> {
+        let (outgoing, task) = (convert::context(context), convert::account_task(task));
+        let operation = operation::Account { context: outgoing, task };
+        self.operate(context, operation).await.map(convert::account_report)
+    }
+
+    /// One page of the vendor's templates; `None` asks for the first.
+    ///
+    /// # Errors
+    /// The vendor's or the plugin's failure; kind `unsupported` when the plugin lists no templates.
+    pub async fn list_templates(
+        &self,
+        context: &ChannelContext,
+        cursor: Option<&str>,
+    ) -> Result<TemplatePage, Failure> {
+        let (outgoing, cursor) = (convert::context(context), cursor.map(str::to_owned));
+        let operation = operation::ListTemplates { context: outgoing, cursor };
+        self.operate(context, operation).await.map(convert::template_page)
+    }
+
+    async fn operate<O: operation::Operation>(
+        &self,
+        context: &ChannelContext,
+        operation: O,
+    ) -> Result<O::Done, Failure> {
+        let (origins, secrets) = (self.origins.clone(), self.secret_names.clone());
+        let permissions = egress::Permissions::new(&self.manifest, origins, secrets, context);
+        operation::run(&self.runner, &self.egress, &permissions, context, operation).await
+    }
 }

@@ -100,3 +100,171 @@ impl Manifest {
         self.settings.iter().filter(|s| s.kind == SettingKind::Secret).map(|s| s.name.as_str())
     }
 }
+
+/// What is wrong with a manifest, and where.
+#[derive(Debug, thiserror::Error)]
+pub enum ManifestError {
+    /// An id or name is not a plain word.
+    #[error("{what} `{value}` must be 1 to 40 of a-z, 0-9, `-` and `_`, starting with a letter")]
+    Word {
+        /// Which field.
+        what: &'static str,
+        /// What is there.
+        value: String,
+    },
+    /// Something is there twice.
+    #[error("{what} `{value}` is there twice; remove one")]
+    Twice {
+        /// Which field.
+        what: &'static str,
+        /// What is there.
+        value: String,
+    },
+    /// Something is missing.
+    #[error("`{0}` is empty; fill it in")]
+    Empty(&'static str),
+    /// A default value is not JSON or does not fit the kind of its setting.
+    #[error("the default of setting `{setting}` does not fit: {cause}")]
+    Default {
+        /// Name of the setting.
+        setting: String,
+        /// Why.
+        cause: String,
+    },
+    /// An origin is not a plain https origin.
+    #[error(
+        "origin `{0}` must be `https://` and a host name, without path, user or IP address; for self-hosted vendors declare a setting of kind `egress-url`"
+    )]
+    Origin(String),
+    /// Too many of something.
+    #[error("there are {count} {what}, {max} are allowed")]
+    TooMany {
+        /// Of what.
+        what: &'static str,
+        /// How many.
+        count: usize,
+        /// How many are allowed.
+        max: usize,
+    },
+}
+
+/// Most settings, kinds or origins of one plugin.
+const ENTRIES_MAX: usize = 64;
+const WORD_BYTES_MAX: usize = 40;
+
+impl Manifest {
+    /// The manifest with its origins normalised, or what is wrong with it.
+    ///
+    /// # Errors
+    /// The first mistake found.
+    pub(super) fn check(mut self) -> Result<Self, ManifestError> {
+        word("id", &self.id)?;
+        for (what, text) in [("name", &self.name), ("version", &self.version)] {
+            if text.trim().is_empty() {
+                return Err(ManifestError::Empty(what));
+            }
+        }
+        if self.kinds.is_empty() {
+            return Err(ManifestError::Empty("kinds"));
+        }
+        for (what, count) in
+            [("settings", self.settings.len()), ("kinds", self.kinds.len()), ("origins", self.origins.len())]
+        {
+            if count > ENTRIES_MAX {
+                return Err(ManifestError::TooMany { what, count, max: ENTRIES_MAX });
+            }
+        }
+        distinct_words("kind", self.kinds.iter().map(|k| k.kind.as_str()))?;
+        distinct_words("setting", self.settings.iter().map(|s| s.name.as_str()))?;
+        for setting in &self.settings {
+            setting.check()?;
+        }
+        for origin in &mut self.origins {
+            *origin = https_origin(origin).ok_or_else(|| ManifestError::Origin(origin.clone()))?;
+        }
+        Ok(self)
+    }
+}
+
+impl Setting {
+    fn check(&self) -> Result<(), ManifestError> {
+        if matches!(&self.kind, SettingKind::Choice { options } if options.is_empty()) {
+            return Err(ManifestError::Empty("options of a choice"));
+        }
+        let Some(default) = &self.default else { return Ok(()) };
+        let fits = match &self.kind {
+            SettingKind::Integer => default.is_i64() || default.is_u64(),
+            SettingKind::Toggle => default.is_boolean(),
+            SettingKind::Choice { options } => {
+                default.as_str().is_some_and(|d| options.iter().any(|o| o == d))
+            }
+            SettingKind::Secret => false,
+            SettingKind::Text | SettingKind::Multiline | SettingKind::Phone | SettingKind::EgressUrl => {
+                default.is_string()
+            }
+        };
+        if fits {
+            return Ok(());
+        }
+        let cause = format!("{default} is not a value of its kind");
+        Err(ManifestError::Default { setting: self.name.clone(), cause })
+    }
+}
+
+fn word(what: &'static str, value: &str) -> Result<(), ManifestError> {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
+    let good = value.starts_with(|c: char| c.is_ascii_lowercase())
+        && value.len() <= WORD_BYTES_MAX
+        && value.chars().all(plain);
+    if good { Ok(()) } else { Err(ManifestError::Word { what, value: value.chars().take(60).collect() }) }
+}
+
+fn distinct_words<'a>(
+    what: &'static str,
+    values: impl Iterator<Item = &'a str>,
+) -> Result<(), ManifestError> {
+    let mut seen = std::collections::BTreeSet::new();
+    for value in values {
+        word(what, value)?;
+        if !seen.insert(value) {
+            return Err(ManifestError::Twice { what, value: value.to_owned() });
+        }
+    }
+    Ok(())
+}
+
+fn https_origin(text: &str) -> Option<String> {
+    let url = url::Url::parse(text).ok()?;
+    let plain = url.scheme() == "https"
+        && matches!(url.host(), Some(url::Host::Domain(name)) if name.contains('.') && !name.ends_with('.'))
+        && url.username().is_empty()
+        && url.password().is_none()
+        && matches!(url.path(), "" | "/")
+        && url.query().is_none()
+        && url.fragment().is_none();
+    plain.then(|| url.origin().ascii_serialization())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn origins_are_plain_https_names() {
+        for (text, expected) in [
+            ("https://api.twilio.com", Some("https://api.twilio.com")),
+            ("https://API.twilio.com:443/", Some("https://api.twilio.com")),
+            ("https://api.twilio.com:8443", Some("https://api.twilio.com:8443")),
+            ("http://api.twilio.com", None),
+            ("https://api.twilio.com/v1", None),
+            ("https://user@api.twilio.com", None),
+            ("https://127.0.0.1", None),
+            ("https://[::1]", None),
+            ("https://localhost", None),
+            ("https://api.twilio.com.", None),
+            ("api.twilio.com", None),
+        ] {
+            assert_eq!(https_origin(text).as_deref(), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! Runs exports of a plugin: a fresh instance for every webhook or operation,
+//! on threads that are not the reactor's, few enough and shared fairly enough
+//! that looping plugins cannot stall honest ones.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use wasmtime::component::{Instance, InstancePre};
+use wasmtime::{Engine, Store, Trap};
+
+use super::bindings::provider::ProviderCoreIndices;
+use super::bindings::{account, backfill, media, sessions, templates};
+use super::engine::{
+    self, CallState, HOSTCALL_BYTES_MAX, MEMORY_BYTES_MAX, OPERATIONS_MAX, Ticker, grant_cpu,
+};
+use super::journal::{Journal, RecentLog, Redactor};
+
+/// CPU of one call of `describe` or `validate`, milliseconds; the guest is stopped at the limit.
+pub(super) const DESCRIBE_CPU_MS: u64 = 50;
+/// CPU of one `authenticate`, milliseconds.
+pub(super) const AUTHENTICATE_CPU_MS: u64 = 100;
+/// CPU of one `parse`, milliseconds.
+pub(super) const PARSE_CPU_MS: u64 = 500;
+/// CPU of one step of an operation, milliseconds.
+pub(super) const STEP_CPU_MS: u64 = 500;
+/// Guests of one plugin that compute at one time; more wait. Twice this per machine core would only add switching.
+const COMPUTING_PER_PLUGIN_MIN: usize = 2;
+/// How many plugins may loop at one time before an honest one has to wait for them.
+const PLUGINS_AT_ONCE: usize = 4;
+/// Most operations of one plugin that wait for a vendor at one time; more wait for a free instance.
+const OPERATIONS_PER_PLUGIN_MAX: usize = OPERATIONS_MAX / 4;
+/// How long a call waits for its turn before it is refused, milliseconds.
+const QUEUE_WAIT_MS_MAX: u64 = 10_000;
+
+/// Why a call of a plugin gave no answer. All are the plugin's fault but `Busy` and `Host`.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// It trapped; with the message of its panic hook where it has one.
+    #[error("P201: plugin {plugin} crashed in `{export}`: {cause}; send this line to the plugin's author")]
+    Crashed {
+        /// Plugin id.
+        plugin: String,
+        /// `webhook.parse`.
+        export: &'static str,
+        /// Panic with file and line, or the trap.
+        cause: String,
+    },
+    /// It computed for too long.
+    #[error(
+        "P202: plugin {plugin} was stopped in `{export}` after {cpu_ms} ms of CPU, its limit; look for a loop without end"
+    )]
+    CpuLimit {
+        /// Plugin id.
+        plugin: String,
+        /// `webhook.parse`.
+        export: &'static str,
+        /// Milliseconds.
+        cpu_ms: u64,
+    },
+    /// It wanted too much memory.
+    #[error(
+        "P203: plugin {plugin} wanted {wanted_mib} MiB of memory in `{export}`, {limit_mib} are allowed; handle the input in parts"
+    )]
+    MemoryLimit {
+        /// Plugin id.
+        plugin: String,
+        /// `webhook.parse`.
+        export: &'static str,
+        /// What it asked for.
+        wanted_mib: usize,
+        /// What it may have.
+        limit_mib: usize,
+    },
+    /// It ran out of stack or reached outside its memory.
+    #[error(
+        "P204: plugin {plugin} ran out of stack or left its memory in `{export}`; most often recursion without end"
+    )]
+    Stack {
+        /// Plugin id.
+        plugin: String,
+        /// `webhook.parse`.
+        export: &'static str,
+    },
+    /// It handed over too much data in one call.
+    #[error(
+        "P205: plugin {plugin} handed over more than {limit_mib} MiB in `{export}`; return less in one call"
+    )]
+    OutputLimit {
+        /// Plugin id.
+        plugin: String,
+        /// `webhook.parse`.
+        export: &'static str,
+        /// What it may hand over.
+        limit_mib: usize,
+    },
+    /// Too many calls wait.
+    #[error("P206: plugin {plugin} has too many calls waiting; try again later")]
+    Busy {
+        /// Plugin id.
+        plugin: String,
+    },
+    /// The host is at fault.
+    #[error("P207: the plugin host failed in `{export}` of {plugin}: {cause}; please report this")]
+    Host {
+        /// Plugin id.
+        plugin: String,
+        /// `webhook.parse`.
+        export: &'static str,
+        /// What happened.
+        cause: String,
+    },
+}
+
+/// The machinery that all plugins share.
+pub(super) struct Sandbox {
+    pub(super) engine: Engine,
+    ticker: Ticker,
+    computing: Arc<Semaphore>,
+    operations: Arc<Semaphore>,
+    computing_per_plugin: usize,
+}
+
+impl Sandbox {
+    pub(super) fn new() -> Result<Self, engine::EngineError> {
+        let engine = engine::running_engine()?;
+        let ticker = Ticker::start(&engine)
+            .map_err(|e| wasmtime::Error::msg(format!("no thread for the CPU clock: {e}")))?;
+        let cores = std::thread::available_parallelism().map_or(COMPUTING_PER_PLUGIN_MIN, usize::from);
+        let computing_per_plugin = cores.clamp(COMPUTING_PER_PLUGIN_MIN, 32);
+        Ok(Self {
+            engine,
+            ticker,
+            computing: Arc::new(Semaphore::new(computing_per_plugin * PLUGINS_AT_ONCE)),
+            operations: Arc::new(Semaphore::new(OPERATIONS_MAX)),
+            computing_per_plugin,
+        })
+    }
+
+    pub(super) fn gate(&self) -> Gate {
+        Gate {
+            computing: Arc::new(Semaphore::new(self.computing_per_plugin)),
+            operations: Arc::new(Semaphore::new(OPERATIONS_PER_PLUGIN_MAX)),
+        }
+    }
+}
+
+/// One plugin's share of the machine.
+pub(super) struct Gate {
+    computing: Arc<Semaphore>,
+    operations: Arc<Semaphore>,
+}
+
+/// A component that is ready to be instantiated, with the places of its exports.
+pub(super) struct Loaded {
+    pub(super) pre: InstancePre<CallState>,
+    pub(super) provider: ProviderCoreIndices,
+    pub(super) account: Option<account::AccountIndices>,
+    pub(super) media: Option<media::MediaIndices>,
+    pub(super) templates: Option<templates::TemplatesIndices>,
+    pub(super) sessions: Option<sessions::SessionsIndices>,
+    pub(super) backfill: Option<backfill::BackfillIndices>,
+}
+
+/// Everything needed to run a plugin's exports.
+pub(super) struct Runner {
+    pub(super) id: String,
+    pub(super) sandbox: Arc<Sandbox>,
+    pub(super) loaded: Loaded,
+    pub(super) gate: Gate,
+    pub(super) log: RecentLog,
+}
+
+/// A turn on the CPU; others wait while it is held.
+type Turn = (OwnedSemaphorePermit, OwnedSemaphorePermit);
+
+impl Runner {
+    /// Runs guest code on a thread for blocking work. The guest inside must be bounded by [`Guest::run`].
+    pub(super) async fn compute<T: Send + 'static>(
+        self: &Arc<Self>,
+        export: &'static str,
+        work: impl FnOnce(&Arc<Self>) -> T + Send + 'static,
+    ) -> Result<T, CallError> {
+        let turn = self.turns(&self.gate.computing, &self.sandbox.computing).await?;
+        let runner = self.clone();
+        let task = tokio::task::spawn_blocking(move || {
+            let clock = runner.sandbox.ticker.run();
+            let result = work(&runner);
+            drop((clock, turn));
+            result
+        });
+        task.await.map_err(|error| CallError::Host {
+            plugin: self.id.clone(),
+            export,
+            cause: if error.is_panic() { "panic".into() } else { "shutting down".into() },
+        })
+    }
+
+    /// A place among the operations that wait for vendors.
+    pub(super) async fn operation(&self) -> Result<Turn, CallError> {
+        self.turns(&self.gate.operations, &self.sandbox.operations).await
+    }
+
+    /// First the plugin's own turn, then the machine's: a plugin's queue takes nothing from others.
+    async fn turns(&self, own: &Arc<Semaphore>, all: &Arc<Semaphore>) -> Result<Turn, CallError> {
+        let busy = || CallError::Busy { plugin: self.id.clone() };
+        if let Ok(own) = own.clone().try_acquire_owned()
+            && let Ok(all) = all.clone().try_acquire_owned()
+        {
+            return Ok((own, all));
+        }
+        let wait = async {
+            let own = own.clone().acquire_owned().await.ok()?;
+            Some((own, all.clone().acquire_owned().await.ok()?))
+        };
+        match tokio::time::timeout(Duration::from_millis(QUEUE_WAIT_MS_MAX), wait).await {
+            Ok(Some(turns)) => Ok(turns),
+            Ok(None) | Err(_) => Err(busy()),
+        }
+    }
+
+    /// A fresh instance.
+    pub(super) fn open(
+        self: &Arc<Self>,
+        channel: &str,
+        export: &'static str,
+        redactor: Arc<Redactor>,
+    ) -> Result<Guest, CallError> {
+        let mut store = engine::store(&self.sandbox.engine, Journal::new(redactor));
+        grant_cpu(&mut store, DESCRIBE_CPU_MS);
+        let instance = self.loaded.pre.instantiate(&mut store);
+        let mut guest = Guest { runner: self.clone(), channel: channel.to_owned(), store, instance: None };
+        match instance {
+            Ok(instance) => guest.instance = Some(instance),
+            Err(error) => return Err(guest.explain(export, DESCRIBE_CPU_MS, &error)),
+        }
+        Ok(guest)
+    }
+}
+
+/// One instance with its store. Dropping it hands its log over.
+pub(super) struct Guest {
+    runner: Arc<Runner>,
+    channel: String,
+    store: Store<CallState>,
+    /// Set by [`Runner::open`]; a guest that could not be instantiated is never handed out.
+    instance: Option<Instance>,
+}
+
+impl Guest {
+    /// Runs one export with so much CPU. Call it on a thread for blocking work only.
+    pub(super) fn run<T>(
+        &mut self,
+        export: &'static str,
+        cpu_ms: u64,
+        call: impl FnOnce(&Loaded, &Instance, &mut Store<CallState>) -> wasmtime::Result<T>,
+    ) -> Result<T, CallError> {
+        grant_cpu(&mut self.store, cpu_ms);
+        let result = match &self.instance {
+            Some(instance) => call(&self.runner.loaded, instance, &mut self.store),
+            None => Err(wasmtime::Error::msg("no instance")),
+        };
+        result.map_err(|error| self.explain(export, cpu_ms, &error))
+    }
+
+    fn explain(&self, export: &'static str, cpu_ms: u64, error: &wasmtime::Error) -> CallError {
+        let plugin = self.runner.id.clone();
+        let state = self.store.data();
+        if let Some(wanted) = state.usage.refused_bytes {
+            let (wanted_mib, limit_mib) = (wanted.div_ceil(1 << 20), MEMORY_BYTES_MAX >> 20);
+            return CallError::MemoryLimit { plugin, export, wanted_mib, limit_mib };
+        }
+        let said = state.journal.last_error().map(str::to_owned);
+        match error.downcast_ref::<Trap>() {
+            Some(Trap::Interrupt) => CallError::CpuLimit { plugin, export, cpu_ms },
+            Some(Trap::StackOverflow | Trap::MemoryOutOfBounds) => CallError::Stack { plugin, export },
+            Some(trap) => {
+                CallError::Crashed { plugin, export, cause: said.unwrap_or_else(|| trap.to_string()) }
+            }
+            None => {
+                let cause = error.root_cause().to_string();
+                if cause.contains("fuel allocated for hostcalls") {
+                    CallError::OutputLimit { plugin, export, limit_mib: HOSTCALL_BYTES_MAX >> 20 }
+                } else {
+                    CallError::Crashed { plugin, export, cause }
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        self.runner.log.absorb(&self.runner.id, &self.channel, &mut self.store.data_mut().journal);
+    }
+}

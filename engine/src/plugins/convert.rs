@@ -1,0 +1,485 @@
+//! Translation between the contract's records and ours. Nothing is decided
+//! here; texts that came from a plugin are only renamed and bounded.
+
+use pointsman_rules::facts::{Capabilities, MediaRule, Window};
+
+use super::bindings::provider::exports::pointsman::plugin::{descriptor, sender, webhook};
+use super::bindings::provider::pointsman::plugin::types;
+use super::bindings::{account, templates};
+use super::manifest::{ChannelKind, SettingKind};
+use super::{ChannelContext, wire};
+
+/// Unix milliseconds on their way in. Times past the year 292 million do not occur; they saturate.
+fn millis(instant: u64) -> i64 {
+    i64::try_from(instant).unwrap_or(i64::MAX)
+}
+
+/// Unix milliseconds on their way out. Times before 1970 become 1970.
+fn instant(ms: i64) -> u64 {
+    u64::try_from(ms).unwrap_or(0)
+}
+
+fn pairs(pairs: &[(String, String)]) -> Vec<types::Pair> {
+    pairs.iter().map(|(name, value)| types::Pair { name: name.clone(), value: value.clone() }).collect()
+}
+
+pub(super) fn context(context: &ChannelContext) -> types::Context {
+    types::Context {
+        channel_id: context.channel_id.clone(),
+        kind: context.kind.clone(),
+        address: context.address.clone(),
+        settings: context.settings.clone(),
+        secrets_set: context
+            .secrets
+            .iter()
+            .filter(|(_, s)| !s.expose().is_empty())
+            .map(|(name, _)| name.clone())
+            .collect(),
+        webhook_url: context.webhook_url.clone(),
+        now: instant(context.now_ms),
+        locale: context.locale.clone(),
+        extras: Vec::new(),
+    }
+}
+
+pub(super) fn request(request: &wire::WebhookRequest) -> webhook::Request {
+    webhook::Request {
+        method: request.method.clone(),
+        url: request.url.clone(),
+        query: pairs(&request.query),
+        headers: pairs(&request.headers),
+        body: request.body.clone(),
+        remote_address: request.remote_address.clone(),
+    }
+}
+
+pub(super) fn reply(reply: webhook::Reply) -> wire::WebhookReply {
+    wire::WebhookReply {
+        status: reply.status,
+        headers: reply.headers.into_iter().map(|h| (h.name, h.value)).collect(),
+        body: reply.body,
+    }
+}
+
+fn extra(extra: types::Extra) -> wire::Extra {
+    wire::Extra { key: extra.key, json: extra.json }
+}
+
+fn extras(extras: Vec<types::Extra>) -> Vec<wire::Extra> {
+    extras.into_iter().map(extra).collect()
+}
+
+pub(super) fn failure(failure: types::Failure) -> wire::Failure {
+    wire::Failure {
+        kind: failure_kind(failure.kind),
+        retry: match failure.retry {
+            types::Retry::Never => wire::Retry::Never,
+            types::Retry::AfterOwnerActs => wire::Retry::AfterOwnerActs,
+            types::Retry::After(ms) => wire::Retry::After { ms },
+        },
+        effect: match failure.effect {
+            types::Certainty::NotPerformed => wire::Certainty::NotPerformed,
+            types::Certainty::Performed => wire::Certainty::Performed,
+            types::Certainty::Unknown => wire::Certainty::Unknown,
+        },
+        message: failure.message,
+        vendor_code: failure.vendor_code,
+        vendor_message: failure.vendor_message,
+        http_status: failure.http_status,
+    }
+}
+
+fn failure_kind(kind: types::FailureKind) -> wire::FailureKind {
+    use types::FailureKind as From;
+    use wire::FailureKind as To;
+    match kind {
+        From::AuthFailed => To::AuthFailed,
+        From::PermissionDenied => To::PermissionDenied,
+        From::SettingsInvalid => To::SettingsInvalid,
+        From::RateLimited => To::RateLimited,
+        From::RecipientInvalid => To::RecipientInvalid,
+        From::RecipientUnreachable => To::RecipientUnreachable,
+        From::OptedOut => To::OptedOut,
+        From::WindowClosed => To::WindowClosed,
+        From::TemplateInvalid => To::TemplateInvalid,
+        From::TemplatePaused => To::TemplatePaused,
+        From::ContentRejected => To::ContentRejected,
+        From::ContentTooLong => To::ContentTooLong,
+        From::MediaInvalid => To::MediaInvalid,
+        From::Unsupported => To::Unsupported,
+        From::SessionNotReady => To::SessionNotReady,
+        From::NotFound => To::NotFound,
+        From::QuotaExhausted => To::QuotaExhausted,
+        From::VendorUnavailable => To::VendorUnavailable,
+        From::BadResponse => To::BadResponse,
+        From::Internal => To::Internal,
+        From::Other(word) => To::from(word),
+    }
+}
+
+fn family(family: descriptor::MediaFamily) -> &'static str {
+    use descriptor::MediaFamily as F;
+    match family {
+        F::Image => "image",
+        F::Audio => "audio",
+        F::Voice => "voice",
+        F::Video => "video",
+        F::Document => "document",
+        F::Sticker => "sticker",
+        F::Archive => "archive",
+    }
+}
+
+/// Families are our own words by now; one that is not is a file like any other.
+fn family_out(word: &str) -> descriptor::MediaFamily {
+    use descriptor::MediaFamily as F;
+    match word {
+        "image" => F::Image,
+        "audio" => F::Audio,
+        "voice" => F::Voice,
+        "video" => F::Video,
+        "sticker" => F::Sticker,
+        "archive" => F::Archive,
+        _ => F::Document,
+    }
+}
+
+fn party(party: webhook::Party) -> wire::Party {
+    wire::Party {
+        address: party.address,
+        phone: party.phone,
+        scoped_id: party.scoped_id,
+        username: party.username,
+        display_name: party.display_name,
+    }
+}
+
+fn party_out(party: &wire::Party) -> webhook::Party {
+    webhook::Party {
+        address: party.address.clone(),
+        phone: party.phone.clone(),
+        scoped_id: party.scoped_id.clone(),
+        username: party.username.clone(),
+        display_name: party.display_name.clone(),
+    }
+}
+
+fn location(place: webhook::Location) -> wire::Location {
+    wire::Location {
+        latitude: place.latitude,
+        longitude: place.longitude,
+        name: place.name,
+        address: place.address,
+    }
+}
+
+pub(super) fn event(event: webhook::Event) -> wire::InboundEvent {
+    use webhook::EventBody as From;
+    use wire::InboundBody as To;
+    let body = match event.body {
+        From::Message(m) => To::Message(message(m)),
+        From::Status(s) => To::Status(status(s)),
+        From::Session(s) => To::Session(session(s)),
+        From::Template(t) => To::Template(wire::TemplateChange {
+            name: t.name,
+            language: t.language,
+            status: t.status,
+            at_ms: millis(t.at),
+            reason: t.reason,
+        }),
+        From::Unreadable(why) => To::Unreadable(why),
+        From::Other(e) => To::Other(extra(e)),
+    };
+    wire::InboundEvent { dedupe_key: event.dedupe_key, body }
+}
+
+fn message(message: webhook::Message) -> wire::InboundMessage {
+    wire::InboundMessage {
+        id: message.id,
+        contact: party(message.contact),
+        to: message.to,
+        sent_at_ms: millis(message.sent_at),
+        reply_to: message.reply_to,
+        group_id: message.group_id,
+        echo: message.echo,
+        window_closes_at_ms: message.window_closes_at.map(millis),
+        content: content(message.content),
+        extras: extras(message.extras),
+    }
+}
+
+fn content(content: webhook::Content) -> wire::Content {
+    use webhook::Content as From;
+    use wire::Content as To;
+    match content {
+        From::Text(text) => To::Text(text),
+        From::Media(files) => To::Media(files.into_iter().map(media).collect()),
+        From::Location(place) => To::Location(location(place)),
+        From::Cards(cards) => To::Cards(
+            cards
+                .into_iter()
+                .map(|c| wire::Card { name: c.name, phones: c.phones, emails: c.emails })
+                .collect(),
+        ),
+        From::Choice(c) => To::Choice(wire::Choice { id: c.id, title: c.title }),
+        From::Reaction(r) => To::Reaction(wire::Reaction { message_id: r.message_id, emoji: r.emoji }),
+        From::Edited(e) => To::Edited(wire::Edit { message_id: e.message_id, text: e.text }),
+        From::Deleted(id) => To::Deleted(id),
+        From::Other(e) => To::Other(extra(e)),
+    }
+}
+
+fn media(media: webhook::Media) -> wire::Media {
+    wire::Media {
+        family: family(media.family).to_owned(),
+        source: match media.source {
+            webhook::MediaSource::VendorRef(reference) => wire::MediaSource::VendorRef(reference),
+            webhook::MediaSource::Url(url) => wire::MediaSource::Url(url),
+        },
+        content_type: media.content_type,
+        file_name: media.file_name,
+        size: media.size,
+        caption: media.caption,
+    }
+}
+
+fn status(status: webhook::Status) -> wire::StatusUpdate {
+    use webhook::Delivery as From;
+    use wire::Delivery as To;
+    wire::StatusUpdate {
+        message_id: status.message_id,
+        contact: party(status.contact),
+        to: status.to,
+        at_ms: millis(status.at),
+        delivery: match status.delivery {
+            From::Sent => To::Sent,
+            From::Delivered => To::Delivered,
+            From::Read => To::Read,
+            From::Failed(f) => To::Failed { failure: failure(f) },
+            From::Other(name) => To::Other { name },
+        },
+        effect_id: status.effect_id,
+        extras: extras(status.extras),
+    }
+}
+
+fn session(session: webhook::Session) -> wire::SessionUpdate {
+    use webhook::SessionState as S;
+    wire::SessionUpdate {
+        state: match session.state {
+            S::Stopped => "stopped".into(),
+            S::Starting => "starting".into(),
+            S::NeedsQr => "needs_qr".into(),
+            S::NeedsCode => "needs_code".into(),
+            S::Working => "working".into(),
+            S::Degraded => "degraded".into(),
+            S::Failed => "failed".into(),
+            S::Other(word) => word,
+        },
+        at_ms: millis(session.at),
+        reason: session.reason,
+        account_name: session.account_name,
+        picture_url: session.picture_url,
+        address: session.address,
+    }
+}
+
+pub(super) fn outbound(message: &wire::OutboundMessage) -> sender::Message {
+    sender::Message {
+        effect_id: message.effect_id.clone(),
+        attempt: message.attempt,
+        to: party_out(&message.to),
+        reply_to: message.reply_to.clone(),
+        content: outbound_content(&message.content),
+        status_url: message.status_url.clone(),
+        extras: Vec::new(),
+    }
+}
+
+fn outbound_content(content: &wire::OutboundContent) -> sender::Content {
+    use sender::Content as To;
+    use wire::OutboundContent as From;
+    match content {
+        From::Text(text) => To::Text(text.clone()),
+        From::Media(files) => To::Media(files.iter().map(attachment).collect()),
+        From::Template(t) => To::Template(sender::Template {
+            name: t.name.clone(),
+            language: t.language.clone(),
+            vendor_id: t.vendor_id.clone(),
+            slots: t.slots.iter().map(slot).collect(),
+        }),
+        From::Choices(c) => To::Choices(sender::Choices {
+            header: c.header.clone(),
+            text: c.text.clone(),
+            footer: c.footer.clone(),
+            list_label: c.list_label.clone(),
+            items: c
+                .items
+                .iter()
+                .map(|i| sender::Item {
+                    id: i.id.clone(),
+                    title: i.title.clone(),
+                    description: i.description.clone(),
+                })
+                .collect(),
+        }),
+        From::Location(place) => To::Location(webhook::Location {
+            latitude: place.latitude,
+            longitude: place.longitude,
+            name: place.name.clone(),
+            address: place.address.clone(),
+        }),
+        From::Cards(cards) => To::Cards(
+            cards
+                .iter()
+                .map(|c| webhook::Card {
+                    name: c.name.clone(),
+                    phones: c.phones.clone(),
+                    emails: c.emails.clone(),
+                })
+                .collect(),
+        ),
+        From::Reaction(r) => {
+            To::Reaction(webhook::Reaction { message_id: r.message_id.clone(), emoji: r.emoji.clone() })
+        }
+        From::Read(id) => To::Read(id.clone()),
+        From::Typing => To::Typing,
+    }
+}
+
+fn attachment(file: &wire::OutAttachment) -> sender::Attachment {
+    sender::Attachment {
+        blob: file.blob.clone(),
+        family: family_out(&file.family),
+        content_type: file.content_type.clone(),
+        file_name: file.file_name.clone(),
+        size: file.size,
+        caption: file.caption.clone(),
+        url: file.url.clone(),
+    }
+}
+
+fn slot(slot: &wire::OutSlot) -> sender::Slot {
+    sender::Slot {
+        place: slot.place.clone(),
+        name: slot.name.clone(),
+        text: slot.text.clone(),
+        media: slot.media.as_ref().map(attachment),
+    }
+}
+
+pub(super) fn receipt(receipt: sender::Receipt) -> wire::Receipt {
+    wire::Receipt { message_ids: receipt.message_ids, accepted_at_ms: receipt.accepted_at.map(millis) }
+}
+
+pub(super) fn account_task(task: wire::AccountTask) -> account::exports::pointsman::plugin::account::Task {
+    use account::exports::pointsman::plugin::account::Task;
+    match task {
+        wire::AccountTask::Check => Task::Check,
+        wire::AccountTask::Connect => Task::Connect,
+        wire::AccountTask::Disconnect => Task::Disconnect,
+        wire::AccountTask::ListAddresses => Task::ListAddresses,
+    }
+}
+
+pub(super) fn account_report(
+    report: account::exports::pointsman::plugin::account::Report,
+) -> wire::AccountReport {
+    wire::AccountReport {
+        display_name: report.display_name,
+        address: report.address,
+        webhook_url: report.webhook_url,
+        addresses: report
+            .addresses
+            .into_iter()
+            .map(|a| wire::AccountAddress { address: a.address, label: a.label, kinds: a.kinds })
+            .collect(),
+        warnings: report.warnings,
+    }
+}
+
+pub(super) fn template_page(
+    page: templates::exports::pointsman::plugin::templates::Page,
+) -> wire::TemplatePage {
+    let template = |t: templates::exports::pointsman::plugin::templates::Template| wire::VendorTemplate {
+        vendor_id: t.vendor_id,
+        name: t.name,
+        language: t.language,
+        category: t.category,
+        status: t.status,
+        body: t.body,
+        slots: t
+            .slots
+            .into_iter()
+            .map(|s| wire::TemplateSlot { place: s.place, name: s.name, example: s.example })
+            .collect(),
+        buttons: t
+            .buttons
+            .into_iter()
+            .map(|b| wire::TemplateButton { kind: b.kind, title: b.title, value: b.value })
+            .collect(),
+    };
+    wire::TemplatePage { templates: page.templates.into_iter().map(template).collect(), next: page.next }
+}
+
+pub(super) fn setting_kind(kind: descriptor::SettingKind) -> SettingKind {
+    use descriptor::SettingKind as From;
+    match kind {
+        From::Text => SettingKind::Text,
+        From::Multiline => SettingKind::Multiline,
+        From::Integer => SettingKind::Integer,
+        From::Toggle => SettingKind::Toggle,
+        From::Choice(options) => SettingKind::Choice { options },
+        From::Phone => SettingKind::Phone,
+        From::Secret => SettingKind::Secret,
+        From::EgressUrl => SettingKind::EgressUrl,
+    }
+}
+
+pub(super) fn channel_kind(kind: descriptor::ChannelKind) -> ChannelKind {
+    ChannelKind { kind: kind.kind, label: kind.label, capabilities: capabilities(kind.capabilities) }
+}
+
+fn capabilities(can: descriptor::Capabilities) -> Capabilities {
+    use descriptor::LengthUnit as U;
+    Capabilities {
+        text_max: can.text_max,
+        text_unit: match can.text_unit {
+            U::Characters => "characters",
+            U::Utf16Units => "utf16_units",
+            U::Bytes => "bytes",
+            U::SmsSegments => "sms_segments",
+        }
+        .to_owned(),
+        attachments_max: can.attachments_max,
+        media: can
+            .media
+            .into_iter()
+            .map(|m| MediaRule {
+                family: family(m.family).to_owned(),
+                content_types: m.content_types,
+                send_bytes_max: m.send_bytes_max,
+                receive_bytes_max: m.receive_bytes_max,
+                caption_max: m.caption_max,
+            })
+            .collect(),
+        window: match can.window {
+            descriptor::Window::None => Window::None,
+            descriptor::Window::SinceLastInbound(seconds) => Window::SinceLastInbound { seconds },
+            descriptor::Window::AfterFirstInbound => Window::AfterFirstInbound,
+        },
+        first_message_needs_template: can.first_message_needs_template,
+        templates: can.templates,
+        buttons_max: can.buttons_max,
+        list_rows_max: can.list_rows_max,
+        reactions: can.reactions,
+        replies: can.replies,
+        read_receipts: can.read_receipts,
+        typing: can.typing,
+        echoes: can.echoes,
+        idempotent_send: can.idempotent_send,
+        messages_per_second: can.messages_per_second,
+        unsigned_webhooks: can.unsigned_webhooks,
+        beta: can.beta,
+    }
+}

@@ -1,0 +1,92 @@
+//! Decides whether a plugin may call a URL, before anything is resolved or
+//! sent: form, scheme, origin, literal addresses, and secrets only in the path.
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use url::{Host, Url};
+
+use super::address::Reach;
+use super::{Permissions, Refusal, Secrets};
+
+/// Longest URL without its query fields, bytes; longer ones are refused.
+const URL_BYTES_MAX: usize = 4 << 10;
+/// What a secret may hold in a path without being encoded: RFC 3986 unreserved, and `:` as in Telegram's tokens.
+const PATH_SECRET: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b':');
+const OPEN: &str = "{secret:";
+
+/// A URL that may be called.
+#[derive(Debug)]
+pub(super) struct Target {
+    pub(super) url: Url,
+    pub(super) reach: Reach,
+}
+
+impl Target {
+    /// For messages: never a path, which may hold a secret.
+    pub(super) fn origin(&self) -> String {
+        self.url.origin().ascii_serialization()
+    }
+}
+
+/// Checks a URL and puts the secrets into its path.
+pub(super) fn target(raw: &str, permissions: &Permissions, secrets: &Secrets<'_>) -> Result<Target, Refusal> {
+    if raw.len() > URL_BYTES_MAX {
+        return Err(Refusal::new(format!("the URL is longer than {URL_BYTES_MAX} bytes; use query fields")));
+    }
+    if !raw.bytes().all(|c| c.is_ascii_graphic() && c != b'\\') {
+        return Err(Refusal::new(
+            "the URL has a space, a control character, a backslash or a letter outside ASCII; percent-encode it",
+        ));
+    }
+    let (scheme, rest) = raw
+        .split_once("://")
+        .filter(|(scheme, _)| matches!(*scheme, "https" | "http"))
+        .ok_or_else(|| Refusal::new("the URL must start with `https://`"))?;
+    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    if authority.contains(['@', '{', '%']) || path.contains('#') {
+        return Err(Refusal::new("the URL may hold no user, no fragment and no placeholder in its host"));
+    }
+    let (path, query) = path.split_at(path.find('?').unwrap_or(path.len()));
+    if query.contains(OPEN) {
+        return Err(Refusal::new("secrets go into query fields, not into the text of the URL"));
+    }
+    let path = fill(path, secrets)?;
+    let url = Url::parse(&format!("{scheme}://{authority}{path}{query}"))
+        .map_err(|e| Refusal::new(format!("the URL is not valid: {e}")))?;
+    let reach = permissions.reach(&url)?;
+    check_literal(&url, reach, permissions)?;
+    Ok(Target { url, reach })
+}
+
+/// Replaces `{secret:name}` by the percent-encoded secret.
+fn fill(path: &str, secrets: &Secrets<'_>) -> Result<String, Refusal> {
+    let mut filled = String::with_capacity(path.len());
+    let mut rest = path;
+    while let Some(at) = rest.find(OPEN) {
+        let (before, placeholder) = rest.split_at(at);
+        let (name, after) = placeholder[OPEN.len()..]
+            .split_once('}')
+            .ok_or_else(|| Refusal::new("a `{secret:…}` in the URL is not closed"))?;
+        let value = secrets.get(name)?;
+        // A dot segment would change which path is called.
+        if value.chars().all(|c| c == '.') {
+            return Err(Refusal::new(format!("secret `{name}` cannot be part of a path; check its value")));
+        }
+        filled.push_str(before);
+        filled.extend(utf8_percent_encode(value, PATH_SECRET));
+        rest = after;
+    }
+    filled.push_str(rest);
+    Ok(filled)
+}
+
+/// An address in the URL skips the resolver, so it is checked here.
+fn check_literal(url: &Url, reach: Reach, permissions: &Permissions) -> Result<(), Refusal> {
+    let allowed = match url.host() {
+        Some(Host::Ipv4(address)) => reach.allows(address.into()),
+        Some(Host::Ipv6(address)) => reach.allows(address.into()),
+        Some(Host::Domain(_)) => true,
+        None => false,
+    };
+    if allowed { Ok(()) } else { Err(permissions.forbidden_address(url, reach)) }
+}

@@ -1,0 +1,210 @@
+//! What a plugin writes to its log: bounded, and without the channel's secrets.
+//! A plugin never holds a secret, but a vendor may echo one into an answer.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::bindings::provider::pointsman::plugin::log;
+use super::secret::Secret;
+use super::wire::Failure;
+
+/// Lines kept of one call; further ones are counted.
+pub const LOG_LINES_MAX: usize = 100;
+/// Longest line, bytes; longer ones are cut.
+pub const LOG_LINE_BYTES_MAX: usize = 2 << 10;
+/// Lines kept for reading back, per plugin.
+const RECENT_LINES_MAX: usize = 200;
+/// Shorter secrets are not looked for: they would blank out ordinary words.
+const REDACTED_BYTES_MIN: usize = 4;
+const REDACTED: &str = "***";
+
+/// How much a line matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    /// For the plugin's author.
+    Debug,
+    /// Worth knowing.
+    Info,
+    /// Worth a look.
+    Warn,
+    /// Broken.
+    Error,
+}
+
+impl From<log::Level> for LogLevel {
+    fn from(level: log::Level) -> Self {
+        match level {
+            log::Level::Debug => Self::Debug,
+            log::Level::Info => Self::Info,
+            log::Level::Warn => Self::Warn,
+            log::Level::Error => Self::Error,
+        }
+    }
+}
+
+/// One line that a plugin wrote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLine {
+    /// How much it matters.
+    pub level: LogLevel,
+    /// At most 2 KiB, without secrets.
+    pub text: String,
+}
+
+/// The log of one call.
+pub(super) struct Journal {
+    redactor: Arc<Redactor>,
+    lines: Vec<LogLine>,
+    dropped: u32,
+}
+
+impl Journal {
+    pub(super) fn new(redactor: Arc<Redactor>) -> Self {
+        Self { redactor, lines: Vec::new(), dropped: 0 }
+    }
+
+    pub(super) fn write(&mut self, level: LogLevel, message: String) {
+        if self.lines.len() == LOG_LINES_MAX {
+            self.dropped += 1;
+            return;
+        }
+        let mut text = self.redactor.clean(message);
+        cut(&mut text, LOG_LINE_BYTES_MAX);
+        self.lines.push(LogLine { level, text });
+    }
+
+    /// The last line of level error: a panic hook writes there.
+    pub(super) fn last_error(&self) -> Option<&str> {
+        self.lines.iter().rev().find(|l| l.level == LogLevel::Error).map(|l| l.text.as_str())
+    }
+
+    fn drain(&mut self) -> impl Iterator<Item = LogLine> {
+        let note = (self.dropped > 0).then(|| LogLine {
+            level: LogLevel::Warn,
+            text: format!("{} more lines were dropped; a call may write {LOG_LINES_MAX}", self.dropped),
+        });
+        self.dropped = 0;
+        std::mem::take(&mut self.lines).into_iter().chain(note)
+    }
+}
+
+/// Cuts a text to at most `bytes_max` bytes, at a character.
+pub(super) fn cut(text: &mut String, bytes_max: usize) {
+    if text.len() > bytes_max {
+        text.truncate(text.floor_char_boundary(bytes_max));
+    }
+}
+
+/// The last lines of a plugin, all calls together.
+#[derive(Default)]
+pub(super) struct RecentLog(Mutex<VecDeque<LogLine>>);
+
+impl RecentLog {
+    /// Takes over what a call wrote and hands it to the operator's log.
+    pub(super) fn absorb(&self, plugin: &str, channel: &str, journal: &mut Journal) {
+        if journal.lines.is_empty() {
+            return;
+        }
+        let mut recent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for line in journal.drain() {
+            match line.level {
+                LogLevel::Debug => tracing::trace!(plugin, channel, text = line.text, "plugin wrote"),
+                LogLevel::Info => tracing::debug!(plugin, channel, text = line.text, "plugin wrote"),
+                LogLevel::Warn => tracing::info!(plugin, channel, text = line.text, "plugin wrote"),
+                LogLevel::Error => tracing::warn!(plugin, channel, text = line.text, "plugin wrote"),
+            }
+            if recent.len() == RECENT_LINES_MAX {
+                recent.pop_front();
+            }
+            recent.push_back(line);
+        }
+    }
+
+    pub(super) fn lines(&self) -> Vec<LogLine> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+}
+
+/// Takes known secrets out of texts, in the spellings that vendors echo: plain, percent-encoded, base64, JSON.
+#[derive(Default)]
+pub(super) struct Redactor(Vec<String>);
+
+impl Redactor {
+    pub(super) fn new(secrets: &BTreeMap<String, Secret>) -> Self {
+        let mut spellings = Vec::new();
+        for secret in secrets.values().map(Secret::expose).filter(|s| s.len() >= REDACTED_BYTES_MIN) {
+            let json = serde_json::Value::from(secret).to_string();
+            spellings.extend([
+                secret.to_owned(),
+                utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string(),
+                url::form_urlencoded::byte_serialize(secret.as_bytes()).collect(),
+                STANDARD.encode(secret).trim_end_matches('=').to_owned(),
+                URL_SAFE.encode(secret).trim_end_matches('=').to_owned(),
+                json.trim_matches('"').to_owned(),
+            ]);
+        }
+        // Longest first, so that a spelling that contains another goes as a whole.
+        spellings.sort_by_key(|s| std::cmp::Reverse(s.len()));
+        spellings.dedup();
+        Self(spellings)
+    }
+
+    pub(super) fn clean(&self, mut text: String) -> String {
+        for spelling in &self.0 {
+            if text.contains(spelling.as_str()) {
+                text = text.replace(spelling.as_str(), REDACTED);
+            }
+        }
+        text
+    }
+
+    pub(super) fn clean_failure(&self, mut failure: Failure) -> Failure {
+        failure.message = self.clean(failure.message);
+        failure.vendor_message = failure.vendor_message.map(|text| self.clean(text));
+        failure
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn journal() -> Journal {
+        let secrets = BTreeMap::from([("auth_token".to_owned(), Secret::new("s3cr/t \"x\""))]);
+        Journal::new(Arc::new(Redactor::new(&secrets)))
+    }
+
+    #[test]
+    fn secrets_vanish_in_every_spelling() {
+        let mut journal = journal();
+        for text in [
+            "plain s3cr/t \"x\" end",
+            "percent s3cr%2Ft%20%22x%22 end",
+            "form s3cr%2Ft+%22x%22 end",
+            "base64 czNjci90ICJ4Ig== end",
+            r#"json s3cr/t \"x\" end"#,
+        ] {
+            journal.write(LogLevel::Info, text.to_owned());
+        }
+        for line in journal.drain() {
+            assert!(line.text.contains("***") && line.text.ends_with("end"), "{line:?}");
+            assert!(!line.text.contains("s3cr") && !line.text.contains("czNj"), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn lines_are_bounded_in_number_and_length() {
+        let mut journal = journal();
+        for _ in 0..150 {
+            journal.write(LogLevel::Info, "é".repeat(5_000));
+        }
+        let lines: Vec<_> = journal.drain().collect();
+        assert_eq!(lines.len(), LOG_LINES_MAX + 1);
+        assert!(lines.iter().all(|l| l.text.len() <= LOG_LINE_BYTES_MAX));
+        assert!(lines[LOG_LINES_MAX].text.starts_with("50 more lines were dropped"));
+    }
+}

@@ -1,0 +1,302 @@
+//! Operations: exports that work by HTTP calls. The guest answers with the next
+//! call, the host performs it and hands the answer to the same instance, until
+//! the guest is done. Certainty about effects is the host's knowledge.
+
+use std::sync::Arc;
+
+use wasmtime::Store;
+use wasmtime::component::Instance;
+
+use super::bindings::provider::exports::pointsman::plugin::sender;
+use super::bindings::provider::pointsman::plugin::{http, types};
+use super::bindings::{account, provider, templates};
+use super::call::{CallError, Guest, Loaded, Runner, STEP_CPU_MS};
+use super::egress::{CALLS_MAX, Egress, Permissions};
+use super::engine::CallState;
+use super::journal::Redactor;
+use super::wire::{Certainty, Failure, FailureKind, Retry};
+use super::{ChannelContext, convert};
+
+/// What a step of an operation wants.
+pub(super) enum Step<T> {
+    Call(Box<http::Call>),
+    Done(T),
+    Failed(types::Failure),
+}
+
+/// An export with `begin` and `resume`.
+pub(super) trait Operation: Send + 'static {
+    /// Its typed functions.
+    type Bindings: Send + 'static;
+    /// What it ends with.
+    type Done: Send + 'static;
+    /// For messages: `sender.send`.
+    const EXPORT: &'static str;
+
+    /// `None` when the plugin does not offer it.
+    fn load(
+        loaded: &Loaded,
+        instance: &Instance,
+        store: &mut Store<CallState>,
+    ) -> wasmtime::Result<Option<Self::Bindings>>;
+
+    /// The first step.
+    fn begin(
+        &self,
+        bindings: &Self::Bindings,
+        store: &mut Store<CallState>,
+    ) -> wasmtime::Result<Step<Self::Done>>;
+
+    /// The next step.
+    fn resume(
+        bindings: &Self::Bindings,
+        store: &mut Store<CallState>,
+        answer: &http::Answer,
+    ) -> wasmtime::Result<Step<Self::Done>>;
+}
+
+/// Runs an operation to its end. Problems of the plugin or the host become failures of kind
+/// internal; their effect is `NotPerformed` as long as no call left.
+pub(super) async fn run<O: Operation>(
+    runner: &Arc<Runner>,
+    egress: &Egress,
+    permissions: &Permissions,
+    context: &ChannelContext,
+    operation: O,
+) -> Result<O::Done, Failure> {
+    let redactor = Arc::new(Redactor::new(&context.secrets));
+    let mut left = false;
+    let result = steps(runner, egress, permissions, context, operation, &redactor, &mut left).await;
+    result.map_err(|failure| redactor.clean_failure(failure))
+}
+
+async fn steps<O: Operation>(
+    runner: &Arc<Runner>,
+    egress: &Egress,
+    permissions: &Permissions,
+    context: &ChannelContext,
+    operation: O,
+    redactor: &Arc<Redactor>,
+    left: &mut bool,
+) -> Result<O::Done, Failure> {
+    let _turn = runner.operation().await.map_err(|error| broken(&error, false))?;
+    let (channel, log) = (context.channel_id.clone(), redactor.clone());
+    let begun = runner.compute(O::EXPORT, move |runner| begin(runner, &channel, log, &operation)).await;
+    let (mut guest, bindings, mut step) = flatten(begun).map_err(|error| broken(&error, false))?;
+    let Some(mut bindings) = bindings else {
+        return Err(unsupported(runner, O::EXPORT));
+    };
+    for calls in 0_u32.. {
+        let call = match step {
+            Some(Step::Done(done)) => return Ok(done),
+            Some(Step::Failed(failure)) => return Err(convert::failure(failure)),
+            Some(Step::Call(call)) => *call,
+            None => break,
+        };
+        let answer = if calls < CALLS_MAX {
+            let performed = egress.perform(permissions, &context.secrets, call).await;
+            *left |= performed.left;
+            performed.answer
+        } else if calls == CALLS_MAX {
+            http::Answer::Refused(format!("one operation may make {CALLS_MAX} HTTP calls; split the work"))
+        } else {
+            break;
+        };
+        let resumed = runner
+            .compute(O::EXPORT, move |_| {
+                let step =
+                    guest.run(O::EXPORT, STEP_CPU_MS, |_, _, store| O::resume(&bindings, store, &answer));
+                step.map(|step| (guest, bindings, step))
+            })
+            .await;
+        let next = flatten(resumed).map_err(|error| broken(&error, *left))?;
+        guest = next.0;
+        bindings = next.1;
+        step = Some(next.2);
+    }
+    Err(Failure::internal(
+        certainty(*left),
+        format!("plugin {} asked for more than {CALLS_MAX} HTTP calls in one operation", runner.id),
+    ))
+}
+
+type Begun<O> = (Guest, Option<<O as Operation>::Bindings>, Option<Step<<O as Operation>::Done>>);
+
+fn begin<O: Operation>(
+    runner: &Arc<Runner>,
+    channel: &str,
+    redactor: Arc<Redactor>,
+    operation: &O,
+) -> Result<Begun<O>, CallError> {
+    let mut guest = runner.open(channel, O::EXPORT, redactor)?;
+    let (bindings, step) = guest.run(O::EXPORT, STEP_CPU_MS, |loaded, instance, store| {
+        let Some(bindings) = O::load(loaded, instance, store)? else { return Ok((None, None)) };
+        let step = operation.begin(&bindings, store)?;
+        Ok((Some(bindings), Some(step)))
+    })?;
+    Ok((guest, bindings, step))
+}
+
+fn flatten<T>(result: Result<Result<T, CallError>, CallError>) -> Result<T, CallError> {
+    result.and_then(|inner| inner)
+}
+
+fn certainty(left: bool) -> Certainty {
+    if left { Certainty::Unknown } else { Certainty::NotPerformed }
+}
+
+fn broken(error: &CallError, left: bool) -> Failure {
+    let mut failure = Failure::internal(certainty(left), error.to_string());
+    if matches!(error, CallError::Busy { .. }) {
+        failure.retry = Retry::After { ms: 0 };
+    }
+    failure
+}
+
+fn unsupported(runner: &Runner, export: &'static str) -> Failure {
+    let message = format!("plugin {} does not offer `{export}`", runner.id);
+    Failure { kind: FailureKind::Unsupported, ..Failure::internal(Certainty::NotPerformed, message) }
+}
+
+/// `sender.send`.
+pub(super) struct SendMessage {
+    pub(super) context: types::Context,
+    pub(super) message: sender::Message,
+}
+
+impl Operation for SendMessage {
+    type Bindings = provider::ProviderCore;
+    type Done = sender::Receipt;
+    const EXPORT: &'static str = "sender.send";
+
+    fn load(
+        loaded: &Loaded,
+        instance: &Instance,
+        store: &mut Store<CallState>,
+    ) -> wasmtime::Result<Option<Self::Bindings>> {
+        loaded.provider.load(store, instance).map(Some)
+    }
+
+    fn begin(
+        &self,
+        bindings: &Self::Bindings,
+        store: &mut Store<CallState>,
+    ) -> wasmtime::Result<Step<Self::Done>> {
+        bindings.pointsman_plugin_sender().call_send(store, &self.context, &self.message).map(Step::from)
+    }
+
+    fn resume(
+        bindings: &Self::Bindings,
+        store: &mut Store<CallState>,
+        answer: &http::Answer,
+    ) -> wasmtime::Result<Step<Self::Done>> {
+        bindings.pointsman_plugin_sender().call_resume(store, answer).map(Step::from)
+    }
+}
+
+impl From<sender::Step> for Step<sender::Receipt> {
+    fn from(step: sender::Step) -> Self {
+        match step {
+            sender::Step::Call(call) => Self::Call(Box::new(call)),
+            sender::Step::Done(receipt) => Self::Done(receipt),
+            sender::Step::Failed(failure) => Self::Failed(failure),
+        }
+    }
+}
+
+use account::exports::pointsman::plugin::account as account_api;
+
+/// `account.begin`.
+pub(super) struct Account {
+    pub(super) context: types::Context,
+    pub(super) task: account_api::Task,
+}
+
+impl Operation for Account {
+    type Bindings = account::Account;
+    type Done = account_api::Report;
+    const EXPORT: &'static str = "account.begin";
+
+    fn load(
+        loaded: &Loaded,
+        instance: &Instance,
+        store: &mut Store<CallState>,
+    ) -> wasmtime::Result<Option<Self::Bindings>> {
+        loaded.account.as_ref().map(|export| export.load(store, instance)).transpose()
+    }
+
+    fn begin(
+        &self,
+        bindings: &Self::Bindings,
+        store: &mut Store<CallState>,
+    ) -> wasmtime::Result<Step<Self::Done>> {
+        bindings.pointsman_plugin_account().call_begin(store, &self.context, self.task).map(Step::from)
+    }
+
+    fn resume(
+        bindings: &Self::Bindings,
+        store: &mut Store<CallState>,
+        answer: &http::Answer,
+    ) -> wasmtime::Result<Step<Self::Done>> {
+        bindings.pointsman_plugin_account().call_resume(store, answer).map(Step::from)
+    }
+}
+
+impl From<account_api::Step> for Step<account_api::Report> {
+    fn from(step: account_api::Step) -> Self {
+        match step {
+            account_api::Step::Call(call) => Self::Call(Box::new(call)),
+            account_api::Step::Done(report) => Self::Done(report),
+            account_api::Step::Failed(failure) => Self::Failed(failure),
+        }
+    }
+}
+
+use templates::exports::pointsman::plugin::templates as templates_api;
+
+/// `templates.list-page`.
+pub(super) struct ListTemplates {
+    pub(super) context: types::Context,
+    pub(super) cursor: Option<String>,
+}
+
+impl Operation for ListTemplates {
+    type Bindings = templates::Templates;
+    type Done = templates_api::Page;
+    const EXPORT: &'static str = "templates.list-page";
+
+    fn load(
+        loaded: &Loaded,
+        instance: &Instance,
+        store: &mut Store<CallState>,
+    ) -> wasmtime::Result<Option<Self::Bindings>> {
+        loaded.templates.as_ref().map(|export| export.load(store, instance)).transpose()
+    }
+
+    fn begin(
+        &self,
+        bindings: &Self::Bindings,
+        store: &mut Store<CallState>,
+    ) -> wasmtime::Result<Step<Self::Done>> {
+        let cursor = self.cursor.as_deref();
+        bindings.pointsman_plugin_templates().call_list_page(store, &self.context, cursor).map(Step::from)
+    }
+
+    fn resume(
+        bindings: &Self::Bindings,
+        store: &mut Store<CallState>,
+        answer: &http::Answer,
+    ) -> wasmtime::Result<Step<Self::Done>> {
+        bindings.pointsman_plugin_templates().call_resume(store, answer).map(Step::from)
+    }
+}
+
+impl From<templates_api::Step> for Step<templates_api::Page> {
+    fn from(step: templates_api::Step) -> Self {
+        match step {
+            templates_api::Step::Call(call) => Self::Call(Box::new(call)),
+            templates_api::Step::Done(page) => Self::Done(page),
+            templates_api::Step::Failed(failure) => Self::Failed(failure),
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! The one type for secrets, by the name that this room uses.
+
+pub use crate::crypto::Secret;

@@ -1,0 +1,144 @@
+//! The exports that only compute: `authenticate`, `parse`, `validate`. One hop
+//! to the computing threads for a whole webhook; no network anywhere.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::bindings::provider::exports::pointsman::plugin::webhook;
+use super::bindings::provider::pointsman::plugin::types;
+use super::call::{AUTHENTICATE_CPU_MS, CallError, DESCRIBE_CPU_MS, Guest, PARSE_CPU_MS, Runner};
+use super::journal::{LOG_LINE_BYTES_MAX, Redactor, cut};
+use super::wire::{Certainty, Failure, FieldError, InboundEvent, Verdict, WebhookReply, WebhookRequest};
+use super::{ChannelContext, Secret, convert, proof};
+
+/// Events of one webhook; a plugin that returns more is broken.
+pub const EVENTS_MAX: usize = 5_000;
+/// Bytes of a reply's body; the rest is cut.
+const REPLY_BYTES_MAX: usize = 64 << 10;
+/// A reply is served from our own origin, so only types that no browser runs.
+const REPLY_TYPES: [&str; 4] = ["text/plain", "application/json", "application/xml", "text/xml"];
+const AUTHENTICATE: &str = "webhook.authenticate";
+const PARSE: &str = "webhook.parse";
+const VALIDATE: &str = "descriptor.validate";
+
+/// How far to go with a webhook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Extent {
+    Authenticate,
+    Parse,
+}
+
+type Parsed = Result<Vec<InboundEvent>, Failure>;
+
+pub(super) async fn receive(
+    runner: &Arc<Runner>,
+    context: &ChannelContext,
+    request: &WebhookRequest,
+    extent: Extent,
+) -> Result<(Verdict, Option<Parsed>), CallError> {
+    let (secrets, outgoing) = (context.secrets.clone(), convert::context(context));
+    let request = convert::request(request);
+    let work = move |runner: &Arc<Runner>| {
+        let redactor = Arc::new(Redactor::new(&secrets));
+        let mut guest = runner.open(&outgoing.channel_id, AUTHENTICATE, redactor.clone())?;
+        let claimed = guest.run(AUTHENTICATE, AUTHENTICATE_CPU_MS, |loaded, instance, store| {
+            let provider = loaded.provider.load(&mut *store, instance)?;
+            provider.pointsman_plugin_webhook().call_authenticate(store, &outgoing, &request)
+        })?;
+        let verdict = judge(claimed, &secrets, &redactor);
+        if extent == Extent::Authenticate || !matches!(verdict, Verdict::Accept(_)) {
+            return Ok((verdict, None));
+        }
+        let parsed = parse_with(&mut guest, &outgoing, &request, &redactor).unwrap_or_else(|error| {
+            Err(redactor.clean_failure(Failure::internal(Certainty::NotPerformed, error.to_string())))
+        });
+        Ok((verdict, Some(parsed)))
+    };
+    runner.compute(AUTHENTICATE, work).await?
+}
+
+pub(super) async fn parse(
+    runner: &Arc<Runner>,
+    context: &ChannelContext,
+    request: &WebhookRequest,
+) -> Result<Parsed, CallError> {
+    let (secrets, outgoing) = (context.secrets.clone(), convert::context(context));
+    let request = convert::request(request);
+    let work = move |runner: &Arc<Runner>| {
+        let redactor = Arc::new(Redactor::new(&secrets));
+        let mut guest = runner.open(&outgoing.channel_id, PARSE, redactor.clone())?;
+        parse_with(&mut guest, &outgoing, &request, &redactor)
+    };
+    runner.compute(PARSE, work).await?
+}
+
+fn parse_with(
+    guest: &mut Guest,
+    context: &types::Context,
+    request: &webhook::Request,
+    redactor: &Redactor,
+) -> Result<Parsed, CallError> {
+    let parsed = guest.run(PARSE, PARSE_CPU_MS, |loaded, instance, store| {
+        let provider = loaded.provider.load(&mut *store, instance)?;
+        provider.pointsman_plugin_webhook().call_parse(store, context, request)
+    })?;
+    Ok(match parsed {
+        Ok(events) if events.len() > EVENTS_MAX => Err(Failure::internal(
+            Certainty::NotPerformed,
+            format!("the plugin made {} events of one webhook, {EVENTS_MAX} are allowed", events.len()),
+        )),
+        Ok(events) => Ok(events.into_iter().map(convert::event).collect()),
+        Err(failure) => Err(redactor.clean_failure(convert::failure(failure))),
+    })
+}
+
+/// What the claim is worth once its proofs are checked.
+fn judge(claimed: webhook::Verdict, secrets: &BTreeMap<String, Secret>, redactor: &Redactor) -> Verdict {
+    let proven = |claim: &webhook::Claim| proof::any_holds(&claim.proofs, secrets);
+    match claimed {
+        webhook::Verdict::Accept(claim) if proven(&claim) => Verdict::Accept(reply(claim.reply)),
+        webhook::Verdict::Answer(claim) if proven(&claim) => Verdict::Answer(reply(claim.reply)),
+        webhook::Verdict::Accept(claim) | webhook::Verdict::Answer(claim) => {
+            let count = claim.proofs.len();
+            Verdict::Reject(format!("none of the {count} proofs holds; check the channel's secrets"))
+        }
+        webhook::Verdict::Reject(why) => {
+            let mut why = redactor.clean(why);
+            cut(&mut why, LOG_LINE_BYTES_MAX);
+            Verdict::Reject(why)
+        }
+    }
+}
+
+/// A reply that is safe to serve: a status that HTTP knows, no header but a harmless content type.
+fn reply(reply: webhook::Reply) -> WebhookReply {
+    let mut reply = convert::reply(reply);
+    if !(200..=599).contains(&reply.status) {
+        reply.status = 200;
+    }
+    reply.headers.retain(|(name, value)| {
+        let essence = value.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
+        name.eq_ignore_ascii_case("content-type")
+            && REPLY_TYPES.contains(&essence.as_str())
+            && value.bytes().all(|c| (0x20..0x7f).contains(&c))
+    });
+    reply.headers.truncate(1);
+    reply.body.truncate(REPLY_BYTES_MAX);
+    reply
+}
+
+pub(super) async fn validate(
+    runner: &Arc<Runner>,
+    settings: String,
+    kind: String,
+) -> Result<Vec<FieldError>, CallError> {
+    let work = move |runner: &Arc<Runner>| {
+        let mut guest = runner.open("", VALIDATE, Arc::new(Redactor::default()))?;
+        guest.run(VALIDATE, DESCRIBE_CPU_MS, |loaded, instance, store| {
+            let provider = loaded.provider.load(&mut *store, instance)?;
+            provider.pointsman_plugin_descriptor().call_validate(store, &settings, &kind)
+        })
+    };
+    let errors = runner.compute(VALIDATE, work).await??;
+    Ok(errors.into_iter().map(FieldError::from).collect())
+}

@@ -1,0 +1,135 @@
+//! What is refused before it may run.
+
+use pointsman::plugins::{COMPONENT_BYTES_MAX, Compiler, Host, InstallError};
+
+use crate::stage::{Names, channel, config, guest, host, webhook};
+
+async fn refused(wasm: &[u8]) -> InstallError {
+    let host = Host::new(config(Names(Default::default()))).unwrap();
+    match host.install(wasm).await {
+        Ok(plugin) => panic!("{} was installed", plugin.manifest().id),
+        Err(error) => error,
+    }
+}
+
+/// `(component (import "<name>" (instance (export "<function>" (func)))))`, byte by byte.
+fn importing(name: &str, function: &str) -> Vec<u8> {
+    let text = |s: &str| [&[s.len() as u8], s.as_bytes()].concat();
+    let section = |id: u8, content: Vec<u8>| [&[id, content.len() as u8][..], &content].concat();
+    // One instance type with two declarations: type 0 is a function without parameters and
+    // result; it is exported under the function's name.
+    let instance = [
+        &[1, 0x42, 2, 0x01, 0x40, 0, 1, 0, 0x04, 0][..],
+        &text(function),
+        &[0x01, 0],
+    ]
+    .concat();
+    let import = [&[1, 0][..], &text(name), &[0x05, 0]].concat();
+    [b"\0asm\x0d\0\x01\0".to_vec(), section(7, instance), section(10, import)].concat()
+}
+
+#[tokio::test]
+async fn foreign_imports_are_refused_with_advice() {
+    for (name, function, advice) in [
+        ("wasi:cli/environment@0.2.0", "get-environment", "wasm32-unknown-unknown"),
+        ("wasi:random/random@0.2.0", "get-random-u64", "wasm32-unknown-unknown"),
+        ("acme:host/http@1.0.0", "send", "returning a call"),
+        ("pointsman:plugin/log@0.1.0", "read", "returning a call"),
+        ("pointsman:plugin/http@0.1.0", "send", "returning a call"),
+    ] {
+        let error = refused(&importing(name, function)).await;
+        let InstallError::Import { name: refused, .. } = &error else { panic!("{name}: {error}") };
+        assert_eq!(*refused, format!("{name}#{function}"));
+        assert!(error.to_string().contains(advice), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_component_without_our_exports_is_refused() {
+    let error = refused(&importing("pointsman:plugin/log@0.1.0", "write")).await;
+    assert!(matches!(error, InstallError::Contract(_)), "{error}");
+    let error = refused(b"\0asm\x0d\0\x01\0").await;
+    assert!(matches!(error, InstallError::Contract(_)), "{error}");
+}
+
+#[tokio::test]
+async fn malformed_files_are_refused() {
+    let guest = guest();
+    let mut flipped = guest.clone();
+    flipped[guest.len() / 2] ^= 0x55;
+    flipped[guest.len() / 3] ^= 0x55;
+    for (what, wasm) in [
+        ("empty", vec![]),
+        ("garbage", b"garbage, not wasm at all".to_vec()),
+        ("header only", b"\0asm".to_vec()),
+        ("truncated", guest[..guest.len() / 2].to_vec()),
+        ("bits flipped", flipped),
+    ] {
+        let error = refused(&wasm).await;
+        assert!(matches!(error, InstallError::Malformed(_)), "{what}: {error}");
+    }
+    let error = refused(b"\0asm\x01\0\0\0").await;
+    assert!(matches!(error, InstallError::NotAPlugin(_) | InstallError::Contract(_)), "{error}");
+}
+
+#[tokio::test]
+async fn machine_code_is_refused() {
+    let engine = wasmtime::Engine::default();
+    let code = engine.precompile_component(b"\0asm\x0d\0\x01\0").unwrap();
+    assert!(matches!(refused(&code).await, InstallError::Precompiled));
+}
+
+#[tokio::test]
+async fn large_files_are_refused_unread() {
+    assert!(matches!(refused(&vec![0; COMPONENT_BYTES_MAX + 1]).await, InstallError::TooLarge { .. }));
+}
+
+#[tokio::test]
+async fn a_compiler_that_cannot_start_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut config = config(Names(Default::default()));
+    config.cache_dir = directory.path().into();
+    config.compiler = Compiler::Child("/nonexistent/pointsman".into());
+    let error = Host::new(config).unwrap().install(&guest()).await.err().unwrap().to_string();
+    assert!(error.starts_with("P120") && error.contains("/nonexistent/pointsman plugin-compile"), "{error}");
+}
+
+#[tokio::test]
+async fn a_tampered_cache_is_compiled_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = || {
+        let mut config = config(Names(Default::default()));
+        config.cache_dir = directory.path().into();
+        Host::new(config).unwrap()
+    };
+    at().install(&guest()).await.unwrap();
+    let file = std::fs::read_dir(directory.path()).unwrap().next().unwrap().unwrap().path();
+    let good = std::fs::read(&file).unwrap();
+    let mut bad = good.clone();
+    *bad.last_mut().unwrap() ^= 1;
+    std::fs::write(&file, &bad).unwrap();
+    at().install(&guest()).await.unwrap();
+    assert_eq!(std::fs::read(&file).unwrap(), good, "the damaged file was replaced");
+    let mut other_key = config(Names(Default::default()));
+    other_key.cache_dir = directory.path().into();
+    other_key.cache_key = [8; 32];
+    Host::new(other_key).unwrap().install(&guest()).await.unwrap();
+    assert_ne!(std::fs::read(&file).unwrap(), good, "another key's seal is not ours");
+}
+
+#[tokio::test]
+async fn an_installed_plugin_is_described_and_can_be_replaced_and_removed() {
+    let (host, plugin) = host().await;
+    assert_eq!(plugin.manifest().id, "sandbox-guest");
+    assert_eq!(plugin.digest().len(), 64);
+    let exports = plugin.exports();
+    assert!(exports.account && !exports.media && !exports.templates && !exports.sessions && !exports.backfill);
+    assert_eq!(plugin.capabilities("sms").unwrap().text_max, 100);
+    assert!(plugin.capabilities("fax").is_none());
+    assert!(plugin.validate(r#"{"base_url":"bad"}"#, "sms").await.unwrap()[0].setting == "base_url");
+    host.install(&guest()).await.unwrap();
+    assert_eq!(host.list().len(), 1);
+    host.remove("sandbox-guest").unwrap();
+    assert!(host.get("sandbox-guest").is_none());
+    plugin.authenticate(&channel(), &webhook(&[])).await.expect("a held plugin still works");
+}

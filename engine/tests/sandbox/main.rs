@@ -1,0 +1,8 @@
+//! Hostile plugins against the real host: each is refused or stopped, says why,
+//! and leaves the others alone. The guest is built before the tests (see `stage`).
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, reason = "tests")]
+
+mod egress;
+mod hostile;
+mod install;
+mod stage;
