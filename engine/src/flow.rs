@@ -4,3 +4,6 @@
 //! neither apalis nor HTTP routes.
 
 pub mod command;
+mod stub;
+
+pub use stub::{AcceptError, Flow, FlowSettings, OrderError, Ordered, ReplayOutcome};

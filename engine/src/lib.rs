@@ -7,5 +7,6 @@ pub mod bus;
 pub mod clock;
 pub mod crypto;
 pub mod flow;
+pub mod http;
 pub mod plugins;
 pub mod store;

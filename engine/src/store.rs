@@ -3,14 +3,23 @@
 //! named `_ms`, ids and JSON as TEXT, `$1` placeholders. Functions take a
 //! transaction, never begin or commit one, and are scoped by tenant.
 
+pub mod api_keys;
+pub mod audit;
+pub mod channels;
 pub mod contacts;
 pub mod conversations;
 pub mod effects;
+pub mod groups;
+pub mod idempotency;
 pub mod intake;
 pub mod lanes;
 pub mod log;
 pub mod messages;
+pub mod sessions;
+pub mod signin_links;
+pub mod tenants;
 pub mod timers;
+pub mod users;
 
 mod connect;
 mod migrate;

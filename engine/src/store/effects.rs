@@ -118,7 +118,11 @@ pub async fn waiting(tx: &mut Tx, claim: &Claim, effects_max: u32) -> Result<Vec
         "select {COLUMNS} from effects where tenant_id = $1 and lane_id = $2 and state in ('queued', 'sending') \
          order by seq limit $3"
     );
-    tx.all("read effects", &sql, args![claim.tenant, claim.lane, effects_max]).await?.iter().map(read).collect()
+    tx.all("read effects", &sql, args![claim.tenant, claim.lane, effects_max])
+        .await?
+        .iter()
+        .map(read)
+        .collect()
 }
 
 /// One effect.
@@ -153,7 +157,8 @@ fn read(row: &Row) -> Result<Effect, StoreError> {
 /// # Errors
 /// The database's own.
 pub async fn begin(tx: &mut Tx, tenant: TenantId, id: EffectId) -> Result<(), StoreError> {
-    let sql = "update effects set state = 'sending', attempts = attempts + 1 where tenant_id = $1 and id = $2";
+    let sql =
+        "update effects set state = 'sending', attempts = attempts + 1 where tenant_id = $1 and id = $2";
     tx.execute("begin an effect", sql, args![tenant, id]).await.map(|_| ())
 }
 

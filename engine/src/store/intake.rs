@@ -108,10 +108,21 @@ pub async fn enqueue(tx: &mut Tx, entries: &[NewEntry], now_ms: i64) -> Result<V
         .zip(&seqs)
         .map(|(entry, seq)| {
             let (key, body) = (entry.dedupe_key.as_str(), entry.body.as_str());
-            args![entry.tenant, entry.lane, *seq, entry.id, entry.channel, entry.raw, key, body, entry.received_ms]
+            args![
+                entry.tenant,
+                entry.lane,
+                *seq,
+                entry.id,
+                entry.channel,
+                entry.raw,
+                key,
+                body,
+                entry.received_ms
+            ]
         })
         .collect();
-    let head = "insert into inbox (tenant_id, lane_id, seq, id, channel_id, raw_id, dedupe_key, body, received_ms)";
+    let head =
+        "insert into inbox (tenant_id, lane_id, seq, id, channel_id, raw_id, dedupe_key, body, received_ms)";
     let tail = "on conflict (tenant_id, channel_id, dedupe_key) do nothing";
     tx.insert_many("fill an inbox", head, rows, tail).await?;
     Ok(seqs)
@@ -135,7 +146,9 @@ pub async fn pending(
             parts.push(format!(
                 "select * from (select lane_id, seq, id, body, received_ms from inbox where tenant_id = ${} \
                  and lane_id = ${} and seq > ${} order by seq limit $1) as l{index}",
-                at, at + 1, at + 2
+                at,
+                at + 1,
+                at + 2
             ));
             args.extend(args![claim.tenant, claim.lane, claim.done]);
         }

@@ -88,7 +88,8 @@ pub async fn append(tx: &mut Tx, task: Task, appends: &[Append]) -> Result<Vec<i
             args![tenant, lane, task.word(), channel, it.ready_ms, false, 0i64, it.count, 0i64, 0i64]
         })
         .collect();
-    let head = "insert into lanes (tenant_id, id, task, channel_id, ready_ms, leased, token, gen, done, attempts)";
+    let head =
+        "insert into lanes (tenant_id, id, task, channel_id, ready_ms, leased, token, gen, done, attempts)";
     let tail = "on conflict (tenant_id, id, task) do update set gen = lanes.gen + excluded.gen, \
                 ready_ms = case when lanes.leased then lanes.ready_ms \
                 when lanes.ready_ms < excluded.ready_ms then lanes.ready_ms else excluded.ready_ms end \
@@ -129,8 +130,7 @@ pub async fn claim(
     lanes_max: u32,
 ) -> Result<Vec<Claim>, StoreError> {
     let sql = if tx.is_postgres() { CLAIM_POSTGRES } else { CLAIM_SQLITE };
-    let rows =
-        tx.all("claim lanes", sql, args![task.word(), now_ms, lanes_max, lease_until_ms]).await?;
+    let rows = tx.all("claim lanes", sql, args![task.word(), now_ms, lanes_max, lease_until_ms]).await?;
     rows.iter()
         .map(|row| {
             let mut columns = row.columns("lanes");
@@ -161,7 +161,12 @@ const CLAIM_POSTGRES: &str = "update lanes set leased = true, token = token + 1,
 ///
 /// # Errors
 /// The database's own.
-pub async fn finish(tx: &mut Tx, task: Task, now_ms: i64, ends: &[Finish]) -> Result<Vec<LaneId>, StoreError> {
+pub async fn finish(
+    tx: &mut Tx,
+    task: Task,
+    now_ms: i64,
+    ends: &[Finish],
+) -> Result<Vec<LaneId>, StoreError> {
     let mut ours = Vec::with_capacity(ends.len());
     for ends in ends.chunks(FINISH_ROWS_MAX) {
         let mut sql = String::from(
@@ -177,7 +182,11 @@ pub async fn finish(tx: &mut Tx, task: Task, now_ms: i64, ends: &[Finish]) -> Re
             let _ = write!(
                 sql,
                 "{comma}(${}, ${}, cast(${} as bigint), cast(${} as bigint), ${})",
-                at, at + 1, at + 2, at + 3, at + 4
+                at,
+                at + 1,
+                at + 2,
+                at + 3,
+                at + 4
             );
             args.extend(args![end.claim.tenant, end.claim.lane, end.claim.token, end.done, end.conversation]);
         }

@@ -39,8 +39,10 @@ const COLUMNS: &str =
 pub async fn load(tx: &mut Tx, of: &[(TenantId, ConversationId)]) -> Result<Vec<Timer>, StoreError> {
     let mut out = Vec::new();
     for of in of.chunks(64) {
-        let sql =
-            format!("select {COLUMNS} from timers where (tenant_id, conversation_id) in ({})", pairs(1, of.len()));
+        let sql = format!(
+            "select {COLUMNS} from timers where (tenant_id, conversation_id) in ({})",
+            pairs(1, of.len())
+        );
         let args = of.iter().flat_map(|(tenant, id)| args![*tenant, *id]).collect();
         for row in tx.all("read timers", &sql, args).await? {
             out.push(read(&mut row.columns("timers"))?);

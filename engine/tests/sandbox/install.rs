@@ -18,12 +18,7 @@ fn importing(name: &str, function: &str) -> Vec<u8> {
     let section = |id: u8, content: Vec<u8>| [&[id, content.len() as u8][..], &content].concat();
     // One instance type with two declarations: type 0 is a function without parameters and
     // result; it is exported under the function's name.
-    let instance = [
-        &[1, 0x42, 2, 0x01, 0x40, 0, 1, 0, 0x04, 0][..],
-        &text(function),
-        &[0x01, 0],
-    ]
-    .concat();
+    let instance = [&[1, 0x42, 2, 0x01, 0x40, 0, 1, 0, 0x04, 0][..], &text(function), &[0x01, 0]].concat();
     let import = [&[1, 0][..], &text(name), &[0x05, 0]].concat();
     [b"\0asm\x0d\0\x01\0".to_vec(), section(7, instance), section(10, import)].concat()
 }
@@ -123,7 +118,9 @@ async fn an_installed_plugin_is_described_and_can_be_replaced_and_removed() {
     assert_eq!(plugin.manifest().id, "sandbox-guest");
     assert_eq!(plugin.digest().len(), 64);
     let exports = plugin.exports();
-    assert!(exports.account && !exports.media && !exports.templates && !exports.sessions && !exports.backfill);
+    assert!(
+        exports.account && !exports.media && !exports.templates && !exports.sessions && !exports.backfill
+    );
     assert_eq!(plugin.capabilities("sms").unwrap().text_max, 100);
     assert!(plugin.capabilities("fax").is_none());
     assert!(plugin.validate(r#"{"base_url":"bad"}"#, "sms").await.unwrap()[0].setting == "base_url");
