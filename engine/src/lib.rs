@@ -10,3 +10,4 @@ pub mod flow;
 pub mod http;
 pub mod plugins;
 pub mod store;
+pub mod worker;

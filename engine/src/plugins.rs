@@ -19,10 +19,10 @@ mod journal;
 pub mod manifest;
 mod operation;
 mod proof;
-mod secret;
 mod webhook;
 pub mod wire;
 
+pub use crate::crypto::Secret;
 pub use call::CallError;
 pub use compile::{COMPILE_SUBCOMMAND, CompileError, Compiler, compile_child_main};
 pub use egress::{
@@ -32,7 +32,6 @@ pub use egress::{
 pub use install::{COMPONENT_BYTES_MAX, InstallError};
 pub use journal::{LOG_LINE_BYTES_MAX, LOG_LINES_MAX, LogLevel, LogLine};
 pub use manifest::Manifest;
-pub use secret::Secret;
 pub use webhook::EVENTS_MAX;
 pub use wire::*;
 
@@ -237,7 +236,8 @@ impl Plugin {
         context: &ChannelContext,
         request: &WebhookRequest,
     ) -> Result<Verdict, CallError> {
-        Ok(webhook::receive(&self.runner, context, request, webhook::Extent::Authenticate).await?.0)
+        let trust = self.trust(&context.kind);
+        Ok(webhook::receive(&self.runner, context, request, trust, webhook::Extent::Authenticate).await?.0)
     }
 
     /// What a stored webhook says. Pure: the same bytes give the same events.
@@ -262,7 +262,15 @@ impl Plugin {
         context: &ChannelContext,
         request: &WebhookRequest,
     ) -> Result<(Verdict, Option<Result<Vec<InboundEvent>, Failure>>), CallError> {
-        webhook::receive(&self.runner, context, request, webhook::Extent::Parse).await
+        let trust = self.trust(&context.kind);
+        webhook::receive(&self.runner, context, request, trust, webhook::Extent::Parse).await
+    }
+
+    fn trust(&self, kind: &str) -> webhook::Trust {
+        match self.capabilities(kind) {
+            Some(can) if can.unsigned_webhooks => webhook::Trust::Url,
+            _ => webhook::Trust::Proof,
+        }
     }
 
     /// Sends one message.

@@ -5,6 +5,7 @@
 
 pub mod api_keys;
 pub mod audit;
+pub mod catalog;
 pub mod channels;
 pub mod contacts;
 pub mod conversations;
@@ -15,6 +16,10 @@ pub mod intake;
 pub mod lanes;
 pub mod log;
 pub mod messages;
+pub mod notices;
+pub mod notify;
+pub mod outgoing;
+pub mod raw;
 pub mod sessions;
 pub mod signin_links;
 pub mod tenants;

@@ -78,14 +78,9 @@ impl Stage {
             },
         })
         .unwrap();
-        let flow = Flow {
-            db,
-            clock: clock.clone(),
-            keyring: Keyring::new(&[7; 32]).unwrap(),
-            host,
-            bus: Bus::new(),
-            settings: Arc::new(FlowSettings { public_url: "http://localhost:8080".into() }),
-        };
+        let settings = FlowSettings { public_url: "http://localhost:8080".into(), lease_ms: 30_000 };
+        let keyring = Keyring::new(&[7; 32]).unwrap();
+        let flow = Flow::new(db, clock, keyring, host, Bus::new(), settings);
         let tenant = TenantId::new(NOW_MS, 1);
         let stage = Self { api: Api::new(flow, Registry::default()), tenant, _folder: folder };
         stage

@@ -172,11 +172,11 @@ pub async fn pending(
 
 const LANES_PER_QUERY_MAX: usize = 32;
 
-/// Marks an entry that could not be worked off; it is skipped and shown.
+/// Says why an entry was refused; it is done with and shown. JSON: `{"code", "detail"}`.
 ///
 /// # Errors
 /// The database's own.
-pub async fn poison(
+pub async fn set_problem(
     tx: &mut Tx,
     tenant: TenantId,
     lane: LaneId,
@@ -185,4 +185,21 @@ pub async fn poison(
 ) -> Result<(), StoreError> {
     let sql = "update inbox set problem = $4 where tenant_id = $1 and lane_id = $2 and seq = $3";
     tx.execute("mark an entry", sql, args![tenant, lane, seq, problem]).await.map(|_| ())
+}
+
+/// Why an entry was refused, as JSON, if it was.
+///
+/// # Errors
+/// The database's own.
+pub async fn problem(
+    tx: &mut Tx,
+    tenant: TenantId,
+    lane: LaneId,
+    seq: i64,
+) -> Result<Option<String>, StoreError> {
+    let sql = "select problem from inbox where tenant_id = $1 and lane_id = $2 and seq = $3";
+    match tx.first("read an entry", sql, args![tenant, lane, seq]).await? {
+        Some(row) => row.columns("inbox").opt_text("problem"),
+        None => Ok(None),
+    }
 }

@@ -80,13 +80,23 @@ async fn large_files_are_refused_unread() {
 }
 
 #[tokio::test]
-async fn a_compiler_that_cannot_start_is_named() {
+async fn a_compiler_that_does_not_work_is_named() {
     let directory = tempfile::tempdir().unwrap();
-    let mut config = config(Names(Default::default()));
-    config.cache_dir = directory.path().into();
-    config.compiler = Compiler::Child("/nonexistent/pointsman".into());
-    let error = Host::new(config).unwrap().install(&guest()).await.err().unwrap().to_string();
-    assert!(error.starts_with("P120") && error.contains("/nonexistent/pointsman plugin-compile"), "{error}");
+    let killed = directory.path().join("killed");
+    std::fs::write(&killed, "#!/bin/sh\nkill -KILL $$\n").unwrap();
+    std::fs::set_permissions(&killed, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    for (program, start, word) in [
+        ("/nonexistent/pointsman".into(), "P120", "/nonexistent/pointsman plugin-compile"),
+        ("/bin/false".into(), "P120", "code 1 without machine code"),
+        ("/bin/true".into(), "P120", "code 0 without machine code"),
+        (killed, "P121", "60 s of CPU"),
+    ] {
+        let mut config = config(Names(Default::default()));
+        config.cache_dir = directory.path().join("cache");
+        config.compiler = Compiler::Child(program);
+        let error = Host::new(config).unwrap().install(&guest()).await.err().unwrap().to_string();
+        assert!(error.starts_with(start) && error.contains(word), "{error}");
+    }
 }
 
 #[tokio::test]
