@@ -10,6 +10,7 @@ pub mod clock;
 pub mod config;
 pub mod crypto;
 pub mod flow;
+pub mod http;
 pub mod plugins;
 pub mod store;
 pub mod telemetry;
