@@ -3,10 +3,15 @@
 //! named `_ms`, ids and JSON as TEXT, `$1` placeholders. Functions take a
 //! transaction, never begin or commit one, and are scoped by tenant.
 
+pub mod api_keys;
+pub mod audit;
 pub mod catalog;
+pub mod channels;
 pub mod contacts;
 pub mod conversations;
 pub mod effects;
+pub mod groups;
+pub mod idempotency;
 pub mod intake;
 pub mod lanes;
 pub mod log;
@@ -15,7 +20,11 @@ pub mod notices;
 pub mod notify;
 pub mod outgoing;
 pub mod raw;
+pub mod sessions;
+pub mod signin_links;
+pub mod tenants;
 pub mod timers;
+pub mod users;
 
 mod connect;
 mod migrate;
