@@ -9,38 +9,48 @@ use tokio::net::TcpListener;
 use utoipa_axum::router::OpenApiRouter;
 
 mod api;
+pub mod api_keys;
 pub mod audit;
 pub mod auth;
 pub mod body;
 pub mod docs;
 pub mod etag;
+pub mod groups;
 pub mod health;
 pub mod idempotency;
 mod layers;
 pub mod metrics;
 mod openapi;
 pub mod paging;
+pub mod password;
 pub mod path;
 pub mod problem;
 pub mod rate;
 pub mod request_id;
+pub mod signin;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+pub mod users;
 
 pub use api::{Api, Refused};
 pub use openapi::document;
 
 /// The documented families, one line each. Their paths start with `/api/v1`; idempotency keys work on all of them.
 fn families() -> OpenApiRouter<Api> {
-    OpenApiRouter::default().merge(audit::router())
+    OpenApiRouter::default()
+        .merge(signin::router())
+        .merge(api_keys::router())
+        .merge(users::router())
+        .merge(groups::router())
+        .merge(audit::router())
 }
 
 /// Everything that is not part of the documented API: health, documents, pages, public addresses. Each family guards
 /// itself.
 fn others() -> Router<Api> {
-    Router::new().merge(health::router()).merge(docs::router())
+    Router::new().merge(health::router()).merge(docs::router()).merge(signin::pages())
 }
 
 /// The whole router, with its layers.
