@@ -20,6 +20,7 @@ pub mod notices;
 pub mod notify;
 pub mod outgoing;
 pub mod raw;
+pub mod seed;
 pub mod sessions;
 pub mod signin_links;
 pub mod tenants;
