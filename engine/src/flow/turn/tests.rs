@@ -37,7 +37,13 @@ struct Desk {
 }
 
 fn group(number: u128, name: &str) -> GroupFacts {
-    GroupFacts { id: GroupId::new(1, number), name: name.into(), members: vec![], calendar: None, language: None }
+    GroupFacts {
+        id: GroupId::new(1, number),
+        name: name.into(),
+        members: vec![],
+        calendar: None,
+        language: None,
+    }
 }
 
 fn channel(kind: &str, window: Window) -> Channel {
@@ -104,7 +110,11 @@ impl Desk {
 
     fn work_off(&mut self, entries: Vec<Entry>) -> &Out {
         let lane = LaneId::new(1, 1);
-        let mut table = Table { person: self.table.person.clone(), timers: self.table.timers.clone(), ..Table::default() };
+        let mut table = Table {
+            person: self.table.person.clone(),
+            timers: self.table.timers.clone(),
+            ..Table::default()
+        };
         table.channel = Some(Arc::new(copy(&self.channel)));
         table.view = Some(self.view.clone());
         table.conversation.clone_from(&self.conversation);
@@ -237,7 +247,13 @@ fn i_want_a_refund_goes_to_billing_and_is_answered_by_a_starter_rule() {
     assert_eq!(out.effects.len(), 1, "one answer");
     let answer = out.messages.iter().find(|m| m.effect == Some(out.effects[0].id)).unwrap();
     assert_eq!((answer.status.as_deref(), answer.sender.word()), (Some("queued"), "rule"));
-    let names = ["contact.created", "conversation.created", "message.received", "conversation.updated", "message.sent"];
+    let names = [
+        "contact.created",
+        "conversation.created",
+        "message.received",
+        "conversation.updated",
+        "message.sent",
+    ];
     for name in names {
         assert_eq!(desk.count(name), 1, "{name} in {:?}", desk.events);
     }
@@ -344,7 +360,8 @@ fn a_blocked_contact_never_reopens() {
 
 #[test]
 fn delivery_only_moves_forward_in_whatever_order_callbacks_arrive() {
-    let orders = [["sent", "delivered", "read"], ["read", "sent", "delivered"], ["delivered", "delivered", "read"]];
+    let orders =
+        [["sent", "delivered", "read"], ["read", "sent", "delivered"], ["delivered", "delivered", "read"]];
     for order in orders {
         let mut desk = Desk::new(channel("webchat", Window::None), &[]);
         desk.writes("hello");
@@ -356,7 +373,13 @@ fn delivery_only_moves_forward_in_whatever_order_callbacks_arrive() {
                 "delivered" => Delivery::Delivered,
                 _ => Delivery::Read,
             };
-            let nobody = Party { address: "v_1".into(), phone: None, scoped_id: None, username: None, display_name: None };
+            let nobody = Party {
+                address: "v_1".into(),
+                phone: None,
+                scoped_id: None,
+                username: None,
+                display_name: None,
+            };
             let status = StatusUpdate {
                 message_id: "SM1".into(),
                 contact: nobody,
@@ -371,7 +394,16 @@ fn delivery_only_moves_forward_in_whatever_order_callbacks_arrive() {
             for update in &out.statuses {
                 desk.table.advance(update);
             }
-            seen.push(desk.table.recall().iter().find(|m| m.effect == Some(effect)).unwrap().status.clone().unwrap());
+            seen.push(
+                desk.table
+                    .recall()
+                    .iter()
+                    .find(|m| m.effect == Some(effect))
+                    .unwrap()
+                    .status
+                    .clone()
+                    .unwrap(),
+            );
         }
         assert_eq!(seen.last().map(String::as_str), Some("read"), "{order:?} gave {seen:?}");
         let rank = |word: &String| ["queued", "sent", "delivered", "read"].iter().position(|w| w == word);
@@ -417,7 +449,10 @@ fn a_rule_timer_fires_once_and_not_after_it_was_cancelled() {
     let out = cancelled.work_off(vec![Entry::Timer(ran_out.clone())]).clone();
     assert_eq!((out.refusals[0].1.code.as_str(), cancelled.count("timer.fired")), ("cancelled", 0));
     desk.work_off(vec![Entry::Timer(ran_out.clone())]);
-    assert_eq!((desk.state().labels.as_slice(), desk.count("timer.fired")), (["fired".to_owned()].as_slice(), 1));
+    assert_eq!(
+        (desk.state().labels.as_slice(), desk.count("timer.fired")),
+        (["fired".to_owned()].as_slice(), 1)
+    );
     desk.table.timers.clear();
     assert_eq!(desk.work_off(vec![Entry::Timer(ran_out)]).refusals[0].1.code, "cancelled");
 }
@@ -455,14 +490,17 @@ fn one_bad_entry_is_set_aside_and_the_rest_goes_on() {
 
 #[test]
 fn one_update_event_per_step_names_all_changes() {
-    let rule = "//! Two changes\n//!\n//! on: message.received\nset_priority(\"high\");\nadd_labels([\"vip\"]);\n";
+    let rule =
+        "//! Two changes\n//!\n//! on: message.received\nset_priority(\"high\");\nadd_labels([\"vip\"]);\n";
     let mut desk = Desk::new(channel("webchat", Window::None), &[rule]);
     let out = desk.writes("hello").clone();
     let updates: Vec<_> = out
         .events
         .iter()
         .filter_map(|it| match &it.event.body {
-            pointsman_rules::event::EventBody::ConversationUpdated { changes } => Some(changes.keys().cloned().collect::<Vec<_>>()),
+            pointsman_rules::event::EventBody::ConversationUpdated { changes } => {
+                Some(changes.keys().cloned().collect::<Vec<_>>())
+            }
             _ => None,
         })
         .collect();
