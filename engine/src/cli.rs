@@ -24,7 +24,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-pub use error::CliError;
+use error::CliError;
 use output::Out;
 
 const EXIT_CODES: &str = "\

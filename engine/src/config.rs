@@ -268,6 +268,12 @@ impl Config {
             let say = "needs PostgreSQL to be other than \"all\", since a SQLite database is for one process; set store.url";
             read.mistake("process.role", say);
         }
+        if config.role != Role::All && config.http.public_url.is_none() {
+            read.mistake(
+                "http.public_url",
+                "must be set when several processes share the work, since each builds URLs with it",
+            );
+        }
         read.finish(config)
     }
 

@@ -20,22 +20,26 @@ const PAGES_MAX: usize = 500;
 
 /// Which server, and who asks.
 #[derive(Debug, Clone, Args)]
-pub struct ApiArgs {
+pub(super) struct ApiArgs {
     /// Address of the running server
     #[arg(long, env = "POINTSMAN_URL", default_value = "http://127.0.0.1:8080", help_heading = "Server")]
-    pub url: Url,
+    pub(super) url: Url,
     /// API key; better in POINTSMAN_KEY than here, where others can read it
     #[arg(long, env = "POINTSMAN_KEY", hide_env_values = true, value_parser = secret, help_heading = "Server")]
-    pub key: Option<Secret>,
+    pub(super) key: Option<Secret>,
 }
 
-fn secret(text: &str) -> Result<Secret, std::convert::Infallible> {
+/// Wraps a secret argument, so that nothing prints it.
+///
+/// # Errors
+/// Never; clap wants a result.
+pub(super) fn secret(text: &str) -> Result<Secret, std::convert::Infallible> {
     Ok(Secret::new(text))
 }
 
 /// A client of one server.
 #[derive(Debug, Clone)]
-pub struct Client {
+pub(super) struct Client {
     http: reqwest::Client,
     base: String,
     key: Option<Secret>,
@@ -46,7 +50,7 @@ impl Client {
     ///
     /// # Errors
     /// The address is not HTTP, or the system has no certificates.
-    pub fn new(args: &ApiArgs) -> Result<Self, CliError> {
+    pub(super) fn new(args: &ApiArgs) -> Result<Self, CliError> {
         Ok(Self { http: http_client(&args.url)?, base: base(&args.url), key: args.key.clone() })
     }
 
@@ -54,7 +58,7 @@ impl Client {
     ///
     /// # Errors
     /// Refused or unreachable.
-    pub async fn get(&self, path: &str) -> Result<Value, CliError> {
+    pub(super) async fn get(&self, path: &str) -> Result<Value, CliError> {
         self.call(Method::GET, path, None).await
     }
 
@@ -62,7 +66,7 @@ impl Client {
     ///
     /// # Errors
     /// Refused or unreachable.
-    pub async fn post(&self, path: &str, body: &Value) -> Result<Value, CliError> {
+    pub(super) async fn post(&self, path: &str, body: &Value) -> Result<Value, CliError> {
         self.call(Method::POST, path, Some(body)).await
     }
 
@@ -70,7 +74,7 @@ impl Client {
     ///
     /// # Errors
     /// Refused or unreachable.
-    pub async fn patch(&self, path: &str, body: &Value) -> Result<Value, CliError> {
+    pub(super) async fn patch(&self, path: &str, body: &Value) -> Result<Value, CliError> {
         self.call(Method::PATCH, path, Some(body)).await
     }
 
@@ -78,7 +82,7 @@ impl Client {
     ///
     /// # Errors
     /// Refused or unreachable.
-    pub async fn list(&self, path: &str) -> Result<Vec<Value>, CliError> {
+    pub(super) async fn list(&self, path: &str) -> Result<Vec<Value>, CliError> {
         let (mut items, mut cursor) = (Vec::new(), String::new());
         for _ in 0..PAGES_MAX {
             let mark = if path.contains('?') { '&' } else { '?' };
@@ -99,7 +103,7 @@ impl Client {
     ///
     /// # Errors
     /// Refused or unreachable.
-    pub async fn open(&self, path: &str, last_event_id: Option<&str>) -> Result<Response, CliError> {
+    pub(super) async fn open(&self, path: &str, last_event_id: Option<&str>) -> Result<Response, CliError> {
         let mut request = self.request(Method::GET, path).header("accept", "text/event-stream");
         if let Some(id) = last_event_id {
             request = request.header("last-event-id", id);
@@ -153,7 +157,7 @@ impl Client {
 ///
 /// # Errors
 /// The address is not HTTP, or the system has no certificates.
-pub fn http_client(url: &Url) -> Result<reqwest::Client, CliError> {
+pub(super) fn http_client(url: &Url) -> Result<reqwest::Client, CliError> {
     // Only one provider is compiled in; a second installation is refused and changes nothing.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut builder = reqwest::Client::builder()
@@ -176,7 +180,10 @@ pub fn http_client(url: &Url) -> Result<reqwest::Client, CliError> {
         builder = builder.no_proxy();
     }
     builder.build().map_err(|error| {
-        CliError::Failed(format!("no HTTP client: {}; check the certificates of this system", with_causes(&error)))
+        CliError::Failed(format!(
+            "no HTTP client: {}; check the certificates of this system",
+            with_causes(&error)
+        ))
     })
 }
 
@@ -186,7 +193,7 @@ fn base(url: &Url) -> String {
 }
 
 /// A text as one part of a path or query.
-pub fn encoded(text: &str) -> String {
+pub(super) fn encoded(text: &str) -> String {
     percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 
@@ -235,7 +242,10 @@ mod tests {
         assert_eq!(refusal.code, "rule_invalid");
         assert_eq!(
             refusal.fields,
-            ["line 5, column 2: `set_prio` is not known\n5 | set_prio()\ndid you mean set_priority?", "/name: is taken"]
+            [
+                "line 5, column 2: `set_prio` is not known\n5 | set_prio()\ndid you mean set_priority?",
+                "/name: is taken"
+            ]
         );
     }
 

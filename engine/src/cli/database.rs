@@ -11,16 +11,16 @@ use crate::store::{Db, tenants};
 
 /// Where the data is.
 #[derive(Debug, Clone, Args)]
-pub struct DatabaseArgs {
+pub(super) struct DatabaseArgs {
     /// Settings file; otherwise pointsman.toml, if there is one
     #[arg(long, env = "POINTSMAN_CONFIG", value_name = "FILE", help_heading = "Database")]
-    pub config: Option<PathBuf>,
+    pub(super) config: Option<PathBuf>,
     /// Data directory
     #[arg(long, value_name = "DIR", help_heading = "Database")]
-    pub data: Option<String>,
+    pub(super) data: Option<String>,
     /// postgres://… or sqlite://…; better in DATABASE_URL than here when it holds a password
     #[arg(long, value_name = "URL", help_heading = "Database")]
-    pub database_url: Option<String>,
+    pub(super) database_url: Option<String>,
 }
 
 impl DatabaseArgs {
@@ -28,7 +28,7 @@ impl DatabaseArgs {
     ///
     /// # Errors
     /// All mistakes.
-    pub fn settings(&self, more: Vec<Flag>) -> Result<Config, ConfigError> {
+    pub(super) fn settings(&self, more: Vec<Flag>) -> Result<Config, ConfigError> {
         let mut flags = more;
         flags.extend(flag("--data", "store.data_dir", self.data.as_deref()));
         flags.extend(flag("--database-url", "store.url", self.database_url.as_deref()));
@@ -37,7 +37,7 @@ impl DatabaseArgs {
 }
 
 /// A flag that was given.
-pub fn flag(flag: &'static str, key: &'static str, value: Option<&str>) -> Option<Flag> {
+pub(super) fn flag(flag: &'static str, key: &'static str, value: Option<&str>) -> Option<Flag> {
     value.map(|value| Flag { flag, key, value: value.to_owned() })
 }
 
@@ -45,7 +45,7 @@ pub fn flag(flag: &'static str, key: &'static str, value: Option<&str>) -> Optio
 ///
 /// # Errors
 /// There is none yet, or it does not answer.
-pub async fn open(config: &Config) -> Result<Db, CliError> {
+pub(super) async fn open(config: &Config) -> Result<Db, CliError> {
     if let Some(file) = config.store.sqlite_file()
         && !file.is_file()
     {
@@ -61,7 +61,7 @@ pub async fn open(config: &Config) -> Result<Db, CliError> {
 ///
 /// # Errors
 /// There is none yet, or the database does not answer.
-pub async fn first_tenant(db: &Db) -> Result<TenantId, CliError> {
+pub(super) async fn first_tenant(db: &Db) -> Result<TenantId, CliError> {
     let mut tx = db.read().await?;
     let first = tenants::list(&mut tx).await?.into_iter().next();
     first.map(|tenant| tenant.id).ok_or_else(|| {

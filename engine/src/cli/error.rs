@@ -1,6 +1,5 @@
 //! How commands fail: one sentence that says what to do, and an exit code that scripts can rely on.
 
-use std::error::Error as _;
 use std::fmt::Write as _;
 use std::io;
 
@@ -9,17 +8,17 @@ use crate::config::ConfigError;
 use crate::store::StoreError;
 
 /// It failed: refused by the server, a rule with mistakes, a failed check.
-pub const EXIT_FAILURE: u8 = 1;
+pub(super) const EXIT_FAILURE: u8 = 1;
 /// The command line itself is wrong.
-pub const EXIT_USAGE: u8 = 2;
+pub(super) const EXIT_USAGE: u8 = 2;
 /// The settings are wrong (EX_USAGE of sysexits.h).
-pub const EXIT_CONFIG: u8 = 64;
+pub(super) const EXIT_CONFIG: u8 = 64;
 /// The server or the database does not answer (EX_UNAVAILABLE of sysexits.h).
-pub const EXIT_UNAVAILABLE: u8 = 69;
+pub(super) const EXIT_UNAVAILABLE: u8 = 69;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
-pub enum CliError {
+pub(super) enum CliError {
     /// Wrong settings.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -45,17 +44,17 @@ pub enum CliError {
 
 /// What the server said when it refused: problem+json.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
+pub(super) struct Refusal {
     /// HTTP status.
-    pub status: u16,
+    pub(super) status: u16,
     /// Stable word, e.g. `window_closed`; empty when the answer was not ours.
-    pub code: String,
+    pub(super) code: String,
     /// One sentence.
-    pub detail: String,
+    pub(super) detail: String,
     /// For the operator of the server.
-    pub request_id: Option<String>,
+    pub(super) request_id: Option<String>,
     /// One line per wrong field.
-    pub fields: Vec<String>,
+    pub(super) fields: Vec<String>,
 }
 
 impl std::fmt::Display for Refusal {
@@ -84,7 +83,7 @@ impl std::error::Error for Refusal {}
 
 impl CliError {
     /// What the process answers its caller.
-    pub fn exit_code(&self) -> u8 {
+    pub(super) fn exit_code(&self) -> u8 {
         match self {
             Self::Config(_) => EXIT_CONFIG,
             Self::Usage(_) => EXIT_USAGE,
@@ -98,7 +97,7 @@ impl CliError {
     }
 
     /// For standard error; `None`: nothing is left to say.
-    pub fn said(&self, json: bool) -> Option<String> {
+    pub(super) fn said(&self, json: bool) -> Option<String> {
         if matches!(self, Self::Said) || self.exit_code() == 0 {
             return None;
         }
@@ -150,7 +149,7 @@ impl From<AppError> for CliError {
 }
 
 /// An error and all its causes in one line.
-pub fn with_causes(error: &dyn std::error::Error) -> String {
+pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

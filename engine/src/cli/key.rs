@@ -18,14 +18,14 @@ const KEY_PREFIX: &str = "pm_";
 
 /// API keys
 #[derive(Debug, Clone, Subcommand)]
-pub enum Key {
+pub(super) enum Key {
     /// Make a key; it is printed on standard output and never again
     Create(Create),
 }
 
 /// Make a key
 #[derive(Debug, Clone, Args)]
-pub struct Create {
+pub(super) struct Create {
     /// What it is for
     #[arg(long)]
     name: String,
@@ -72,6 +72,8 @@ impl Create {
             // Only the key itself is the result: POINTSMAN_KEY=$(pointsman key create …) has to work.
             out.remark(&format!("{id} ({}): keep it now, it is not shown again", self.role.word()));
         }
-        Ok(out.result(&json!({"id": id, "name": name, "role": self.role.word(), "key": secret}), || secret.clone())?)
+        Ok(out.result(&json!({"id": id, "name": name, "role": self.role.word(), "key": secret}), || {
+            secret.clone()
+        })?)
     }
 }

@@ -11,7 +11,7 @@ use crate::store::Db;
 
 /// Bring the database schema up to date
 #[derive(Debug, Clone, Args)]
-pub struct Migrate {
+pub(super) struct Migrate {
     #[command(flatten)]
     database: DatabaseArgs,
 }

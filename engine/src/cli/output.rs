@@ -7,9 +7,9 @@ use serde_json::Value;
 
 /// Where a command prints its result.
 #[derive(Debug, Clone, Copy)]
-pub struct Out {
+pub(super) struct Out {
     /// JSON instead of text?
-    pub json: bool,
+    pub(super) json: bool,
 }
 
 impl Out {
@@ -17,7 +17,7 @@ impl Out {
     ///
     /// # Errors
     /// Standard output is closed or full.
-    pub fn line(self, text: &str) -> io::Result<()> {
+    pub(super) fn line(self, text: &str) -> io::Result<()> {
         let mut out = io::stdout().lock();
         writeln!(out, "{text}")?;
         out.flush()
@@ -27,19 +27,19 @@ impl Out {
     ///
     /// # Errors
     /// Standard output is closed or full.
-    pub fn result(self, value: &Value, text: impl FnOnce() -> String) -> io::Result<()> {
+    pub(super) fn result(self, value: &Value, text: impl FnOnce() -> String) -> io::Result<()> {
         if self.json { self.line(&format!("{value:#}")) } else { self.line(&text()) }
     }
 
     /// A remark that is no result.
-    pub fn remark(self, text: &str) {
+    pub(super) fn remark(self, text: &str) {
         // Nobody can be told that standard error is gone.
         let _ = writeln!(io::stderr().lock(), "{text}");
     }
 }
 
 /// Columns under their heads, two spaces apart; the last one is not padded.
-pub fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
+pub(super) fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
     let mut widths: Vec<_> = heads.iter().map(|head| head.chars().count()).collect();
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
@@ -56,12 +56,12 @@ pub fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
 }
 
 /// Text from outside, safe on a terminal: no control characters, one line.
-pub fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// A field as text; empty when it is absent.
-pub fn text(value: &Value, pointer: &str) -> String {
+pub(super) fn text(value: &Value, pointer: &str) -> String {
     match value.pointer(pointer) {
         None | Some(Value::Null) => String::new(),
         Some(Value::String(text)) => printable(text),

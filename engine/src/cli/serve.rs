@@ -13,7 +13,7 @@ use crate::{config, telemetry};
 
 /// Run the server
 #[derive(Debug, Clone, Args)]
-pub struct Serve {
+pub(super) struct Serve {
     /// Address and port; port 0 picks a free one
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
@@ -49,7 +49,7 @@ impl Serve {
         let stop = stop_signal()?;
         let app = App::start(config, Clock::system()).await?;
         for line in app.ready_lines() {
-            out.line(&line)?;
+            out.line(line)?;
         }
         Ok(app.run(stop).await?)
     }

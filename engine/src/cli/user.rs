@@ -6,11 +6,12 @@ use clap::{Args, Subcommand};
 use pointsman_rules::ids::UserId;
 use serde_json::json;
 
+use super::client::secret;
 use super::database::{self, DatabaseArgs};
 use super::error::CliError;
 use super::output::Out;
 use crate::clock::Clock;
-use crate::crypto;
+use crate::crypto::{self, Secret};
 use crate::store::users::{self, Presence, Role};
 use crate::store::{Durability, signin_links};
 
@@ -19,14 +20,14 @@ const PASSWORD_BYTES_MAX: usize = 1_024;
 
 /// People who sign in
 #[derive(Debug, Clone, Subcommand)]
-pub enum User {
+pub(super) enum User {
     /// Add a person
     Create(Create),
 }
 
 /// Add a person
 #[derive(Debug, Clone, Args)]
-pub struct Create {
+pub(super) struct Create {
     /// E-mail address they sign in with
     #[arg(long)]
     email: String,
@@ -37,14 +38,14 @@ pub struct Create {
     #[arg(long, value_parser = role)]
     role: Role,
     /// Password; without it, it is asked for on standard input
-    #[arg(long, env = "POINTSMAN_PASSWORD", hide_env_values = true)]
-    password: Option<String>,
+    #[arg(long, env = "POINTSMAN_PASSWORD", hide_env_values = true, value_parser = secret)]
+    password: Option<Secret>,
     #[command(flatten)]
     database: DatabaseArgs,
 }
 
 /// A role by its word.
-pub fn role(word: &str) -> Result<Role, String> {
+pub(super) fn role(word: &str) -> Result<Role, String> {
     Role::from_word(word).ok_or_else(|| "use owner, admin or agent".to_owned())
 }
 
@@ -65,11 +66,12 @@ impl Create {
             Some(password) => password,
             None => ask_password(out)?,
         };
-        check_password(&password)?;
+        check_password(password.expose())?;
         let db = database::open(&self.database.settings(Vec::new())?).await?;
         let tenant = database::first_tenant(&db).await?;
         let clock = Clock::system();
-        let hash = crypto::hash_password(&clock, &password).map_err(|e| CliError::Failed(e.to_string()))?;
+        let hash =
+            crypto::hash_password(&clock, password.expose()).map_err(|e| CliError::Failed(e.to_string()))?;
         let user = users::User {
             id: UserId::new(clock.now_ms(), clock.random()),
             email: email.clone(),
@@ -96,7 +98,9 @@ impl Create {
             return Err(CliError::Failed(format!("{email} is taken; choose another address")));
         }
         let role = self.role.word();
-        out.result(&json!({"id": id, "email": email, "role": role}), || format!("{id}  {email} is {role} now"))?;
+        out.result(&json!({"id": id, "email": email, "role": role}), || {
+            format!("{id}  {email} is {role} now")
+        })?;
         Ok(())
     }
 }
@@ -112,7 +116,9 @@ fn address(text: &str) -> Result<String, CliError> {
 
 fn check_password(password: &str) -> Result<(), CliError> {
     if password.chars().count() < PASSWORD_CHARS_MIN {
-        return Err(CliError::Usage(format!("the password must have at least {PASSWORD_CHARS_MIN} characters")));
+        return Err(CliError::Usage(format!(
+            "the password must have at least {PASSWORD_CHARS_MIN} characters"
+        )));
     }
     if password.len() > PASSWORD_BYTES_MAX {
         return Err(CliError::Usage(format!("the password must have at most {PASSWORD_BYTES_MAX} bytes")));
@@ -120,7 +126,7 @@ fn check_password(password: &str) -> Result<(), CliError> {
     Ok(())
 }
 
-fn ask_password(out: Out) -> Result<String, CliError> {
+fn ask_password(out: Out) -> Result<Secret, CliError> {
     if std::io::stdin().is_terminal() {
         out.remark("Password (it is shown while you type; end with Enter):");
     }
@@ -130,7 +136,7 @@ fn ask_password(out: Out) -> Result<String, CliError> {
         let say = "no password: give it on standard input or in POINTSMAN_PASSWORD";
         return Err(CliError::Usage(say.to_owned()));
     }
-    Ok(line.trim_end_matches(['\r', '\n']).to_owned())
+    Ok(Secret::new(line.trim_end_matches(['\r', '\n'])))
 }
 
 #[cfg(test)]

@@ -88,75 +88,77 @@ fn a_public_url_loses_its_last_slash() {
     assert_eq!(config.http.public_url.as_deref(), Some("https://chat.example.com/help"));
 }
 
+/// (settings file, the line it gives).
+const MISTAKES: &[(&str, &str)] = &[
+    (
+        "[http]\nlisten = \"localhost\"",
+        "line 2: http.listen must be an IP address and a port, e.g. 127.0.0.1:8080 or [::]:8080, not \"localhost\"",
+    ),
+    ("[http]\nlisten = 8080", "line 2: http.listen must be a text in quotes, not a number"),
+    ("[http]\nlisten = true", "line 2: http.listen must be a text in quotes, not boolean"),
+    ("\n[http]\nlisen = \"127.0.0.1:1\"", "line 3: http.lisen is not a setting; did you mean http.listen?"),
+    ("listen = \"127.0.0.1:1\"", "line 1: listen is not a setting; did you mean http.listen?"),
+    ("[htpp]\nlisten = \"127.0.0.1:1\"", "line 2: htpp.listen is not a setting; did you mean http.listen?"),
+    ("[x]\ny = 1", "line 2: x.y is not a setting; `pointsman serve --show-defaults` lists all"),
+    (
+        "[http]\npublic_url = \"chat.example.com\"",
+        "line 2: http.public_url must be a whole URL, e.g. https://chat.example.com",
+    ),
+    (
+        "[http]\npublic_url = \"ftp://x\"",
+        "line 2: http.public_url must begin with http:// or https://, e.g. https://chat.example.com",
+    ),
+    (
+        "[http]\npublic_url = \"https://x/?a=1\"",
+        "line 2: http.public_url must be scheme, host and perhaps port and path only, e.g. https://chat.example.com",
+    ),
+    ("[http]\ndrain_seconds = -1", "line 2: http.drain_seconds must be a whole number from 0 to 600, not -1"),
+    (
+        "[http]\ndrain_seconds = 1.5",
+        "line 2: http.drain_seconds must be a whole number from 0 to 600, not float",
+    ),
+    (
+        "[worker]\nconcurrency = \"4\"",
+        "line 2: worker.concurrency must be a whole number from 1 to 256, not \"4\"",
+    ),
+    (
+        "[worker]\nlease_ms = 99999999999999999999",
+        "line 2: worker.lease_ms must be a whole number from 1000 to 600000, not integer that is too large",
+    ),
+    (
+        "[process]\nrole = \"web\"",
+        "line 2: process.role must be one of \"all\", \"http\", \"worker\", not \"web\"",
+    ),
+    (
+        "[process]\nrole = \"http\"\n[http]\npublic_url = \"https://x\"",
+        "line 2: process.role needs PostgreSQL to be other than \"all\", since a SQLite database is for one process; set store.url",
+    ),
+    (
+        "[store]\nurl = \"postgres://h/d\"\n[process]\nrole = \"worker\"\n[http]\npublic_url = \"\"",
+        "line 6: http.public_url must be set when several processes share the work, since each builds URLs with it",
+    ),
+    (
+        "[store]\nurl = \"mysql://u:hidden@h/d\"",
+        "line 2: store.url must look like postgres://user:password@host/name or sqlite://path",
+    ),
+    (
+        "[store]\nurl = \"sqlite://\"",
+        "line 2: store.url must look like postgres://user:password@host/name or sqlite://path",
+    ),
+    ("[store]\ndata_dir = \" \"", "line 2: store.data_dir must not be empty"),
+    (
+        "[log]\nformat = \"xml\"",
+        "line 2: log.format must be one of \"auto\", \"human\", \"json\", not \"xml\"",
+    ),
+    (
+        "[log]\nlevel = \"loud\"",
+        "line 2: log.level `loud` is not a log level; use error, warn, info, debug or trace, also per module: info,pointsman::flow=debug",
+    ),
+];
+
 #[test]
 fn every_mistake_has_its_line() {
-    let url = "must look like postgres://user:password@host/name or sqlite://path";
-    let cases: &[(&str, &str)] = &[
-        (
-            "[http]\nlisten = \"localhost\"",
-            "line 2: http.listen must be an IP address and a port, e.g. 127.0.0.1:8080 or [::]:8080, not \"localhost\"",
-        ),
-        ("[http]\nlisten = 8080", "line 2: http.listen must be a text in quotes, not a number"),
-        ("[http]\nlisten = true", "line 2: http.listen must be a text in quotes, not boolean"),
-        (
-            "\n[http]\nlisen = \"127.0.0.1:1\"",
-            "line 3: http.lisen is not a setting; did you mean http.listen?",
-        ),
-        ("listen = \"127.0.0.1:1\"", "line 1: listen is not a setting; did you mean http.listen?"),
-        (
-            "[htpp]\nlisten = \"127.0.0.1:1\"",
-            "line 2: htpp.listen is not a setting; did you mean http.listen?",
-        ),
-        ("[x]\ny = 1", "line 2: x.y is not a setting; `pointsman serve --show-defaults` lists all"),
-        (
-            "[http]\npublic_url = \"chat.example.com\"",
-            "line 2: http.public_url must be a whole URL, e.g. https://chat.example.com",
-        ),
-        (
-            "[http]\npublic_url = \"ftp://x\"",
-            "line 2: http.public_url must begin with http:// or https://, e.g. https://chat.example.com",
-        ),
-        (
-            "[http]\npublic_url = \"https://x/?a=1\"",
-            "line 2: http.public_url must be scheme, host and perhaps port and path only, e.g. https://chat.example.com",
-        ),
-        (
-            "[http]\ndrain_seconds = -1",
-            "line 2: http.drain_seconds must be a whole number from 0 to 600, not -1",
-        ),
-        (
-            "[http]\ndrain_seconds = 1.5",
-            "line 2: http.drain_seconds must be a whole number from 0 to 600, not float",
-        ),
-        (
-            "[worker]\nconcurrency = \"4\"",
-            "line 2: worker.concurrency must be a whole number from 1 to 256, not \"4\"",
-        ),
-        (
-            "[worker]\nlease_ms = 99999999999999999999",
-            "line 2: worker.lease_ms must be a whole number from 1000 to 600000, not integer that is too large",
-        ),
-        (
-            "[process]\nrole = \"web\"",
-            "line 2: process.role must be one of \"all\", \"http\", \"worker\", not \"web\"",
-        ),
-        (
-            "[process]\nrole = \"http\"",
-            "line 2: process.role needs PostgreSQL to be other than \"all\", since a SQLite database is for one process; set store.url",
-        ),
-        ("[store]\nurl = \"mysql://u:hidden@h/d\"", &format!("line 2: store.url {url}")),
-        ("[store]\nurl = \"sqlite://\"", &format!("line 2: store.url {url}")),
-        ("[store]\ndata_dir = \" \"", "line 2: store.data_dir must not be empty"),
-        (
-            "[log]\nformat = \"xml\"",
-            "line 2: log.format must be one of \"auto\", \"human\", \"json\", not \"xml\"",
-        ),
-        (
-            "[log]\nlevel = \"loud\"",
-            "line 2: log.level `loud` is not a log level; use error, warn, info, debug or trace, also per module: info,pointsman::flow=debug",
-        ),
-    ];
-    for (file, line) in cases {
+    for (file, line) in MISTAKES {
         assert_eq!(load(file, &[], &[]).unwrap_err(), format!("{FILE_NAME} {line}"), "{file}");
     }
 }
