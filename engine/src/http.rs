@@ -13,6 +13,7 @@ pub mod api_keys;
 pub mod audit;
 pub mod auth;
 pub mod body;
+pub mod channels;
 pub mod docs;
 pub mod etag;
 pub mod groups;
@@ -24,9 +25,11 @@ mod openapi;
 pub mod paging;
 pub mod password;
 pub mod path;
+pub mod plugins;
 pub mod problem;
 pub mod rate;
 pub mod request_id;
+pub mod rules;
 pub mod signin;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -44,6 +47,9 @@ fn families() -> OpenApiRouter<Api> {
         .merge(api_keys::router())
         .merge(users::router())
         .merge(groups::router())
+        .merge(plugins::router())
+        .merge(channels::router())
+        .merge(rules::router())
         .merge(audit::router())
 }
 
