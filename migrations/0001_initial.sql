@@ -242,6 +242,7 @@ create table lanes (
   channel_id text not null,
   ready_ms bigint,
   leased boolean not null,
+  owner text,
   token bigint not null,
   gen bigint not null,
   done bigint not null,
@@ -250,6 +251,7 @@ create table lanes (
   primary key (tenant_id, id, task)
 );
 create index lanes_ready on lanes (task, ready_ms) where ready_ms is not null;
+create index lanes_owned on lanes (owner) where leased;
 
 create table inbox (
   tenant_id text not null,

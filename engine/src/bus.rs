@@ -1,10 +1,13 @@
 //! In-process news: which lanes have work, which conversations changed. Only a
 //! hint: whoever misses one finds the same in the database a little later.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use pointsman_rules::ids::{ChannelId, ConversationId, EventId, LaneId, TenantId};
 use tokio::sync::{Notify, broadcast};
+
+use crate::store::lanes::Task;
 
 /// News that a slow listener may miss before it is told to catch up from the database.
 const NEWS_MAX: usize = 4_096;
@@ -21,6 +24,11 @@ pub enum News {
         /// Its conversation; none for channel events.
         conversation: Option<ConversationId>,
     },
+    /// Some lane has work of this kind.
+    Ready {
+        /// Which kind.
+        task: Task,
+    },
     /// A lane's inbox was worked off up to `seq`.
     Turned {
         /// Which lane.
@@ -28,6 +36,8 @@ pub enum News {
         /// The last inbox entry that is done.
         seq: i64,
     },
+    /// Another process committed something: look at the database.
+    Elsewhere,
     /// Channels, rules, groups, users or templates of a tenant changed: drop caches.
     Configuration {
         /// Whose.
@@ -45,7 +55,22 @@ struct Inner {
     news: broadcast::Sender<News>,
     turn: Notify,
     deliver: Notify,
-    due: Notify,
+    /// What other processes have to be told, until somebody takes it.
+    outward: Mutex<Outward>,
+    outward_rung: Notify,
+}
+
+/// What other processes have to be told; many rings become one.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Outward {
+    /// Lanes have inbox entries.
+    pub turn: bool,
+    /// Lanes have effects.
+    pub deliver: bool,
+    /// Events were appended or lanes worked off.
+    pub news: bool,
+    /// Configurations that changed.
+    pub tenants: BTreeSet<TenantId>,
 }
 
 impl Default for Bus {
@@ -61,13 +86,31 @@ impl Bus {
             news: broadcast::channel(NEWS_MAX).0,
             turn: Notify::new(),
             deliver: Notify::new(),
-            due: Notify::new(),
+            outward: Mutex::default(),
+            outward_rung: Notify::new(),
         }))
     }
 
-    /// Tells everybody who listens.
+    /// Tells everybody who listens, here and in other processes.
     pub fn publish(&self, news: News) {
-        let _ = self.0.news.send(news); // nobody listening is fine
+        self.tell_others(|outward| match &news {
+            News::Ready { task: Task::Turn } => outward.turn = true,
+            News::Ready { task: Task::Deliver } => outward.deliver = true,
+            News::Event { .. } | News::Turned { .. } | News::Elsewhere => outward.news = true,
+            News::Configuration { tenant, .. } => {
+                outward.tenants.insert(*tenant);
+            }
+        });
+        self.publish_here(news);
+    }
+
+    /// Tells everybody in this process.
+    pub fn publish_here(&self, news: News) {
+        if let News::Ready { task } = news {
+            self.bell(task).notify_one();
+        } else {
+            let _ = self.0.news.send(news); // nobody listening is fine
+        }
     }
 
     /// Listens from now on.
@@ -75,33 +118,31 @@ impl Bus {
         self.0.news.subscribe()
     }
 
-    /// A lane's inbox has entries.
-    pub fn ring_turn(&self) {
-        self.0.turn.notify_one();
+    /// A lane has work of this kind.
+    pub fn ring(&self, task: Task) {
+        self.publish(News::Ready { task });
     }
 
-    /// A lane has effects to deliver.
-    pub fn ring_deliver(&self) {
-        self.0.deliver.notify_one();
+    /// Waits for `ring`; a ring while nobody waits is kept.
+    pub async fn rung(&self, task: Task) {
+        self.bell(task).notified().await;
     }
 
-    /// A deadline may be earlier than the one that is waited for.
-    pub fn ring_due(&self) {
-        self.0.due.notify_one();
+    /// Waits until other processes have to be told something, and takes it.
+    pub async fn take_outward(&self) -> Outward {
+        self.0.outward_rung.notified().await;
+        std::mem::take(&mut *self.0.outward.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Waits for `ring_turn`.
-    pub async fn turn_rung(&self) {
-        self.0.turn.notified().await;
+    fn tell_others(&self, note: impl FnOnce(&mut Outward)) {
+        note(&mut self.0.outward.lock().unwrap_or_else(PoisonError::into_inner));
+        self.0.outward_rung.notify_one();
     }
 
-    /// Waits for `ring_deliver`.
-    pub async fn deliver_rung(&self) {
-        self.0.deliver.notified().await;
-    }
-
-    /// Waits for `ring_due`.
-    pub async fn due_rung(&self) {
-        self.0.due.notified().await;
+    fn bell(&self, task: Task) -> &Notify {
+        match task {
+            Task::Turn => &self.0.turn,
+            Task::Deliver => &self.0.deliver,
+        }
     }
 }

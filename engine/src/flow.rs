@@ -3,4 +3,116 @@
 //! short transactions; no plugin call, HTTP call or rule runs inside one. Knows
 //! neither apalis nor HTTP routes.
 
+pub mod accept;
+pub mod apply;
+pub mod case;
+pub mod catalog;
 pub mod command;
+pub mod content;
+pub mod deadline;
+pub mod deliver;
+pub mod fire;
+pub mod gate;
+pub mod order;
+pub mod turn;
+
+use std::sync::Arc;
+
+use pointsman_rules::ids::{ChannelId, LaneId, TenantId};
+
+use crate::bus::{Bus, News};
+use crate::clock::Clock;
+use crate::crypto::{CryptoError, Keyring, hash16};
+use crate::plugins::{ChannelContext, Host, Plugin};
+use crate::store::{Db, StoreError};
+use accept::Intake;
+use catalog::Catalog;
+
+pub use accept::{AcceptError, ReplayOutcome};
+pub use order::{OrderError, Ordered};
+
+/// What the verbs may be told from outside.
+#[derive(Debug, Clone)]
+pub struct FlowSettings {
+    /// Where vendors and browsers reach us, without a trailing slash.
+    pub public_url: String,
+    /// A lease on a lane lasts so long, milliseconds.
+    pub lease_ms: i64,
+}
+
+/// Why a verb failed. Nothing is kept then.
+#[derive(Debug, thiserror::Error)]
+pub enum FlowError {
+    /// The store failed.
+    #[error("the store failed")]
+    Store(#[from] StoreError),
+    /// A secret cannot be opened.
+    #[error("a channel's secrets cannot be opened")]
+    Crypto(#[from] CryptoError),
+    /// A channel's plugin is not there.
+    #[error("no plugin serves {provider}/{kind}: install it, or put its .wasm into the plugin folder")]
+    NoPlugin {
+        /// Which plugin.
+        provider: String,
+        /// For which kind of channel.
+        kind: String,
+    },
+}
+
+/// Everything that the verbs share, cheap to clone.
+#[derive(Clone)]
+pub struct Flow {
+    /// What is kept.
+    pub db: Db,
+    /// Time and chance.
+    pub clock: Clock,
+    /// Opens secrets.
+    pub keyring: Keyring,
+    /// Runs plugins.
+    pub host: Host,
+    /// In-process news.
+    pub bus: Bus,
+    /// Settings.
+    pub settings: Arc<FlowSettings>,
+    /// Caches.
+    pub catalog: Arc<Catalog>,
+    /// Names this start of this process; leases carry it.
+    pub owner: Arc<str>,
+    intake: Intake,
+}
+
+impl Flow {
+    /// Puts the parts together and starts the intake.
+    pub fn new(db: Db, clock: Clock, keyring: Keyring, host: Host, bus: Bus, settings: FlowSettings) -> Self {
+        let intake = Intake::start(db.clone(), clock.clone(), bus.clone());
+        let owner = crate::crypto::hex(&clock.random().to_be_bytes()).into();
+        let settings = Arc::new(settings);
+        Self { db, clock, keyring, host, bus, settings, catalog: Arc::default(), owner, intake }
+    }
+
+    /// Drops cached channels, rules and names of a tenant after a change, here and in other processes.
+    pub fn forget(&self, tenant: TenantId, channel: Option<ChannelId>) {
+        self.catalog.forget(tenant);
+        self.bus.publish(News::Configuration { tenant, channel });
+    }
+
+    /// A channel's plugin and what the plugin is told about the channel.
+    ///
+    /// # Errors
+    /// The store's, or the plugin is not there.
+    pub async fn channel_context(
+        &self,
+        tenant: TenantId,
+        channel: ChannelId,
+    ) -> Result<Option<(Arc<Plugin>, ChannelContext)>, FlowError> {
+        let Some(channel) = self.catalog.channel(self, tenant, channel).await? else { return Ok(None) };
+        let Some(plugin) = self.host.get(&channel.facts.provider) else { return Ok(None) };
+        let context = channel.context(&self.settings.public_url, self.clock.now_ms());
+        Ok(Some((plugin, context)))
+    }
+}
+
+/// The ordering key of one contact on one channel. `key`: the vendor's scoped id, else the address.
+pub fn lane_of(tenant: TenantId, channel: ChannelId, key: &str) -> LaneId {
+    LaneId::from_hash(hash16(&["lane", &tenant.to_string(), &channel.to_string(), key]))
+}

@@ -9,3 +9,4 @@ pub mod crypto;
 pub mod flow;
 pub mod plugins;
 pub mod store;
+pub mod worker;

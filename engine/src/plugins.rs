@@ -19,10 +19,10 @@ mod journal;
 pub mod manifest;
 mod operation;
 mod proof;
-mod secret;
 mod webhook;
 pub mod wire;
 
+pub use crate::crypto::Secret;
 pub use call::CallError;
 pub use compile::{COMPILE_SUBCOMMAND, CompileError, Compiler, compile_child_main};
 pub use egress::{
@@ -32,7 +32,6 @@ pub use egress::{
 pub use install::{COMPONENT_BYTES_MAX, InstallError};
 pub use journal::{LOG_LINE_BYTES_MAX, LOG_LINES_MAX, LogLevel, LogLine};
 pub use manifest::Manifest;
-pub use secret::Secret;
 pub use webhook::EVENTS_MAX;
 pub use wire::*;
 

@@ -3,13 +3,23 @@
 //! named `_ms`, ids and JSON as TEXT, `$1` placeholders. Functions take a
 //! transaction, never begin or commit one, and are scoped by tenant.
 
+pub mod catalog;
 pub mod contacts;
+pub mod conversation_views;
 pub mod conversations;
+pub mod effect_views;
 pub mod effects;
+pub mod event_views;
+pub mod filter;
 pub mod intake;
 pub mod lanes;
 pub mod log;
+pub mod message_views;
 pub mod messages;
+pub mod notices;
+pub mod notify;
+pub mod outgoing;
+pub mod raw;
 pub mod timers;
 
 mod connect;

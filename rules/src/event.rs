@@ -233,22 +233,4 @@ events! {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_kind_is_found_by_its_name() {
-        for kind in EventKind::ALL {
-            assert_eq!(EventKind::from_name(kind.name()), Some(*kind));
-        }
-        assert_eq!(EventKind::from_name("message.recieved"), None);
-    }
-
-    #[test]
-    fn json_carries_the_name_as_type() {
-        let body = EventBody::ConversationEnded { reason: "idle".into() };
-        let json = serde_json::to_value(&body).unwrap();
-        assert_eq!(json, serde_json::json!({"type": "conversation.ended", "reason": "idle"}));
-        assert_eq!(body.kind().name(), "conversation.ended");
-    }
-}
+mod tests;

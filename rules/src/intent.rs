@@ -1,6 +1,8 @@
 //! Intents: everything a rule may ask for. A rule performs nothing; the engine
 //! applies what `decide` returns, or refuses it with a reason.
 
+mod call;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};

@@ -206,10 +206,13 @@ async fn compile_in_child(program: &Path, wasm: &[u8]) -> Result<Vec<u8>, Compil
         Some(code) if code == i32::from(REFUSED_EXIT) => {
             Err(CompileError::Refused(String::from_utf8_lossy(&words).trim().to_owned()))
         }
-        Some(code) => Err(unusable(std::io::Error::other(format!(
-            "it ended with code {code}: {}",
-            String::from_utf8_lossy(&words).trim()
-        )))),
+        Some(code) => {
+            let words = String::from_utf8_lossy(&words);
+            Err(unusable(std::io::Error::other(format!(
+                "it ended with code {code} without machine code: {}",
+                words.trim()
+            ))))
+        }
         // Killed by a signal: a limit, or a crash of the compiler on this input.
         None => Err(CompileError::Limit),
     }

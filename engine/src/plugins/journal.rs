@@ -9,8 +9,8 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::bindings::provider::pointsman::plugin::log;
-use super::secret::Secret;
 use super::wire::Failure;
+use crate::crypto::Secret;
 
 /// Lines kept of one call; further ones are counted.
 pub const LOG_LINES_MAX: usize = 100;

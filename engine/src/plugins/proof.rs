@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use ring::hmac;
 
 use super::bindings::provider::exports::pointsman::plugin::webhook::{HmacAlgorithm, Proof};
-use super::secret::Secret;
+use crate::crypto::Secret;
 
 /// Does any of the proofs hold? A secret that is not set or empty proves nothing.
 pub(super) fn any_holds(proofs: &[Proof], secrets: &BTreeMap<String, Secret>) -> bool {

@@ -168,7 +168,8 @@ pub async fn update(tx: &mut Tx, tenant: TenantId, it: &Person) -> Result<(), St
     let sql = "update contacts set name = $3, phone = $4 where tenant_id = $1 and id = $2";
     let args = args![tenant, it.facts.id, it.facts.name.clone(), it.facts.phone.clone()];
     tx.execute("update a contact", sql, args).await?;
-    let sql = "update identities set address = $3, phone = $4, username = $5 where tenant_id = $1 and id = $2";
+    let sql =
+        "update identities set address = $3, phone = $4, username = $5 where tenant_id = $1 and id = $2";
     let i = &it.identity;
     let args = args![tenant, i.id, i.address.as_str(), i.phone.clone(), i.username.clone()];
     tx.execute("update an identity", sql, args).await.map(|_| ())

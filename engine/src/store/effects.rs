@@ -118,7 +118,11 @@ pub async fn waiting(tx: &mut Tx, claim: &Claim, effects_max: u32) -> Result<Vec
         "select {COLUMNS} from effects where tenant_id = $1 and lane_id = $2 and state in ('queued', 'sending') \
          order by seq limit $3"
     );
-    tx.all("read effects", &sql, args![claim.tenant, claim.lane, effects_max]).await?.iter().map(read).collect()
+    tx.all("read effects", &sql, args![claim.tenant, claim.lane, effects_max])
+        .await?
+        .iter()
+        .map(read)
+        .collect()
 }
 
 /// One effect.
@@ -153,7 +157,8 @@ fn read(row: &Row) -> Result<Effect, StoreError> {
 /// # Errors
 /// The database's own.
 pub async fn begin(tx: &mut Tx, tenant: TenantId, id: EffectId) -> Result<(), StoreError> {
-    let sql = "update effects set state = 'sending', attempts = attempts + 1 where tenant_id = $1 and id = $2";
+    let sql =
+        "update effects set state = 'sending', attempts = attempts + 1 where tenant_id = $1 and id = $2";
     tx.execute("begin an effect", sql, args![tenant, id]).await.map(|_| ())
 }
 
@@ -203,4 +208,32 @@ pub async fn record_attempt(
                values ($1, $2, $3, $4, $5, $6, $7) on conflict (tenant_id, effect_id, number) do nothing";
     let args = args![tenant, id, number, times_ms.0, times_ms.1, outcome, failure.map(str::to_owned)];
     tx.execute("record an attempt", sql, args).await.map(|_| ())
+}
+
+/// Puts a failed or unclear effect back into its lane, because a person asked for it.
+///
+/// # Errors
+/// The database's own.
+pub async fn requeue(tx: &mut Tx, tenant: TenantId, id: EffectId, now_ms: i64) -> Result<(), StoreError> {
+    let sql = "update effects set state = 'queued', attempts = 0, next_ms = $3, done_ms = null \
+               where tenant_id = $1 and id = $2 and state in ('failed', 'unknown')";
+    tx.execute("queue an effect again", sql, args![tenant, id, now_ms]).await.map(|_| ())
+}
+
+/// The lane by which the message with this vendor id left.
+///
+/// # Errors
+/// The database's own.
+pub async fn lane_of_vendor_id(
+    tx: &mut Tx,
+    tenant: TenantId,
+    channel: ChannelId,
+    vendor_id: &str,
+) -> Result<Option<LaneId>, StoreError> {
+    let sql = "select c.lane_id from messages m join conversations c on c.tenant_id = m.tenant_id \
+               and c.id = m.conversation_id where m.tenant_id = $1 and m.channel_id = $2 and m.vendor_id = $3";
+    match tx.first("find a lane", sql, args![tenant, channel, vendor_id]).await? {
+        Some(row) => row.columns("conversations").id("lane_id").map(Some),
+        None => Ok(None),
+    }
 }

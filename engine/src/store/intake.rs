@@ -108,10 +108,21 @@ pub async fn enqueue(tx: &mut Tx, entries: &[NewEntry], now_ms: i64) -> Result<V
         .zip(&seqs)
         .map(|(entry, seq)| {
             let (key, body) = (entry.dedupe_key.as_str(), entry.body.as_str());
-            args![entry.tenant, entry.lane, *seq, entry.id, entry.channel, entry.raw, key, body, entry.received_ms]
+            args![
+                entry.tenant,
+                entry.lane,
+                *seq,
+                entry.id,
+                entry.channel,
+                entry.raw,
+                key,
+                body,
+                entry.received_ms
+            ]
         })
         .collect();
-    let head = "insert into inbox (tenant_id, lane_id, seq, id, channel_id, raw_id, dedupe_key, body, received_ms)";
+    let head =
+        "insert into inbox (tenant_id, lane_id, seq, id, channel_id, raw_id, dedupe_key, body, received_ms)";
     let tail = "on conflict (tenant_id, channel_id, dedupe_key) do nothing";
     tx.insert_many("fill an inbox", head, rows, tail).await?;
     Ok(seqs)
@@ -135,7 +146,9 @@ pub async fn pending(
             parts.push(format!(
                 "select * from (select lane_id, seq, id, body, received_ms from inbox where tenant_id = ${} \
                  and lane_id = ${} and seq > ${} order by seq limit $1) as l{index}",
-                at, at + 1, at + 2
+                at,
+                at + 1,
+                at + 2
             ));
             args.extend(args![claim.tenant, claim.lane, claim.done]);
         }
@@ -159,11 +172,11 @@ pub async fn pending(
 
 const LANES_PER_QUERY_MAX: usize = 32;
 
-/// Marks an entry that could not be worked off; it is skipped and shown.
+/// Says why an entry was refused; it is done with and shown. JSON: `{"code", "detail"}`.
 ///
 /// # Errors
 /// The database's own.
-pub async fn poison(
+pub async fn set_problem(
     tx: &mut Tx,
     tenant: TenantId,
     lane: LaneId,
@@ -172,4 +185,21 @@ pub async fn poison(
 ) -> Result<(), StoreError> {
     let sql = "update inbox set problem = $4 where tenant_id = $1 and lane_id = $2 and seq = $3";
     tx.execute("mark an entry", sql, args![tenant, lane, seq, problem]).await.map(|_| ())
+}
+
+/// Why an entry was refused, as JSON, if it was.
+///
+/// # Errors
+/// The database's own.
+pub async fn problem(
+    tx: &mut Tx,
+    tenant: TenantId,
+    lane: LaneId,
+    seq: i64,
+) -> Result<Option<String>, StoreError> {
+    let sql = "select problem from inbox where tenant_id = $1 and lane_id = $2 and seq = $3";
+    match tx.first("read an entry", sql, args![tenant, lane, seq]).await? {
+        Some(row) => row.columns("inbox").opt_text("problem"),
+        None => Ok(None),
+    }
 }

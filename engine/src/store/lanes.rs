@@ -88,7 +88,8 @@ pub async fn append(tx: &mut Tx, task: Task, appends: &[Append]) -> Result<Vec<i
             args![tenant, lane, task.word(), channel, it.ready_ms, false, 0i64, it.count, 0i64, 0i64]
         })
         .collect();
-    let head = "insert into lanes (tenant_id, id, task, channel_id, ready_ms, leased, token, gen, done, attempts)";
+    let head =
+        "insert into lanes (tenant_id, id, task, channel_id, ready_ms, leased, token, gen, done, attempts)";
     let tail = "on conflict (tenant_id, id, task) do update set gen = lanes.gen + excluded.gen, \
                 ready_ms = case when lanes.leased then lanes.ready_ms \
                 when lanes.ready_ms < excluded.ready_ms then lanes.ready_ms else excluded.ready_ms end \
@@ -124,13 +125,14 @@ pub async fn any_ready(tx: &mut Tx, task: Task, now_ms: i64) -> Result<bool, Sto
 pub async fn claim(
     tx: &mut Tx,
     task: Task,
+    owner: &str,
     now_ms: i64,
     lease_until_ms: i64,
     lanes_max: u32,
 ) -> Result<Vec<Claim>, StoreError> {
     let sql = if tx.is_postgres() { CLAIM_POSTGRES } else { CLAIM_SQLITE };
     let rows =
-        tx.all("claim lanes", sql, args![task.word(), now_ms, lanes_max, lease_until_ms]).await?;
+        tx.all("claim lanes", sql, args![task.word(), now_ms, lanes_max, lease_until_ms, owner]).await?;
     rows.iter()
         .map(|row| {
             let mut columns = row.columns("lanes");
@@ -148,25 +150,30 @@ pub async fn claim(
 }
 
 const CLAIM_SQLITE: &str = "update lanes set leased = true, token = token + 1, attempts = attempts + 1, \
-    ready_ms = $4 where (tenant_id, id, task) in (select tenant_id, id, task from lanes \
+    ready_ms = $4, owner = $5 where (tenant_id, id, task) in (select tenant_id, id, task from lanes \
     where task = $1 and ready_ms <= $2 order by ready_ms limit $3) \
     returning tenant_id, id, channel_id, conversation_id, done, token, attempts";
 const CLAIM_POSTGRES: &str = "update lanes set leased = true, token = token + 1, attempts = attempts + 1, \
-    ready_ms = $4 where (tenant_id, id, task) in (select tenant_id, id, task from lanes \
+    ready_ms = $4, owner = $5 where (tenant_id, id, task) in (select tenant_id, id, task from lanes \
     where task = $1 and ready_ms <= $2 order by ready_ms limit $3 for update skip locked) \
     returning tenant_id, id, channel_id, conversation_id, done, token, attempts";
 
-/// Gives lanes back. A lane that got entries meanwhile is ready again at once. Answers those that were still ours;
-/// the caller must not write anything for the others.
+/// Gives lanes back. A lane that got entries meanwhile is ready again at once. Answers those that were still ours, and
+/// whether they are ready again; the caller must not write anything for the others.
 ///
 /// # Errors
 /// The database's own.
-pub async fn finish(tx: &mut Tx, task: Task, now_ms: i64, ends: &[Finish]) -> Result<Vec<LaneId>, StoreError> {
+pub async fn finish(
+    tx: &mut Tx,
+    task: Task,
+    now_ms: i64,
+    ends: &[Finish],
+) -> Result<Vec<(LaneId, bool)>, StoreError> {
     let mut ours = Vec::with_capacity(ends.len());
     for ends in ends.chunks(FINISH_ROWS_MAX) {
         let mut sql = String::from(
             "update lanes set leased = false, attempts = 0, done = v.column4, conversation_id = v.column5, \
-             ready_ms = case when lanes.gen > v.column4 then $1 end from (values ",
+             ready_ms = case when lanes.gen > v.column4 then cast($1 as bigint) end from (values ",
         );
         let mut args = args![now_ms, task.word()];
         for (index, end) in ends.iter().enumerate() {
@@ -177,16 +184,21 @@ pub async fn finish(tx: &mut Tx, task: Task, now_ms: i64, ends: &[Finish]) -> Re
             let _ = write!(
                 sql,
                 "{comma}(${}, ${}, cast(${} as bigint), cast(${} as bigint), ${})",
-                at, at + 1, at + 2, at + 3, at + 4
+                at,
+                at + 1,
+                at + 2,
+                at + 3,
+                at + 4
             );
             args.extend(args![end.claim.tenant, end.claim.lane, end.claim.token, end.done, end.conversation]);
         }
         sql.push_str(
             ") as v where lanes.tenant_id = v.column1 and lanes.id = v.column2 and lanes.task = $2 \
-             and lanes.token = v.column3 returning lanes.id",
+             and lanes.token = v.column3 returning lanes.id, lanes.ready_ms",
         );
         for row in tx.all("finish lanes", &sql, args).await? {
-            ours.push(row.columns("lanes").id("id")?);
+            let mut columns = row.columns("lanes");
+            ours.push((columns.id("id")?, columns.opt_int("ready_ms")?.is_some()));
         }
     }
     Ok(ours)
@@ -217,26 +229,53 @@ pub async fn rest(
     Ok(tx.execute("rest a lane", sql, args).await? > 0)
 }
 
-/// Lengthens leases that are still ours; answers whose still are.
+/// Lengthens all leases of a process; answers how many it has.
 ///
 /// # Errors
 /// The database's own.
-pub async fn renew(
-    tx: &mut Tx,
-    task: Task,
-    claims: &[Claim],
-    lease_until_ms: i64,
-) -> Result<Vec<LaneId>, StoreError> {
-    let mut ours = Vec::new();
-    for claim in claims {
-        let sql = "update lanes set ready_ms = $5 where tenant_id = $1 and id = $2 and task = $3 and token = $4 \
-                   and leased";
-        let args = args![claim.tenant, claim.lane, task.word(), claim.token, lease_until_ms];
-        if tx.execute("renew a lease", sql, args).await? > 0 {
-            ours.push(claim.lane);
-        }
-    }
-    Ok(ours)
+pub async fn renew(tx: &mut Tx, owner: &str, lease_until_ms: i64) -> Result<u64, StoreError> {
+    let sql = "update lanes set ready_ms = $2 where owner = $1 and leased";
+    tx.execute("renew leases", sql, args![owner, lease_until_ms]).await
+}
+
+/// Is this lease still ours? Locks the lane until the end of the transaction.
+///
+/// # Errors
+/// The database's own.
+pub async fn hold(tx: &mut Tx, task: Task, claim: &Claim, lease_until_ms: i64) -> Result<bool, StoreError> {
+    let sql = "update lanes set ready_ms = $5 where tenant_id = $1 and id = $2 and task = $3 and token = $4 \
+               and leased";
+    let args = args![claim.tenant, claim.lane, task.word(), claim.token, lease_until_ms];
+    Ok(tx.execute("hold a lease", sql, args).await? > 0)
+}
+
+/// Gives up a lease without having done anything: the lane is ready again at `ready_ms`.
+///
+/// # Errors
+/// The database's own.
+pub async fn give_back(tx: &mut Tx, task: Task, claim: &Claim, ready_ms: i64) -> Result<(), StoreError> {
+    let sql = "update lanes set leased = false, ready_ms = $5 where tenant_id = $1 and id = $2 and task = $3 \
+               and token = $4";
+    let args = args![claim.tenant, claim.lane, task.word(), claim.token, ready_ms];
+    tx.execute("give a lease back", sql, args).await.map(|_| ())
+}
+
+/// Frees the leases of a process that ends in good order.
+///
+/// # Errors
+/// The database's own.
+pub async fn free_owned(tx: &mut Tx, owner: &str, now_ms: i64) -> Result<u64, StoreError> {
+    let sql = "update lanes set leased = false, ready_ms = $2 where owner = $1 and leased";
+    tx.execute("free leases", sql, args![owner, now_ms]).await
+}
+
+/// Frees every lease, for the start of the only process of a database.
+///
+/// # Errors
+/// The database's own.
+pub async fn free_all(tx: &mut Tx, now_ms: i64) -> Result<u64, StoreError> {
+    let sql = "update lanes set leased = false, ready_ms = $1 where leased";
+    tx.execute("free leases", sql, args![now_ms]).await
 }
 
 /// The `gen` of a lane's delivery row, read after the claim: effects counted by it are visible to later statements.

@@ -29,10 +29,21 @@ pub async fn append(tx: &mut Tx, events: &[(TenantId, Logged)]) -> Result<(), St
             let event = &it.event;
             let (body, cause) = (json("body", &event.body)?, json("cause", &event.cause)?);
             let kind = event.body.kind().name();
-            Ok(args![*tenant, event.id, event.conversation, it.channel, it.seq, kind, body, cause, event.at_ms])
+            Ok(args![
+                *tenant,
+                event.id,
+                event.conversation,
+                it.channel,
+                it.seq,
+                kind,
+                body,
+                cause,
+                event.at_ms
+            ])
         })
         .collect::<Result<_, StoreError>>()?;
-    let head = "insert into events (tenant_id, id, conversation_id, channel_id, seq, type, body, cause, at_ms)";
+    let head =
+        "insert into events (tenant_id, id, conversation_id, channel_id, seq, type, body, cause, at_ms)";
     tx.insert_many("append events", head, rows, "").await.map(|_| ())
 }
 

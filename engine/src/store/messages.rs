@@ -155,6 +155,36 @@ pub async fn by_vendor_id(
     tx.all("find messages", &sql, args).await?.iter().map(read).collect()
 }
 
+/// Messages that these effects send.
+///
+/// # Errors
+/// The database's own.
+pub async fn by_effect(tx: &mut Tx, effects: &[(TenantId, EffectId)]) -> Result<Vec<Message>, StoreError> {
+    let mut out = Vec::with_capacity(effects.len());
+    for effects in effects.chunks(64) {
+        let sql = format!(
+            "select {COLUMNS} from messages where (tenant_id, id) in (select tenant_id, message_id from effects \
+             where (tenant_id, id) in ({}))",
+            super::lanes::pairs(1, effects.len())
+        );
+        let args = effects.iter().flat_map(|(tenant, id)| args![*tenant, *id]).collect();
+        for row in tx.all("find messages", &sql, args).await? {
+            out.push(read(&row)?);
+        }
+    }
+    Ok(out)
+}
+
+/// Puts a failed or unclear message back to `queued`, because a person asked for it.
+///
+/// # Errors
+/// The database's own.
+pub async fn requeue(tx: &mut Tx, tenant: TenantId, id: MessageId) -> Result<(), StoreError> {
+    let sql = "update messages set status = 'queued', failure = null where tenant_id = $1 and id = $2 \
+               and status in ('failed', 'unknown')";
+    tx.execute("queue a message again", sql, args![tenant, id]).await.map(|_| ())
+}
+
 fn read(row: &super::Row) -> Result<Message, StoreError> {
     let c = &mut row.columns("messages");
     Ok(Message {

@@ -39,8 +39,10 @@ const COLUMNS: &str =
 pub async fn load(tx: &mut Tx, of: &[(TenantId, ConversationId)]) -> Result<Vec<Timer>, StoreError> {
     let mut out = Vec::new();
     for of in of.chunks(64) {
-        let sql =
-            format!("select {COLUMNS} from timers where (tenant_id, conversation_id) in ({})", pairs(1, of.len()));
+        let sql = format!(
+            "select {COLUMNS} from timers where (tenant_id, conversation_id) in ({})",
+            pairs(1, of.len())
+        );
         let args = of.iter().flat_map(|(tenant, id)| args![*tenant, *id]).collect();
         for row in tx.all("read timers", &sql, args).await? {
             out.push(read(&mut row.columns("timers"))?);
@@ -104,14 +106,14 @@ pub async fn due(tx: &mut Tx, now_ms: i64, rows_max: u32) -> Result<Vec<(TenantI
         .collect()
 }
 
-/// Deletes a timer that ran out, if it is still the same start; `false`: somebody moved or fired it meanwhile.
+/// Hides a timer whose entry lies in the inbox now; the turn deletes it. Does nothing when it was moved meanwhile.
 ///
 /// # Errors
 /// The database's own.
-pub async fn take(tx: &mut Tx, tenant: TenantId, it: &Timer) -> Result<bool, StoreError> {
-    let sql = "delete from timers where tenant_id = $1 and conversation_id = $2 and name = $3 and id = $4";
-    let args = args![tenant, it.conversation, it.name.as_str(), it.id];
-    Ok(tx.execute("fire a timer", sql, args).await? > 0)
+pub async fn hide(tx: &mut Tx, tenant: TenantId, it: &Timer, until_ms: i64) -> Result<(), StoreError> {
+    let sql = "update timers set due_ms = $5 where tenant_id = $1 and conversation_id = $2 and name = $3 and id = $4";
+    let args = args![tenant, it.conversation, it.name.as_str(), it.id, until_ms];
+    tx.execute("fire a timer", sql, args).await.map(|_| ())
 }
 
 fn read(c: &mut super::Columns<'_>) -> Result<Timer, StoreError> {

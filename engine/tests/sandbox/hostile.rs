@@ -25,7 +25,11 @@ async fn an_honest_webhook_is_accepted_and_parsed_in_one_call() {
     let (verdict, events) = plugin.receive(&channel(), &webhook(&[])).await.unwrap();
     let Verdict::Accept(reply) = verdict else { panic!("{verdict:?}") };
     assert_eq!(reply.status, 200);
-    assert_eq!(reply.headers, [("content-type".to_owned(), "text/plain".to_owned())], "no other header passes");
+    assert_eq!(
+        reply.headers,
+        [("content-type".to_owned(), "text/plain".to_owned())],
+        "no other header passes"
+    );
     assert_eq!(events.unwrap().unwrap()[0].dedupe_key, "k2");
 }
 
@@ -57,7 +61,10 @@ async fn a_memory_bomb_is_stopped() {
 #[tokio::test]
 async fn a_panic_names_file_and_line() {
     let error = misbehave("panic").await.to_string();
-    assert!(error.starts_with("P201") && error.contains("lib.rs:") && error.contains("index out of bounds"), "{error}");
+    assert!(
+        error.starts_with("P201") && error.contains("lib.rs:") && error.contains("index out of bounds"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -122,7 +129,8 @@ async fn a_crash_before_the_first_call_had_no_effect() {
     let (_host, plugin) = host().await;
     let mut crashing = channel();
     crashing.address = "panic".into();
-    let failure = plugin.send(&crashing, &message("misbehave-first", "https://api.example.com/x")).await.unwrap_err();
+    let failure =
+        plugin.send(&crashing, &message("misbehave-first", "https://api.example.com/x")).await.unwrap_err();
     assert_eq!((failure.kind, failure.effect), (FailureKind::Internal, Certainty::NotPerformed));
     assert!(failure.message.contains("index out of bounds"), "{}", failure.message);
 }
@@ -163,7 +171,8 @@ async fn figures() {
     let (_host, plugin) = host().await;
     let (channel, mut request) = (channel(), webhook(&[]));
     request.body = vec![b'x'; 800];
-    let tag = ring::hmac::sign(&ring::hmac::Key::new(ring::hmac::HMAC_SHA256, TOKEN.as_bytes()), &request.body);
+    let tag =
+        ring::hmac::sign(&ring::hmac::Key::new(ring::hmac::HMAC_SHA256, TOKEN.as_bytes()), &request.body);
     request.headers[0].1 = tag.as_ref().iter().map(|b| format!("{b:02x}")).collect();
     for round in ["warm-up", "one at a time"] {
         let (count, started) = (5_000, Instant::now());

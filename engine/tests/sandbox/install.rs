@@ -18,12 +18,7 @@ fn importing(name: &str, function: &str) -> Vec<u8> {
     let section = |id: u8, content: Vec<u8>| [&[id, content.len() as u8][..], &content].concat();
     // One instance type with two declarations: type 0 is a function without parameters and
     // result; it is exported under the function's name.
-    let instance = [
-        &[1, 0x42, 2, 0x01, 0x40, 0, 1, 0, 0x04, 0][..],
-        &text(function),
-        &[0x01, 0],
-    ]
-    .concat();
+    let instance = [&[1, 0x42, 2, 0x01, 0x40, 0, 1, 0, 0x04, 0][..], &text(function), &[0x01, 0]].concat();
     let import = [&[1, 0][..], &text(name), &[0x05, 0]].concat();
     [b"\0asm\x0d\0\x01\0".to_vec(), section(7, instance), section(10, import)].concat()
 }
@@ -85,13 +80,23 @@ async fn large_files_are_refused_unread() {
 }
 
 #[tokio::test]
-async fn a_compiler_that_cannot_start_is_named() {
+async fn a_compiler_that_does_not_work_is_named() {
     let directory = tempfile::tempdir().unwrap();
-    let mut config = config(Names(Default::default()));
-    config.cache_dir = directory.path().into();
-    config.compiler = Compiler::Child("/nonexistent/pointsman".into());
-    let error = Host::new(config).unwrap().install(&guest()).await.err().unwrap().to_string();
-    assert!(error.starts_with("P120") && error.contains("/nonexistent/pointsman plugin-compile"), "{error}");
+    let killed = directory.path().join("killed");
+    std::fs::write(&killed, "#!/bin/sh\nkill -KILL $$\n").unwrap();
+    std::fs::set_permissions(&killed, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    for (program, start, word) in [
+        ("/nonexistent/pointsman".into(), "P120", "/nonexistent/pointsman plugin-compile"),
+        ("/bin/false".into(), "P120", "code 1 without machine code"),
+        ("/bin/true".into(), "P120", "code 0 without machine code"),
+        (killed, "P121", "60 s of CPU"),
+    ] {
+        let mut config = config(Names(Default::default()));
+        config.cache_dir = directory.path().join("cache");
+        config.compiler = Compiler::Child(program);
+        let error = Host::new(config).unwrap().install(&guest()).await.err().unwrap().to_string();
+        assert!(error.starts_with(start) && error.contains(word), "{error}");
+    }
 }
 
 #[tokio::test]
@@ -123,7 +128,9 @@ async fn an_installed_plugin_is_described_and_can_be_replaced_and_removed() {
     assert_eq!(plugin.manifest().id, "sandbox-guest");
     assert_eq!(plugin.digest().len(), 64);
     let exports = plugin.exports();
-    assert!(exports.account && !exports.media && !exports.templates && !exports.sessions && !exports.backfill);
+    assert!(
+        exports.account && !exports.media && !exports.templates && !exports.sessions && !exports.backfill
+    );
     assert_eq!(plugin.capabilities("sms").unwrap().text_max, 100);
     assert!(plugin.capabilities("fax").is_none());
     assert!(plugin.validate(r#"{"base_url":"bad"}"#, "sms").await.unwrap()[0].setting == "base_url");

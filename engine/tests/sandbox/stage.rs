@@ -37,15 +37,25 @@ impl Lookup for Names {
     }
 }
 
+/// Every name is this address.
+pub(crate) struct Everywhere(pub(crate) IpAddr);
+
+impl Lookup for Everywhere {
+    fn addresses(&self, _: String) -> LookupFuture {
+        let found = vec![self.0];
+        Box::pin(async move { Ok(found) })
+    }
+}
+
 /// Compiled once for all test processes: the cache is shared and sealed with a fixed key.
-pub(crate) fn config(names: Names) -> HostConfig {
+pub(crate) fn config(lookup: impl Lookup + 'static) -> HostConfig {
     let scratch = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
     HostConfig {
         cache_dir: scratch.join("plugin-cache"),
         cache_key: [7; 32],
         compiler: Compiler::InProcess,
         egress: EgressConfig {
-            lookup: Arc::new(names),
+            lookup: Arc::new(lookup),
             blobs: Arc::new(DirectoryBlobs::new(scratch.join("blobs"), Arc::new(|| 1))),
         },
     }
@@ -55,8 +65,8 @@ pub(crate) async fn host() -> (Host, Arc<Plugin>) {
     host_with(Names(BTreeMap::new())).await
 }
 
-pub(crate) async fn host_with(names: Names) -> (Host, Arc<Plugin>) {
-    let host = Host::new(config(names)).unwrap();
+pub(crate) async fn host_with(lookup: impl Lookup + 'static) -> (Host, Arc<Plugin>) {
+    let host = Host::new(config(lookup)).unwrap();
     let plugin = host.install(&guest()).await.unwrap();
     (host, plugin)
 }

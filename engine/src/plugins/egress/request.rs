@@ -9,7 +9,7 @@ use reqwest::{Method, RequestBuilder, multipart};
 use super::blob::BlobStore;
 use super::target::Target;
 use super::{Refusal, http};
-use crate::plugins::secret::Secret;
+use crate::crypto::Secret;
 
 /// Bytes of a body without files; more is refused.
 const BODY_BYTES_MAX: usize = 1 << 20;

@@ -2,7 +2,12 @@
 //! (`authenticate=loop`, `parse=panic`), messages in their effect id; their text
 //! is the URL to call. Written on the bare contract, so that it can break what
 //! the SDK would not let it break.
-#![allow(missing_docs, unsafe_code, clippy::all, reason = "bindings are generated; breaking rules is the point")]
+#![allow(
+    missing_docs,
+    unsafe_code,
+    clippy::all,
+    reason = "bindings are generated; breaking rules is the point"
+)]
 
 wit_bindgen::generate!({ path: "../../../plugins/wit", world: "provider" });
 
@@ -190,7 +195,9 @@ async fn send(context: types::Context, message: sender::Message) -> Ended {
                 ..failure("response".into())
             })
         }
-        http::Answer::Stored(stored) => Err(failure(format!("stored {} {}", stored.size, stored.content_type))),
+        http::Answer::Stored(stored) => {
+            Err(failure(format!("stored {} {}", stored.size, stored.content_type)))
+        }
         http::Answer::NotSent(why) => Err(failure(format!("not-sent: {why}"))),
         http::Answer::Unclear(why) => Err(failure(format!("unclear: {why}"))),
         http::Answer::Refused(why) => Err(failure(format!("refused: {why}"))),
@@ -245,7 +252,8 @@ fn call(mode: &str, url: &str) -> http::Call {
             call.query = vec![field("q", secret("auth_token"))];
             call.headers = vec![field("x-token", secret("auth_token"))];
             call.auth = http::Auth::Basic(http::Basic { user: plain("AC1"), password: secret("auth_token") });
-            call.body = http::Body::Form(vec![field("To", plain("+34 600")), field("f", secret("auth_token"))]);
+            call.body =
+                http::Body::Form(vec![field("To", plain("+34 600")), field("f", secret("auth_token"))]);
         }
         _ => {}
     }

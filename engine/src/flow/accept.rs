@@ -1,0 +1,296 @@
+//! webhook → inbox. The plugin names the proofs and translates, the host checks
+//! and calls, and only when everything lies on disk does the vendor get its 2xx.
+
+use std::sync::Arc;
+
+use pointsman_rules::ids::{EffectId, InboxId, LaneId, RawWebhookId, TenantId};
+use tokio::sync::{mpsc, oneshot};
+
+use super::case::to_json;
+use super::catalog::Channel;
+use super::turn::Entry;
+use super::{Flow, FlowError, lane_of};
+use crate::bus::Bus;
+use crate::clock::Clock;
+use crate::plugins::{InboundBody, InboundEvent, StatusUpdate, Verdict, WebhookReply, WebhookRequest};
+use crate::store::intake::{self, NewEntry, RawWebhook};
+use crate::store::lanes::Task;
+use crate::store::{Db, Durability, StoreError, effects, raw};
+
+/// Webhooks written with one commit at most.
+const BATCH_MAX: usize = 128;
+/// Webhooks that may wait for the commit; beyond it vendors are told to come back.
+const WAITING_MAX: usize = 2_048;
+/// What a vendor that is told to come back is told to wait, seconds.
+const COME_BACK_S: u32 = 2;
+
+/// Why a webhook was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum AcceptError {
+    /// No channel has this key.
+    #[error("there is no such webhook address")]
+    UnknownHook,
+    /// The channel is switched off.
+    #[error("the channel is switched off")]
+    Inactive,
+    /// Not from the vendor.
+    #[error("the webhook is not authentic: {reason}")]
+    Forged {
+        /// For the log; never shown to the sender.
+        reason: String,
+    },
+    /// Too much at once; nothing is kept.
+    #[error("too many webhooks are waiting; come back in {retry_after_s} s")]
+    Overloaded {
+        /// Seconds.
+        retry_after_s: u32,
+    },
+    /// The plugin broke.
+    #[error("the plugin failed on this webhook: {reason}")]
+    Plugin {
+        /// What happened.
+        reason: String,
+    },
+    /// The flow room failed.
+    #[error(transparent)]
+    Flow(#[from] FlowError),
+}
+
+impl From<StoreError> for AcceptError {
+    fn from(error: StoreError) -> Self {
+        Self::Flow(error.into())
+    }
+}
+
+/// What a replay came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReplayOutcome {
+    /// There is no such webhook.
+    NotFound,
+    /// It still cannot be parsed.
+    StillUnreadable {
+        /// Why.
+        reason: String,
+    },
+    /// So many events were read from it (those known already are dropped by their keys).
+    Replayed {
+        /// Events.
+        events: usize,
+    },
+}
+
+impl Flow {
+    /// Takes a vendor's webhook: authenticates, parses, stores, and answers what the plugin says.
+    ///
+    /// # Errors
+    /// Nothing is kept then.
+    pub async fn accept(&self, hook_key: &str, request: WebhookRequest) -> Result<WebhookReply, AcceptError> {
+        let channel = self.catalog.channel_by_hook(self, hook_key).await?.ok_or(AcceptError::UnknownHook)?;
+        if !channel.active {
+            return Err(AcceptError::Inactive);
+        }
+        let plugin = self.host.get(&channel.facts.provider).ok_or_else(|| FlowError::NoPlugin {
+            provider: channel.facts.provider.clone(),
+            kind: channel.facts.kind.clone(),
+        })?;
+        let now_ms = self.clock.now_ms();
+        let context = channel.context(&self.settings.public_url, now_ms);
+        let received = plugin.receive(&context, &request).await;
+        let (verdict, parsed) =
+            received.map_err(|error| AcceptError::Plugin { reason: error.to_string() })?;
+        let reply = match verdict {
+            Verdict::Reject(reason) => return Err(AcceptError::Forged { reason }),
+            Verdict::Answer(reply) => return Ok(reply),
+            Verdict::Accept(reply) => reply,
+        };
+        let (events, problem) = match parsed {
+            Some(Ok(events)) => (events, None),
+            Some(Err(failure)) => (Vec::new(), Some(failure.message)),
+            None => (Vec::new(), Some("the plugin did not parse it".to_owned())),
+        };
+        let raw = RawWebhook {
+            tenant: channel.tenant,
+            id: RawWebhookId::new(now_ms, self.clock.random()),
+            channel: channel.facts.id,
+            received_ms: now_ms,
+            request: to_json(&request),
+            outcome: if problem.is_some() { "quarantined" } else { "stored" },
+            problem,
+        };
+        let entries = self.entries(&channel, raw.id, events, now_ms).await?;
+        self.intake.store(raw, entries).await?;
+        Ok(reply)
+    }
+
+    async fn entries(
+        &self,
+        channel: &Channel,
+        raw: RawWebhookId,
+        events: Vec<InboundEvent>,
+        now_ms: i64,
+    ) -> Result<Vec<NewEntry>, AcceptError> {
+        let mut entries = Vec::with_capacity(events.len());
+        for event in events {
+            entries.push(NewEntry {
+                tenant: channel.tenant,
+                lane: self.lane_of_event(channel, &event.body).await?,
+                id: InboxId::new(now_ms, self.clock.random()),
+                channel: channel.facts.id,
+                raw: Some(raw),
+                dedupe_key: event.dedupe_key.clone(),
+                body: to_json(&Entry::Webhook(event)),
+                received_ms: now_ms,
+            });
+        }
+        Ok(entries)
+    }
+
+    /// A message belongs to its contact's lane; a delivery callback to the lane its message left by, because vendors
+    /// may name the contact differently in callbacks; the channel's own news to a lane of the channel.
+    async fn lane_of_event(&self, channel: &Channel, body: &InboundBody) -> Result<LaneId, AcceptError> {
+        let (tenant, id) = (channel.tenant, channel.facts.id);
+        match body {
+            InboundBody::Message(message) => Ok(lane_of(tenant, id, message.contact.key())),
+            InboundBody::Status(status) => {
+                let known = self.lane_of_status(tenant, channel, status).await?;
+                Ok(known.unwrap_or_else(|| lane_of(tenant, id, status.contact.key())))
+            }
+            _ => Ok(lane_of(tenant, id, "")),
+        }
+    }
+
+    async fn lane_of_status(
+        &self,
+        tenant: TenantId,
+        channel: &Channel,
+        status: &StatusUpdate,
+    ) -> Result<Option<LaneId>, AcceptError> {
+        let tx = &mut self.db.read().await?;
+        if let Some(id) = status.effect_id.as_deref().and_then(|id| EffectId::parse(id).ok()) {
+            if let Some(effect) = effects::get(tx, tenant, id).await? {
+                return Ok(Some(effect.lane));
+            }
+        }
+        Ok(effects::lane_of_vendor_id(tx, tenant, channel.facts.id, &status.message_id).await?)
+    }
+
+    /// Parses a kept webhook again, with the plugin as it is now.
+    ///
+    /// # Errors
+    /// The store's, or the plugin broke.
+    pub async fn replay(&self, tenant: TenantId, id: RawWebhookId) -> Result<ReplayOutcome, AcceptError> {
+        let kept = raw::get(&mut self.db.read().await?, tenant, id).await?;
+        let Some((channel_id, received_ms, request)) = kept else { return Ok(ReplayOutcome::NotFound) };
+        let Some(channel) = self.catalog.channel(self, tenant, channel_id).await? else {
+            return Ok(ReplayOutcome::NotFound);
+        };
+        let request: WebhookRequest = serde_json::from_str(&request).map_err(|error| StoreError::BadRow {
+            table: "raw_webhooks",
+            column: "request",
+            reason: error.to_string(),
+        })?;
+        let plugin = self.host.get(&channel.facts.provider).ok_or_else(|| FlowError::NoPlugin {
+            provider: channel.facts.provider.clone(),
+            kind: channel.facts.kind.clone(),
+        })?;
+        let context = channel.context(&self.settings.public_url, received_ms);
+        let parsed = plugin.parse(&context, &request).await;
+        let events = match parsed.map_err(|error| AcceptError::Plugin { reason: error.to_string() })? {
+            Ok(events) => events,
+            Err(failure) => return Ok(ReplayOutcome::StillUnreadable { reason: failure.message }),
+        };
+        let count = events.len();
+        let entries = Arc::new(self.entries(&channel, id, events, received_ms).await?);
+        let now_ms = self.clock.now_ms();
+        self.db
+            .write(Durability::Hard, move |tx| {
+                let entries = entries.clone();
+                Box::pin(async move {
+                    intake::enqueue(tx, &entries, now_ms).await?;
+                    raw::set_replayed(tx, tenant, id).await
+                })
+            })
+            .await?;
+        self.bus.ring(Task::Turn);
+        Ok(ReplayOutcome::Replayed { events: count })
+    }
+}
+
+struct Waiting {
+    raw: RawWebhook,
+    entries: Vec<NewEntry>,
+    stored: oneshot::Sender<Result<(), StoreError>>,
+}
+
+/// Gathers webhooks that arrive at the same moment, so that they share statements and one commit. A lone webhook
+/// does not wait for others.
+#[derive(Clone)]
+pub struct Intake(mpsc::Sender<Waiting>);
+
+impl Intake {
+    pub(super) fn start(db: Db, clock: Clock, bus: Bus) -> Self {
+        let (sender, queue) = mpsc::channel(WAITING_MAX);
+        tokio::spawn(gather(db, clock, bus, queue));
+        Self(sender)
+    }
+
+    /// Answers once the webhook is on disk.
+    async fn store(&self, raw: RawWebhook, entries: Vec<NewEntry>) -> Result<(), AcceptError> {
+        let (stored, answer) = oneshot::channel();
+        self.0
+            .try_send(Waiting { raw, entries, stored })
+            .map_err(|_| AcceptError::Overloaded { retry_after_s: COME_BACK_S })?;
+        Ok(answer.await.map_err(|_| StoreError::Closed)??)
+    }
+}
+
+async fn gather(db: Db, clock: Clock, bus: Bus, mut queue: mpsc::Receiver<Waiting>) {
+    let mut waiting = Vec::new();
+    while queue.recv_many(&mut waiting, BATCH_MAX).await > 0 {
+        let mut batch = Vec::with_capacity(waiting.len());
+        let mut answers = Vec::with_capacity(waiting.len());
+        for it in waiting.drain(..) {
+            batch.push((it.raw, it.entries));
+            answers.push(it.stored);
+        }
+        let batch = Arc::new(batch);
+        match write(&db, &clock, batch.clone()).await {
+            Ok(()) => {
+                for answer in answers {
+                    let _ = answer.send(Ok(())); // the vendor hung up; the webhook is kept all the same
+                }
+            }
+            Err(error) if answers.len() == 1 => {
+                if let Some(answer) = answers.pop() {
+                    let _ = answer.send(Err(error));
+                }
+            }
+            Err(_) => {
+                for (index, answer) in answers.into_iter().enumerate() {
+                    let alone = Arc::new(vec![batch[index].clone()]);
+                    let _ = answer.send(write(&db, &clock, alone).await);
+                }
+            }
+        }
+        bus.ring(Task::Turn);
+    }
+}
+
+async fn write(
+    db: &Db,
+    clock: &Clock,
+    batch: Arc<Vec<(RawWebhook, Vec<NewEntry>)>>,
+) -> Result<(), StoreError> {
+    let now_ms = clock.now_ms();
+    db.write(Durability::Hard, move |tx| {
+        let batch = batch.clone();
+        Box::pin(async move {
+            let raws: Vec<RawWebhook> = batch.iter().map(|(raw, _)| raw.clone()).collect();
+            intake::insert_raw(tx, &raws).await?;
+            let entries: Vec<NewEntry> = batch.iter().flat_map(|(_, entries)| entries.clone()).collect();
+            intake::enqueue(tx, &entries, now_ms).await?;
+            Ok(())
+        })
+    })
+    .await
+}

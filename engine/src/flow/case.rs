@@ -1,0 +1,360 @@
+//! A conversation on the table: the working copy that one turn changes in
+//! memory, and everything that will have to be written. Pure: nothing here
+//! touches the database, the network or the clock.
+
+mod change;
+mod person;
+mod say;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use pointsman_rules::event::{Actor, Cause, Changes, Event, EventBody};
+use pointsman_rules::facts::{ConversationFacts, Facts, MessageFacts};
+use pointsman_rules::ids::{
+    ChannelId, ContactId, ConversationId, EventId, LaneId, MessageId, TenantId, UserId,
+};
+
+use super::catalog::{Channel, TenantView};
+use super::content::Content;
+use crate::clock::Clock;
+use crate::store::contacts::Person;
+use crate::store::conversations::Conversation;
+use crate::store::effects::Effect;
+use crate::store::log::{Logged, RunRecord};
+use crate::store::messages::{Message, StatusUpdate};
+use crate::store::timers::Timer;
+
+pub use say::{SEND_CONFIRMATION, Say};
+pub(super) use say::{failure_json, to_json};
+
+/// Automatic messages remembered per conversation, for quotas (the longest is 100 in 600 minutes).
+const AUTOMATIC_MAX: usize = 100;
+
+/// Why something asked for was not done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// Stable.
+    pub code: String,
+    /// One sentence.
+    pub detail: String,
+}
+
+impl Refused {
+    /// A refusal.
+    pub fn new(code: &str, detail: impl Into<String>) -> Self {
+        Self { code: code.to_owned(), detail: detail.into() }
+    }
+}
+
+/// A change of a timer.
+#[derive(Debug, Clone, PartialEq)]
+pub enum TimerChange {
+    /// Start or move.
+    Start(Timer),
+    /// Stop.
+    Cancel {
+        /// Whose.
+        conversation: ConversationId,
+        /// Which.
+        name: String,
+    },
+}
+
+/// A change of a contact that is not new.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ContactChange {
+    /// Name or reply address.
+    Updated(Person),
+    /// Blocked since then, or unblocked.
+    Blocked(ContactId, Option<i64>),
+    /// Opted out (since, source) or in.
+    OptedOut(ContactId, String, Option<(i64, String)>),
+}
+
+/// Somebody is told something.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Notice {
+    /// Who.
+    pub to: NoticeTo,
+    /// `escalation`, `assignment`, `rule`…
+    pub kind: &'static str,
+    /// About which conversation.
+    pub conversation: ConversationId,
+    /// What.
+    pub text: String,
+}
+
+/// Who is told.
+#[derive(Debug, Clone, PartialEq)]
+pub enum NoticeTo {
+    /// These people.
+    Users(Vec<UserId>),
+    /// Owners and admins.
+    Admins,
+}
+
+/// Everything that one lane's turn has to write.
+#[derive(Debug, Clone, Default)]
+pub struct Out {
+    /// New contacts.
+    pub people: Vec<Person>,
+    /// Changes of known contacts.
+    pub contacts: Vec<ContactChange>,
+    /// New and changed conversations.
+    pub conversations: Vec<Conversation>,
+    /// New messages.
+    pub messages: Vec<Message>,
+    /// Delivery statuses.
+    pub statuses: Vec<StatusUpdate>,
+    /// Effects whose unclear end a callback settled.
+    pub settled: Vec<pointsman_rules::ids::EffectId>,
+    /// New effects.
+    pub effects: Vec<Effect>,
+    /// Failed messages to be sent once more.
+    pub retried: Vec<(MessageId, pointsman_rules::ids::EffectId)>,
+    /// The log.
+    pub events: Vec<Logged>,
+    /// What the rules made of it.
+    pub runs: Vec<RunRecord>,
+    /// Timers.
+    pub timers: Vec<TimerChange>,
+    /// People to tell.
+    pub notices: Vec<Notice>,
+    /// Inbox entries that were refused: (seq, why).
+    pub refusals: Vec<(i64, Refused)>,
+}
+
+/// The working copy.
+pub struct Case<'a> {
+    /// Now, unix milliseconds.
+    pub now_ms: i64,
+    /// For ids.
+    pub clock: &'a Clock,
+    /// Whose.
+    pub tenant: TenantId,
+    /// Which lane.
+    pub lane: LaneId,
+    /// Where.
+    pub channel: Arc<Channel>,
+    /// Names and rules.
+    pub view: Arc<TenantView>,
+    /// The lane's newest conversation, once there is one.
+    pub conversation: Option<Conversation>,
+    /// With whom.
+    pub person: Option<Person>,
+    /// The conversation's timers.
+    pub timers: Vec<Timer>,
+    /// Messages of this turn and those that statuses are about.
+    pub messages: BTreeMap<MessageId, MessageFacts>,
+    /// What will be written.
+    pub out: Out,
+    /// Events that rules have not seen yet.
+    pub(super) fresh: VecDeque<Event>,
+    /// Who acts at this moment.
+    pub(super) cause: Cause,
+    /// The conversation at the start of this step, for `conversation.updated`.
+    before: Option<ConversationFacts>,
+    touched: bool,
+}
+
+impl<'a> Case<'a> {
+    /// An empty table.
+    pub fn new(
+        clock: &'a Clock,
+        tenant: TenantId,
+        lane: LaneId,
+        channel: Arc<Channel>,
+        view: Arc<TenantView>,
+    ) -> Self {
+        Self {
+            now_ms: clock.now_ms(),
+            clock,
+            tenant,
+            lane,
+            channel,
+            view,
+            conversation: None,
+            person: None,
+            timers: Vec::new(),
+            messages: BTreeMap::new(),
+            out: Out::default(),
+            fresh: VecDeque::new(),
+            cause: Cause::default(),
+            before: None,
+            touched: false,
+        }
+    }
+
+    /// Starts a step: what follows is done by `cause`, and its changes are reported together by `end_step`.
+    pub fn begin_step(&mut self, cause: Cause) {
+        self.cause = cause;
+        self.before = self.conversation.as_ref().map(|it| it.facts.clone());
+    }
+
+    /// Ends a step: one `conversation.updated` for all that changed in it.
+    pub fn end_step(&mut self) {
+        let Some(now) = self.conversation.as_ref().map(|it| it.facts.clone()) else { return };
+        let before = self.before.take().filter(|before| before.id == now.id);
+        let changes = before.map(|before| changes(&before, &now)).unwrap_or_default();
+        if !changes.is_empty() {
+            self.raise(EventBody::ConversationUpdated { changes });
+        }
+    }
+
+    /// Appends an event to the log and shows it to the rules.
+    pub fn raise(&mut self, body: EventBody) {
+        let conversation = self.conversation.as_mut().map(|it| {
+            it.seq += 1;
+            (it.facts.id, it.seq)
+        });
+        let event = Event {
+            id: EventId::new(self.now_ms, self.clock.random()),
+            at_ms: self.now_ms,
+            conversation: conversation.map(|(id, _)| id),
+            cause: self.cause.clone(),
+            body,
+        };
+        let seq = conversation.map_or(0, |(_, seq)| seq);
+        let channel = Some(self.channel.facts.id);
+        self.out.events.push(Logged { event: event.clone(), channel, seq });
+        self.fresh.push_back(event);
+        self.touched = true;
+    }
+
+    /// What the rules of this event may read; `None` before there is a conversation.
+    pub fn facts(&self, event: &Event) -> Option<Facts> {
+        let conversation = self.conversation.as_ref()?;
+        let mut facts = conversation.facts.clone();
+        facts.timers = self.timers.iter().map(|timer| timer.name.clone()).collect();
+        let (message, changes) = match &event.body {
+            EventBody::MessageReceived { message }
+            | EventBody::MessageSent { message }
+            | EventBody::MessageStatusChanged { message, .. }
+            | EventBody::MessageFailed { message, .. }
+            | EventBody::NoteAdded { message } => (self.messages.get(message).cloned(), Changes::new()),
+            EventBody::ConversationUpdated { changes } => (None, changes.clone()),
+            _ => (None, Changes::new()),
+        };
+        Some(Facts {
+            now_ms: self.now_ms,
+            message,
+            conversation: facts,
+            contact: self.person.as_ref()?.facts.clone(),
+            channel: self.channel.facts.clone(),
+            changes,
+            directory: self.view.directory.clone(),
+        })
+    }
+
+    /// The conversation that everything after its creation works on.
+    ///
+    /// # Errors
+    /// There is none yet.
+    pub(super) fn open_case(&mut self) -> Result<&mut Conversation, Refused> {
+        self.touched = true;
+        self.conversation
+            .as_mut()
+            .ok_or_else(|| Refused::new("no_conversation", "There is no conversation with this contact yet."))
+    }
+
+    /// Adds a message to the conversation; it counts as activity unless it is a note.
+    pub(super) fn add_message(&mut self, mut message: Message, content: &Content) {
+        let at_ms = self.now_ms;
+        if let Some(conversation) = self.conversation.as_mut() {
+            conversation.seq += 1;
+            message.seq = conversation.seq;
+            message.conversation = conversation.facts.id;
+            if !matches!(content, Content::Note { .. }) {
+                conversation.last_activity_ms = at_ms;
+                conversation.deadlines.idle_from_ms = None;
+                conversation.preview = Some(content.preview());
+            }
+        }
+        self.touched = true;
+        self.messages.insert(message.id, message_facts(&message, content));
+        self.out.messages.push(message);
+    }
+
+    /// Who acts, for the log.
+    pub fn actor(&self) -> &Actor {
+        &self.cause.actor
+    }
+
+    /// Puts the conversation aside as it is now and starts on another one.
+    pub(super) fn set_aside(&mut self) {
+        if let Some(mut conversation) = self.conversation.take() {
+            if self.touched {
+                conversation.due_ms = None;
+                conversation.version += 1;
+                self.out.conversations.push(conversation);
+            }
+        }
+        self.timers.clear();
+    }
+
+    /// Everything that has to be written.
+    pub fn finish(mut self) -> (Out, Option<ConversationId>) {
+        let id = self.conversation.as_ref().map(|it| it.facts.id);
+        if let Some(mut conversation) = self.conversation.take() {
+            if self.touched {
+                conversation.due_ms = super::deadline::next(&conversation, &self.channel);
+                conversation.version += 1;
+                self.out.conversations.push(conversation);
+            }
+        }
+        (self.out, id)
+    }
+
+    /// Marks the conversation as changed without an event.
+    pub(super) fn touch(&mut self) {
+        self.touched = true;
+    }
+
+    pub(super) fn channel_id(&self) -> ChannelId {
+        self.channel.facts.id
+    }
+}
+
+/// What rules see of a message.
+pub fn message_facts(message: &Message, content: &Content) -> MessageFacts {
+    MessageFacts {
+        id: message.id,
+        direction: message.direction,
+        sender: message.sender,
+        kind: content.kind().to_owned(),
+        text: content.text().map(str::to_owned),
+        choice: content.choice().map(str::to_owned),
+        attachments: content.attachments(),
+        status: message.status.clone(),
+        failure: None,
+        at_ms: message.at_ms,
+    }
+}
+
+/// The fields whose change rules hear about. The engine's own bookkeeping (counts, window, times) is not among them.
+fn changes(before: &ConversationFacts, now: &ConversationFacts) -> Changes {
+    let mut changes = Changes::new();
+    macro_rules! compare {
+        ($($field:ident),*) => {$(
+            if before.$field != now.$field {
+                let pair = [serde_json::json!(before.$field), serde_json::json!(now.$field)];
+                changes.insert(stringify!($field).to_owned(), pair);
+            }
+        )*};
+    }
+    compare!(
+        live,
+        status,
+        group,
+        assignee,
+        priority,
+        labels,
+        attributes,
+        language,
+        ai,
+        archived_ms,
+        snoozed_until_ms
+    );
+    changes
+}

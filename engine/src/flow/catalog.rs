@@ -1,0 +1,267 @@
+//! What the flow verbs need on every message and what changes seldom: channels
+//! with their opened secrets, and the names and compiled rules of each tenant.
+//! Dropped when somebody says so, and after a while in any case, because another
+//! process may have changed them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use pointsman_rules::decide::{CompiledRule, RuleSet};
+use pointsman_rules::facts::{ChannelFacts, Directory};
+use pointsman_rules::ids::{ChannelId, TenantId};
+use pointsman_rules::script::Script;
+use serde::{Deserialize, Serialize};
+
+use super::{Flow, FlowError};
+use crate::crypto::{Keyring, Secret};
+use crate::plugins::ChannelContext;
+use crate::store::catalog::{self, ChannelRow};
+
+/// A cached entry is read again after this long, milliseconds.
+const AGE_MS_MAX: i64 = 10_000;
+/// Unknown webhook keys remembered, so that guessing costs no query each.
+const UNKNOWN_HOOKS_MAX: usize = 10_000;
+
+/// What happens when a contact writes to a closed conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(tag = "policy", rename_all = "snake_case")]
+pub enum Reopen {
+    /// It goes on.
+    #[default]
+    Reopen,
+    /// A new one starts.
+    New,
+    /// It goes on for so long, then a new one starts.
+    ReopenWithin {
+        /// Milliseconds.
+        ms: i64,
+    },
+}
+
+/// A channel as it runs.
+#[derive(Debug)]
+pub struct Channel {
+    /// Whose.
+    pub tenant: TenantId,
+    /// What rules see.
+    pub facts: Arc<ChannelFacts>,
+    /// Our number or account.
+    pub address: String,
+    /// JSON object without secrets.
+    pub settings: String,
+    /// Opened secrets by name.
+    pub secrets: Arc<BTreeMap<String, Secret>>,
+    /// The unguessable part of its webhook URL.
+    pub hook_key: String,
+    /// Is it switched on?
+    pub active: bool,
+    /// May its vendor be in a private network?
+    pub allow_private_egress: bool,
+    /// A chat ends after so many milliseconds without activity; 0: never.
+    pub idle_end_ms: i64,
+    /// What happens when somebody writes to a closed conversation.
+    pub reopen: Reopen,
+}
+
+impl Channel {
+    /// What a plugin is told about the channel. `public_url`: where vendors reach us, without a trailing slash.
+    pub fn context(&self, public_url: &str, now_ms: i64) -> ChannelContext {
+        ChannelContext {
+            channel_id: self.facts.id.to_string(),
+            kind: self.facts.kind.clone(),
+            address: self.address.clone(),
+            settings: self.settings.clone(),
+            secrets: self.secrets.clone(),
+            webhook_url: self.webhook_url(public_url),
+            now_ms,
+            locale: self.facts.language.clone().unwrap_or_else(|| "en".to_owned()),
+            allow_private_egress: self.allow_private_egress,
+        }
+    }
+
+    /// The URL that the vendor calls.
+    pub fn webhook_url(&self, public_url: &str) -> String {
+        format!("{public_url}/hooks/{}", self.hook_key)
+    }
+}
+
+/// Names and compiled rules of a tenant.
+#[derive(Debug)]
+pub struct TenantView {
+    /// What rules may name.
+    pub directory: Arc<Directory>,
+    /// Published rules.
+    pub rules: RuleSet,
+}
+
+struct Cached<T> {
+    value: T,
+    read_ms: i64,
+}
+
+/// The caches.
+#[derive(Default)]
+pub struct Catalog {
+    inner: RwLock<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    channels: HashMap<ChannelId, Cached<Option<Arc<Channel>>>>,
+    hooks: HashMap<String, Cached<Option<Arc<Channel>>>>,
+    views: HashMap<TenantId, Cached<Arc<TenantView>>>,
+}
+
+impl Catalog {
+    /// The channel with this webhook key.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn channel_by_hook(&self, flow: &Flow, key: &str) -> Result<Option<Arc<Channel>>, FlowError> {
+        let now_ms = flow.clock.now_ms();
+        if let Some(hit) = self.look(|inner| fresh(inner.hooks.get(key), now_ms)) {
+            return Ok(hit);
+        }
+        let row = catalog::channel_by_hook(&mut flow.db.read().await?, key).await?;
+        let channel = row.map(|row| open(flow, row)).transpose()?.map(Arc::new);
+        self.change(|inner| {
+            if inner.hooks.len() >= UNKNOWN_HOOKS_MAX {
+                inner.hooks.retain(|_, it| it.value.is_some());
+            }
+            inner.hooks.insert(key.to_owned(), Cached { value: channel.clone(), read_ms: now_ms });
+        });
+        Ok(channel)
+    }
+
+    /// One channel.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn channel(
+        &self,
+        flow: &Flow,
+        tenant: TenantId,
+        id: ChannelId,
+    ) -> Result<Option<Arc<Channel>>, FlowError> {
+        let now_ms = flow.clock.now_ms();
+        if let Some(hit) = self.look(|inner| fresh(inner.channels.get(&id), now_ms)) {
+            return Ok(hit.filter(|channel| channel.tenant == tenant));
+        }
+        let row = catalog::channel(&mut flow.db.read().await?, tenant, id).await?;
+        let channel = row.map(|row| open(flow, row)).transpose()?.map(Arc::new);
+        self.change(|inner| {
+            inner.channels.insert(id, Cached { value: channel.clone(), read_ms: now_ms });
+        });
+        Ok(channel)
+    }
+
+    /// Names and rules of a tenant.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn view(&self, flow: &Flow, tenant: TenantId) -> Result<Arc<TenantView>, FlowError> {
+        let now_ms = flow.clock.now_ms();
+        if let Some(hit) = self.look(|inner| fresh(inner.views.get(&tenant), now_ms)) {
+            return Ok(hit);
+        }
+        let tx = &mut flow.db.read().await?;
+        let directory = Arc::new(catalog::directory(tx, tenant).await?);
+        let rules = compile(catalog::published(tx, tenant).await?);
+        let view = Arc::new(TenantView { directory, rules });
+        self.change(|inner| {
+            inner.views.insert(tenant, Cached { value: view.clone(), read_ms: now_ms });
+        });
+        Ok(view)
+    }
+
+    /// Drops what is known of a tenant: its names and rules, and all channels.
+    pub fn forget(&self, tenant: TenantId) {
+        self.change(|inner| {
+            inner.views.remove(&tenant);
+            inner.channels.clear();
+            inner.hooks.clear();
+        });
+    }
+
+    fn look<T>(&self, read: impl FnOnce(&Inner) -> Option<T>) -> Option<T> {
+        read(&self.inner.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn change(&self, write: impl FnOnce(&mut Inner)) {
+        write(&mut self.inner.write().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+fn fresh<T: Clone>(cached: Option<&Cached<T>>, now_ms: i64) -> Option<T> {
+    cached.filter(|it| now_ms - it.read_ms < AGE_MS_MAX).map(|it| it.value.clone())
+}
+
+/// A rule that this version cannot compile is left out and reported; the others run.
+fn compile(published: Vec<catalog::PublishedRule>) -> RuleSet {
+    let mut rules = Vec::with_capacity(published.len());
+    for it in published {
+        match Script::parse(&it.source) {
+            Ok(script) => rules.push(CompiledRule { id: it.rule, version: it.version, script }),
+            Err(problems) => {
+                let first = problems.first().map(ToString::to_string).unwrap_or_default();
+                tracing::error!(rule = %it.rule, version = %it.version, problem = first, "a published rule does not compile");
+            }
+        }
+    }
+    RuleSet::new(rules)
+}
+
+fn open(flow: &Flow, row: ChannelRow) -> Result<Channel, FlowError> {
+    let capabilities = flow
+        .host
+        .get(&row.provider)
+        .and_then(|plugin| plugin.capabilities(&row.kind).cloned())
+        .ok_or_else(|| FlowError::NoPlugin { provider: row.provider.clone(), kind: row.kind.clone() })?;
+    let secrets = open_secrets(&flow.keyring, row.id, &row.secrets)?;
+    let reopen = serde_json::from_str(&row.reopen_policy).unwrap_or_else(|error| {
+        tracing::warn!(channel = %row.id, %error, "the reopen policy cannot be read; conversations reopen");
+        Reopen::default()
+    });
+    Ok(Channel {
+        tenant: row.tenant,
+        facts: Arc::new(ChannelFacts {
+            id: row.id,
+            name: row.name,
+            kind: row.kind,
+            provider: row.provider,
+            language: row.language,
+            default_group: row.default_group,
+            assigned_agent: row.assigned_agent,
+            receive_only: row.receive_only,
+            capabilities,
+        }),
+        address: row.address,
+        settings: row.settings,
+        secrets: Arc::new(secrets),
+        hook_key: row.hook_key,
+        active: row.active,
+        allow_private_egress: row.allow_private_egress,
+        idle_end_ms: row.idle_end_ms,
+        reopen,
+    })
+}
+
+/// Opens a channel's sealed secrets.
+///
+/// # Errors
+/// They were sealed by another key, or for another channel.
+pub fn open_secrets(
+    keyring: &Keyring,
+    channel: ChannelId,
+    sealed: &str,
+) -> Result<BTreeMap<String, Secret>, FlowError> {
+    let plain = keyring.open(&secrets_place(channel), sealed)?;
+    let map: BTreeMap<String, String> =
+        serde_json::from_slice(&plain).map_err(|_| crate::crypto::CryptoError::NotOurs)?;
+    Ok(map.into_iter().map(|(name, value)| (name, Secret::new(value))).collect())
+}
+
+/// Where a channel's secrets are sealed for.
+pub fn secrets_place(channel: ChannelId) -> String {
+    format!("channel:{channel}")
+}

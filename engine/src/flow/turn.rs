@@ -1,0 +1,259 @@
+//! inbox → state, intents, effects. Works off claimed lanes: reads, decides in
+//! memory, and writes everything in one transaction that is fenced by the
+//! leases. A crash anywhere repeats the turn; doing it twice changes nothing.
+
+mod inbound;
+mod load;
+mod order;
+mod tick;
+mod write;
+
+use std::sync::Arc;
+
+use pointsman_rules::decide::decide;
+use pointsman_rules::ids::{ConversationId, LaneId, TenantId};
+use pointsman_rules::sandbox::Stopwatch;
+use serde::{Deserialize, Serialize};
+
+pub(super) use inbound::{failure_json, replaces};
+pub use tick::RanOut;
+
+use super::apply::apply;
+use super::case::{Case, Out, Refused};
+use super::command::Order;
+use super::{Flow, FlowError};
+use crate::bus::News;
+use crate::plugins::{InboundBody, InboundEvent};
+use crate::store::lanes::{Claim, Task};
+use crate::store::log::RunRecord;
+use load::{Loaded, Table};
+
+/// Inbox entries of one lane in one turn at most; the rest follows in the next.
+pub const ENTRIES_PER_TURN_MAX: u32 = 100;
+/// Events that one turn of one lane shows to rules at most; a guard against rules that feed each other.
+const EVENTS_PER_TURN_MAX: usize = 2_000;
+/// A lane whose turn failed this often has its next entry set aside as poison.
+pub const ATTEMPTS_MAX: i64 = 5;
+
+/// An entry of a lane's inbox.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Entry {
+    /// From a vendor's webhook.
+    Webhook(InboundEvent),
+    /// From people and programs.
+    Order(Order),
+    /// Something of the conversation itself is due.
+    Due(ConversationId),
+    /// A rule's timer ran out.
+    Timer(RanOut),
+}
+
+/// What one lane's turn came to.
+#[derive(Debug)]
+struct Turned {
+    claim: Claim,
+    /// The last entry that was worked off.
+    done: i64,
+    conversation: Option<ConversationId>,
+    out: Out,
+}
+
+/// Works off claimed lanes together. A lane whose lease ran out meanwhile is left as it was.
+///
+/// # Errors
+/// The store's; the leases are then given back after a while, and the turn is repeated.
+pub async fn run(flow: &Flow, claims: &[Claim]) -> Result<(), FlowError> {
+    let loaded = load::load(flow, claims).await?;
+    let turned: Vec<Turned> = claims.iter().map(|claim| turn(flow, &loaded, *claim)).collect();
+    let turned = Arc::new(turned);
+    match write::write(flow, turned.clone()).await {
+        Ok(written) => {
+            announce(flow, &turned, &written);
+            Ok(())
+        }
+        // One lane of the batch is at fault; the others must not wait for it.
+        Err(_) if turned.len() > 1 => one_by_one(flow, claims).await,
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn one_by_one(flow: &Flow, claims: &[Claim]) -> Result<(), FlowError> {
+    let mut failed = Ok(());
+    for claim in claims {
+        if let Err(error) = Box::pin(run(flow, std::slice::from_ref(claim))).await {
+            tracing::warn!(lane = %claim.lane, error = &error as &dyn std::error::Error, "a turn failed");
+            failed = Err(error);
+        }
+    }
+    failed
+}
+
+/// One lane's turn, in memory.
+fn turn(flow: &Flow, loaded: &Loaded, claim: Claim) -> Turned {
+    let Some(table) = loaded.tables.get(&claim.lane) else {
+        return Turned { claim, done: claim.done, conversation: claim.conversation, out: Out::default() };
+    };
+    let (Some(channel), Some(view)) = (&table.channel, &table.view) else {
+        // The channel or tenant is gone: its entries have nowhere to go, and stay visible with their problem.
+        return gone(table, claim);
+    };
+    let mut case = Case::new(&flow.clock, claim.tenant, claim.lane, channel.clone(), view.clone());
+    case.conversation.clone_from(&table.conversation);
+    case.person.clone_from(&table.person);
+    case.timers.clone_from(&table.timers);
+    case.messages.clone_from(&table.messages);
+    let mut done = claim.done;
+    for (index, entry) in table.entries.iter().enumerate() {
+        done = entry.seq;
+        let poisoned = index == 0 && claim.attempts > ATTEMPTS_MAX;
+        let outcome = if poisoned {
+            Err(Refused::new(
+                "poison",
+                format!("Working on this failed {ATTEMPTS_MAX} times; it was set aside."),
+            ))
+        } else {
+            work_off(&mut case, table, &entry.body)
+        };
+        if let Err(refused) = outcome {
+            case.out.refusals.push((entry.seq, refused));
+        }
+        show_to_rules(flow, &mut case);
+        if poisoned {
+            break; // the next turn starts afresh with what follows
+        }
+    }
+    let (out, conversation) = case.finish();
+    Turned { claim, done, conversation, out }
+}
+
+fn gone(table: &Table, claim: Claim) -> Turned {
+    let mut out = Out::default();
+    for entry in &table.entries {
+        out.refusals.push((entry.seq, Refused::new("channel_gone", "The channel does not exist any more.")));
+    }
+    let done = table.entries.last().map_or(claim.done, |entry| entry.seq);
+    Turned { claim, done, conversation: claim.conversation, out }
+}
+
+fn work_off(case: &mut Case<'_>, table: &Table, body: &str) -> Result<(), Refused> {
+    let entry: Entry =
+        serde_json::from_str(body).map_err(|error| Refused::new("unreadable", error.to_string()))?;
+    match entry {
+        Entry::Webhook(event) => match event.body {
+            InboundBody::Message(message) => inbound::message(case, message),
+            InboundBody::Status(status) => {
+                inbound::status(case, &status, table.message_of(&status));
+                Ok(())
+            }
+            InboundBody::Unreadable(what) => Err(Refused::new("unreadable", what)),
+            // The channel's own news change the channel, not a conversation: the raw webhook is kept.
+            InboundBody::Session(_) | InboundBody::Template(_) | InboundBody::Other(_) => Ok(()),
+        },
+        Entry::Order(order) => {
+            if let Some(wanted) = order.conversation {
+                if case.conversation.as_ref().map(|it| it.facts.id) != Some(wanted) {
+                    return Err(Refused::new(
+                        "superseded",
+                        "This conversation is over and the contact has a newer one; work on that one.",
+                    ));
+                }
+            }
+            let known = table.message_of_order(&order);
+            order::carry_out(case, order, known)
+        }
+        Entry::Due(conversation) => {
+            if case.conversation.as_ref().is_some_and(|it| it.facts.id == conversation) {
+                tick::deadlines(case)
+            } else {
+                Ok(())
+            }
+        }
+        Entry::Timer(ran_out) => match tick::timer(case, &ran_out) {
+            None => Ok(()),
+            Some(reason) => Err(Refused::new(reason, format!("The timer `{}` was skipped.", ran_out.name))),
+        },
+    }
+}
+
+/// Shows fresh events to the rules that subscribe to them, applies what they ask for, and so on with what that raised.
+fn show_to_rules(flow: &Flow, case: &mut Case<'_>) {
+    let view = case.view.clone();
+    while let Some(event) = case.fresh.pop_front() {
+        if !view.rules.is_subscribed(event.body.kind()) {
+            continue;
+        }
+        if case.out.runs.len() >= EVENTS_PER_TURN_MAX {
+            tracing::error!(lane = %case.lane, "rules raise events without end; the rest of this turn's events is not shown to them");
+            case.fresh.clear();
+            return;
+        }
+        let Some(facts) = case.facts(&event) else { continue };
+        let clock = flow.clock.clone();
+        let mut decision = decide(&view.rules, &event, &facts, &Stopwatch::new(move || clock.micros()));
+        let refusals = apply(case, &event, std::mem::take(&mut decision.planned));
+        if decision.runs.is_empty() {
+            continue;
+        }
+        for refusal in refusals {
+            let run = decision.runs.iter_mut().find(|run| run.rule == refusal.planned.rule);
+            if let Some(run) = run {
+                run.refusals.push(pointsman_rules::decide::Refusal {
+                    intent: refusal.planned.intent,
+                    line: refusal.planned.line,
+                    code: refusal.refused.code,
+                    reason: refusal.refused.detail,
+                });
+            }
+        }
+        case.out.runs.push(RunRecord {
+            event: event.id,
+            conversation: facts.conversation.id,
+            facts: snapshot(&facts),
+            trace: json(&decision.runs),
+            at_ms: case.now_ms,
+        });
+    }
+}
+
+/// What is kept of the facts with a run. The channel's capabilities are large and known by its id.
+fn snapshot(facts: &pointsman_rules::facts::Facts) -> String {
+    serde_json::json!({
+        "now_ms": facts.now_ms,
+        "message": facts.message,
+        "conversation": facts.conversation,
+        "contact": facts.contact,
+        "channel": facts.channel.id,
+        "changes": facts.changes,
+    })
+    .to_string()
+}
+
+/// Tells whoever listens. What they miss they find in the database.
+fn announce(flow: &Flow, turned: &[Turned], written: &[(LaneId, bool)]) {
+    let (mut more, mut deliver) = (false, false);
+    for it in turned {
+        let Some((_, is_ready)) = written.iter().find(|(lane, _)| *lane == it.claim.lane) else { continue };
+        more |= *is_ready;
+        deliver |= !it.out.effects.is_empty() || !it.out.retried.is_empty();
+        flow.bus.publish(News::Turned { lane: it.claim.lane, seq: it.done });
+        publish_events(flow, it.claim.tenant, &it.out);
+    }
+    if more {
+        flow.bus.ring(Task::Turn);
+    }
+    if deliver {
+        flow.bus.ring(Task::Deliver);
+    }
+}
+
+fn publish_events(flow: &Flow, tenant: TenantId, out: &Out) {
+    for it in &out.events {
+        let (event, conversation) = (it.event.id, it.event.conversation);
+        flow.bus.publish(News::Event { tenant, event, conversation });
+    }
+}
+
+fn json<T: Serialize>(value: &T) -> String {
+    super::case::to_json(value)
+}

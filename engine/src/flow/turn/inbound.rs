@@ -1,0 +1,157 @@
+//! What a vendor's webhook changes: messages, delivery statuses, the channel's
+//! own news.
+
+use pointsman_rules::event::{Actor, Cause, EventBody};
+use pointsman_rules::facts::{Direction, SenderKind, Status, Window};
+use pointsman_rules::ids::MessageId;
+
+use crate::flow::case::{Case, Refused};
+use crate::flow::content::Content;
+use crate::plugins::{Delivery, InboundMessage, StatusUpdate as VendorStatus};
+use crate::store::messages::{Message, StatusUpdate};
+
+/// A contact wrote, or somebody typed on our linked phone.
+///
+/// # Errors
+/// The conversation cannot go on.
+pub(super) fn message(case: &mut Case<'_>, it: InboundMessage) -> Result<(), Refused> {
+    let actor = if it.echo { Actor::System } else { Actor::Contact };
+    case.begin_step(Cause { actor, chain: Vec::new() });
+    case.meet(&it.contact, "webhook");
+    let blocked = case.person.as_ref().is_some_and(|person| person.facts.blocked);
+    if blocked && case.conversation.as_ref().is_none_or(|c| c.facts.status == Status::Closed) {
+        // A blocked contact neither starts nor reopens anything; the raw webhook is kept.
+        return Ok(());
+    }
+    case.go_on(!it.echo)?;
+    let id = MessageId::new(case.now_ms, case.clock.random());
+    let (direction, sender) = if it.echo {
+        (Direction::Outbound, SenderKind::Echo)
+    } else {
+        (Direction::Inbound, SenderKind::Contact)
+    };
+    if !it.echo && !blocked {
+        count_inbound(case, &it);
+    }
+    let content = Content::of_inbound(it.content);
+    let message = Message {
+        id,
+        conversation: case.open_case()?.facts.id,
+        channel: case.channel_id(),
+        seq: 0,
+        direction,
+        sender,
+        sender_id: None,
+        content: super::json(&content),
+        status: it.echo.then(|| "sent".to_owned()),
+        failure: None,
+        vendor_id: Some(it.id),
+        effect: None,
+        reply_to: None,
+        at_ms: it.sent_at_ms,
+        created_ms: case.now_ms,
+    };
+    case.add_message(message, &content);
+    if it.echo {
+        case.note_sent(false);
+        case.raise(EventBody::MessageSent { message: id });
+    } else if !blocked {
+        case.raise(EventBody::MessageReceived { message: id });
+    }
+    case.end_step();
+    Ok(())
+}
+
+/// Counts, the window and what nobody has read.
+fn count_inbound(case: &mut Case<'_>, it: &InboundMessage) {
+    let now_ms = case.now_ms;
+    let window = case.channel.facts.capabilities.window;
+    let Some(conversation) = case.conversation.as_mut() else { return };
+    conversation.unread += 1;
+    let facts = &mut conversation.facts;
+    facts.inbound_count += 1;
+    // The vendor's time counts, but never one in the future: a late or replayed webhook extends nothing.
+    let sent_ms = it.sent_at_ms.min(now_ms);
+    facts.last_inbound_ms = facts.last_inbound_ms.max(Some(sent_ms));
+    let was_open = facts.window_closes_ms.is_some_and(|closes| closes > now_ms);
+    if let Window::SinceLastInbound { seconds } = window {
+        facts.window_closes_ms = facts.window_closes_ms.max(Some(sent_ms + i64::from(seconds) * 1_000));
+    }
+    facts.window_closes_ms = facts.window_closes_ms.max(it.window_closes_at_ms);
+    if let Some(closes_at_ms) = facts.window_closes_ms.filter(|closes| *closes > now_ms && !was_open) {
+        case.raise(EventBody::WindowOpened { closes_at_ms });
+    }
+}
+
+/// A delivery callback. `known`: the message it is about, if there is one.
+pub(super) fn status(case: &mut Case<'_>, it: &VendorStatus, known: Option<&Message>) {
+    case.begin_step(Cause { actor: Actor::Vendor, chain: Vec::new() });
+    let Some(message) = known else { return };
+    let (status, failure) = match &it.delivery {
+        Delivery::Sent => ("sent", None),
+        Delivery::Delivered => ("delivered", None),
+        Delivery::Read => ("read", None),
+        Delivery::Failed { failure } => ("failed", Some(failure)),
+        Delivery::Other { .. } => return,
+    };
+    let over = replaces(status);
+    let before = case
+        .messages
+        .get(&message.id)
+        .and_then(|facts| facts.status.clone())
+        .or_else(|| message.status.clone())
+        .unwrap_or_default();
+    case.out.statuses.push(StatusUpdate {
+        message: message.id,
+        status: status.to_owned(),
+        over,
+        failure: failure.map(|failure| failure_json(failure)),
+        vendor_id: Some(it.message_id.clone()).filter(|id| !id.is_empty()),
+        at_ms: it.at_ms.min(case.now_ms),
+    });
+    if !over.contains(&before.as_str()) {
+        return;
+    }
+    if let Some(effect) = message.effect.filter(|_| before == "unknown" || before == "sending") {
+        case.out.settled.push(effect);
+    }
+    if let Some(facts) = case.messages.get_mut(&message.id) {
+        facts.status = Some(status.to_owned());
+        facts.failure = failure.map(|failure| failure.kind.class().to_owned());
+    }
+    case.raise(match failure {
+        Some(failure) => EventBody::MessageFailed {
+            message: message.id,
+            class: failure.kind.class().to_owned(),
+            code: failure.vendor_code.clone(),
+        },
+        None => EventBody::MessageStatusChanged { message: message.id, from: before, to: status.to_owned() },
+    });
+    case.end_step();
+}
+
+/// The statuses that this one may replace: forward only. `delivered` after `failed` happens with carriers, and the
+/// message did arrive.
+pub(in crate::flow) fn replaces(status: &str) -> &'static [&'static str] {
+    match status {
+        "sending" => &["queued"],
+        "sent" => &["queued", "sending", "unknown"],
+        "delivered" => &["queued", "sending", "unknown", "sent", "failed"],
+        "read" => &["queued", "sending", "unknown", "sent", "failed", "delivered"],
+        "failed" => &["queued", "sending", "unknown", "sent"],
+        "unknown" => &["queued", "sending"],
+        _ => &[],
+    }
+}
+
+/// A vendor's failure, as it is kept with the message.
+pub(in crate::flow) fn failure_json(failure: &crate::plugins::Failure) -> String {
+    serde_json::json!({
+        "class": failure.kind.class(),
+        "code": failure.kind.class(),
+        "message": failure.message,
+        "vendor_code": failure.vendor_code,
+        "vendor_message": failure.vendor_message,
+    })
+    .to_string()
+}

@@ -1,0 +1,220 @@
+//! Reads what claimed lanes need, in few queries for all of them. Runs after
+//! the claim and in statements of its own: what a claim returns together with
+//! its lanes may be older than the lease.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use pointsman_rules::facts::MessageFacts;
+use pointsman_rules::ids::{ChannelId, EffectId, LaneId, MessageId, TenantId};
+
+use super::{ENTRIES_PER_TURN_MAX, Entry as Body};
+use crate::flow::case::message_facts;
+use crate::flow::catalog::{Channel, TenantView};
+use crate::flow::command::{Command, Order};
+use crate::flow::content::Content;
+use crate::flow::{Flow, FlowError};
+use crate::plugins::{InboundBody, StatusUpdate};
+use crate::store::Tx;
+use crate::store::contacts::{self, Person};
+use crate::store::conversations::{self, Conversation};
+use crate::store::intake::{self, Entry};
+use crate::store::lanes::Claim;
+use crate::store::messages::{self, Message};
+use crate::store::timers::{self, Timer};
+
+/// What is on one lane's table before its turn.
+#[derive(Default)]
+pub(super) struct Table {
+    pub(super) channel: Option<Arc<Channel>>,
+    pub(super) view: Option<Arc<TenantView>>,
+    pub(super) entries: Vec<Entry>,
+    pub(super) conversation: Option<Conversation>,
+    pub(super) person: Option<Person>,
+    pub(super) timers: Vec<Timer>,
+    pub(super) messages: BTreeMap<MessageId, MessageFacts>,
+    known: Vec<Message>,
+}
+
+impl Table {
+    /// The message that a delivery callback is about.
+    pub(super) fn message_of(&self, status: &StatusUpdate) -> Option<&Message> {
+        let effect = status.effect_id.as_deref().and_then(|id| EffectId::parse(id).ok());
+        self.known.iter().find(|message| {
+            (effect.is_some() && message.effect == effect)
+                || message.vendor_id.as_deref() == Some(status.message_id.as_str())
+        })
+    }
+
+    /// The message that a command is about.
+    pub(super) fn message_of_order(&self, order: &Order) -> Option<&Message> {
+        let Command::Retry { message } = &order.command else { return None };
+        self.known.iter().find(|known| known.id == *message && Some(known.conversation) == order.conversation)
+    }
+}
+
+/// The tables of all claimed lanes.
+pub(super) struct Loaded {
+    pub(super) tables: HashMap<LaneId, Table>,
+}
+
+/// What the entries refer to.
+#[derive(Default)]
+struct Wanted {
+    vendor_ids: BTreeMap<(TenantId, ChannelId), Vec<String>>,
+    effects: Vec<(TenantId, EffectId)>,
+    messages: Vec<(TenantId, MessageId)>,
+    people: Vec<(LaneId, TenantId, String, String)>,
+}
+
+pub(super) async fn load(flow: &Flow, claims: &[Claim]) -> Result<Loaded, FlowError> {
+    let mut tables: HashMap<LaneId, Table> = HashMap::with_capacity(claims.len());
+    for claim in claims {
+        let channel = flow.catalog.channel(flow, claim.tenant, claim.channel).await?;
+        let view = Some(flow.catalog.view(flow, claim.tenant).await?);
+        tables.insert(claim.lane, Table { channel, view, ..Table::default() });
+    }
+    let tx = &mut flow.db.read().await?;
+    for (lane, entry) in intake::pending(tx, claims, ENTRIES_PER_TURN_MAX).await? {
+        if let Some(table) = tables.get_mut(&lane) {
+            table.entries.push(entry);
+        }
+    }
+    load_conversations(tx, claims, &mut tables).await?;
+    let wanted = wanted(claims, &tables);
+    load_people(tx, &wanted, &mut tables).await?;
+    load_messages(tx, claims, &wanted, &mut tables).await?;
+    Ok(Loaded { tables })
+}
+
+async fn load_conversations(
+    tx: &mut Tx,
+    claims: &[Claim],
+    tables: &mut HashMap<LaneId, Table>,
+) -> Result<(), FlowError> {
+    let of: Vec<_> = claims.iter().filter_map(|claim| Some((claim.tenant, claim.conversation?))).collect();
+    if of.is_empty() {
+        return Ok(());
+    }
+    let tenants: HashMap<LaneId, TenantId> = claims.iter().map(|claim| (claim.lane, claim.tenant)).collect();
+    let mut identities = Vec::new();
+    for conversation in conversations::load(tx, &of).await? {
+        let lane = conversation.lane;
+        if let (Some(table), Some(tenant)) = (tables.get_mut(&lane), tenants.get(&lane)) {
+            identities.push((*tenant, conversation.identity));
+            table.conversation = Some(conversation);
+        }
+    }
+    let people = contacts::by_identity(tx, &identities).await?;
+    let timers = timers::load(tx, &of).await?;
+    for table in tables.values_mut() {
+        let Some(conversation) = &table.conversation else { continue };
+        table.person = people.iter().find(|it| it.identity.id == conversation.identity).cloned();
+        table.timers =
+            timers.iter().filter(|timer| timer.conversation == conversation.facts.id).cloned().collect();
+    }
+    Ok(())
+}
+
+fn wanted(claims: &[Claim], tables: &HashMap<LaneId, Table>) -> Wanted {
+    let mut wanted = Wanted::default();
+    for claim in claims {
+        let Some(table) = tables.get(&claim.lane) else { continue };
+        let kind = table.channel.as_ref().map(|channel| channel.facts.kind.clone()).unwrap_or_default();
+        for entry in &table.entries {
+            // An entry that cannot be read is refused when its turn comes.
+            let Ok(body) = serde_json::from_str::<Body>(&entry.body) else { continue };
+            let party = match &body {
+                Body::Webhook(event) => match &event.body {
+                    InboundBody::Message(message) => Some(&message.contact),
+                    InboundBody::Status(status) => {
+                        want_status(&mut wanted, claim, status);
+                        None
+                    }
+                    _ => None,
+                },
+                Body::Order(order) => match &order.command {
+                    Command::Start { to, .. } => Some(to),
+                    Command::Retry { message } => {
+                        wanted.messages.push((claim.tenant, *message));
+                        None
+                    }
+                    _ => None,
+                },
+                _ => None,
+            };
+            if let Some(party) = party.filter(|_| table.person.is_none()) {
+                wanted.people.push((claim.lane, claim.tenant, kind.clone(), party.key().to_owned()));
+            }
+        }
+    }
+    wanted
+}
+
+fn want_status(wanted: &mut Wanted, claim: &Claim, status: &StatusUpdate) {
+    match status.effect_id.as_deref().and_then(|id| EffectId::parse(id).ok()) {
+        Some(effect) => wanted.effects.push((claim.tenant, effect)),
+        None => {
+            wanted
+                .vendor_ids
+                .entry((claim.tenant, claim.channel))
+                .or_default()
+                .push(status.message_id.clone());
+        }
+    }
+}
+
+async fn load_people(
+    tx: &mut Tx,
+    wanted: &Wanted,
+    tables: &mut HashMap<LaneId, Table>,
+) -> Result<(), FlowError> {
+    let mut by_kind: BTreeMap<(TenantId, &str), Vec<&str>> = BTreeMap::new();
+    for (_, tenant, kind, value) in &wanted.people {
+        by_kind.entry((*tenant, kind)).or_default().push(value);
+    }
+    for ((tenant, kind), mut values) in by_kind {
+        values.sort_unstable();
+        values.dedup();
+        let found = contacts::by_value(tx, tenant, kind, &values).await?;
+        for (lane, of, of_kind, value) in &wanted.people {
+            if (*of, of_kind.as_str()) != (tenant, kind) {
+                continue;
+            }
+            let person = found.iter().find(|it| it.identity.value == *value);
+            if let (Some(person), Some(table)) = (person, tables.get_mut(lane)) {
+                table.person.get_or_insert_with(|| person.clone());
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn load_messages(
+    tx: &mut Tx,
+    claims: &[Claim],
+    wanted: &Wanted,
+    tables: &mut HashMap<LaneId, Table>,
+) -> Result<(), FlowError> {
+    let mut known = Vec::new();
+    for ((tenant, channel), ids) in &wanted.vendor_ids {
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        known.extend(messages::by_vendor_id(tx, *tenant, *channel, &ids).await?);
+    }
+    known.extend(messages::by_effect(tx, &wanted.effects).await?);
+    for (tenant, id) in &wanted.messages {
+        known.extend(messages::get(tx, *tenant, *id).await?);
+    }
+    for claim in claims {
+        let Some(table) = tables.get_mut(&claim.lane) else { continue };
+        let Some(conversation) = claim.conversation else { continue };
+        for message in known.iter().filter(|message| message.conversation == conversation) {
+            // A message whose content this version cannot read is still known by its id and status.
+            let content = serde_json::from_str(&message.content)
+                .unwrap_or_else(|_| Content::Unsupported { what: "unreadable".into() });
+            table.messages.insert(message.id, message_facts(message, &content));
+            table.known.push(message.clone());
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,74 @@
+//! What people and programs ask of a conversation.
+
+use pointsman_rules::event::{Cause, EventBody};
+use pointsman_rules::ids::EffectId;
+
+use crate::crypto::hash16;
+use crate::flow::case::{Case, Refused, Say};
+use crate::flow::command::{Command, Draft, Order};
+use crate::flow::content::Content;
+use crate::store::messages::Message;
+
+/// Carries out a command. `known`: the message it is about, if any.
+///
+/// # Errors
+/// Why it was refused.
+pub(super) fn carry_out(case: &mut Case<'_>, order: Order, known: Option<&Message>) -> Result<(), Refused> {
+    case.begin_step(Cause { actor: order.actor, chain: Vec::new() });
+    let outcome = command(case, order.command, known);
+    case.end_step();
+    outcome
+}
+
+fn command(case: &mut Case<'_>, command: Command, known: Option<&Message>) -> Result<(), Refused> {
+    match command {
+        Command::Start { to, message, content } => {
+            case.meet(&to, "api");
+            case.go_on(false)?;
+            send(case, message, content, None)
+        }
+        Command::Send { message, content, reply_to } => send(case, message, content, reply_to),
+        Command::Note { message, text } => case.note(message, &text),
+        Command::Retry { .. } => retry(case, known),
+        Command::Assign { agent } => case.assign(agent),
+        Command::Route { group } => case.route(group),
+        Command::End { status } => case.end_chat(status, "agent"),
+        Command::SetStatus { status } => case.set_status(status),
+        Command::Archive => case.archive(),
+        Command::Reopen => case.reopen(),
+        Command::Snooze { until_ms } => case.snooze(until_ms),
+        Command::PostponeIdle => case.postpone_idle(),
+        Command::SetAi { state, reason } => case.set_ai(state, reason),
+        Command::SetPriority { priority } => case.set_priority(priority),
+        Command::Label { add, remove } => case.label(&add, &remove),
+        Command::MarkRead => case.mark_read(),
+        Command::RunRule { rule } => {
+            case.raise(EventBody::RuleManual { rule });
+            Ok(())
+        }
+        Command::Block { on, .. } => case.set_blocked(on),
+    }
+}
+
+fn send(
+    case: &mut Case<'_>,
+    message: pointsman_rules::ids::MessageId,
+    draft: Draft,
+    reply_to: Option<pointsman_rules::ids::MessageId>,
+) -> Result<(), Refused> {
+    let content = Content::of_draft(draft, &case.language());
+    let effect = EffectId::from_hash(hash16(&["message", &message.to_string()]));
+    case.say(Say { message, content, reply_to, effect, asked_by: None, confirms_opt_out: false })
+}
+
+/// Sends a failed or unclear message once more, as the same message.
+fn retry(case: &mut Case<'_>, known: Option<&Message>) -> Result<(), Refused> {
+    let message = known.ok_or_else(|| Refused::new("not_found", "There is no such message here."))?;
+    let status = message.status.as_deref().unwrap_or_default();
+    let (Some(effect), "failed" | "unknown") = (message.effect, status) else {
+        return Err(Refused::new("not_failed", "Only failed or unclear messages of ours can be sent again."));
+    };
+    case.out.retried.push((message.id, effect));
+    case.touch();
+    Ok(())
+}

@@ -1,0 +1,149 @@
+//! Writes what turns came to: one transaction for all lanes of a batch, fenced
+//! lane by lane by their leases.
+
+use std::sync::Arc;
+
+use pointsman_rules::ids::{LaneId, TenantId};
+
+use super::Turned;
+use crate::flow::Flow;
+use crate::flow::case::{ContactChange, Notice, NoticeTo, TimerChange};
+use crate::store::effects::{self, EffectState, Ending};
+use crate::store::lanes::{self, Append, Finish, Task};
+use crate::store::{
+    Durability, StoreError, Tx, contacts, conversations, intake, log, messages, notices, timers,
+};
+
+/// Answers the lanes that were still ours, and whether more waits in them.
+pub(super) async fn write(flow: &Flow, turned: Arc<Vec<Turned>>) -> Result<Vec<(LaneId, bool)>, StoreError> {
+    let clock = flow.clock.clone();
+    flow.db
+        .write(Durability::Hard, move |tx| {
+            let (turned, now_ms) = (turned.clone(), clock.now_ms());
+            let clock = clock.clone();
+            Box::pin(async move {
+                let ends: Vec<Finish> = turned
+                    .iter()
+                    .map(|it| Finish { claim: it.claim, done: it.done, conversation: it.conversation })
+                    .collect();
+                let ours = lanes::finish(tx, Task::Turn, now_ms, &ends).await?;
+                let kept: Vec<&Turned> =
+                    turned.iter().filter(|it| ours.iter().any(|(lane, _)| *lane == it.claim.lane)).collect();
+                state(tx, &kept, now_ms).await?;
+                story(tx, &kept).await?;
+                changes(tx, &kept, now_ms).await?;
+                deliveries(tx, &kept, now_ms).await?;
+                for it in &kept {
+                    tell(tx, &clock, it.claim.tenant, &it.out.notices, now_ms).await?;
+                }
+                Ok(ours)
+            })
+        })
+        .await
+}
+
+/// One list for all lanes, with the tenant beside each item.
+fn gather<T: Clone>(kept: &[&Turned], list: impl Fn(&Turned) -> &Vec<T>) -> Vec<(TenantId, T)> {
+    kept.iter().flat_map(|it| list(it).iter().map(|item| (it.claim.tenant, item.clone()))).collect()
+}
+
+async fn state(tx: &mut Tx, kept: &[&Turned], now_ms: i64) -> Result<(), StoreError> {
+    contacts::insert(tx, &gather(kept, |it| &it.out.people), now_ms).await?;
+    // A conversation that was set aside is closed before its successor opens.
+    conversations::upsert(tx, &gather(kept, |it| &it.out.conversations)).await?;
+    messages::insert(tx, &gather(kept, |it| &it.out.messages)).await
+}
+
+async fn story(tx: &mut Tx, kept: &[&Turned]) -> Result<(), StoreError> {
+    log::append(tx, &gather(kept, |it| &it.out.events)).await?;
+    log::record_runs(tx, &gather(kept, |it| &it.out.runs)).await
+}
+
+async fn changes(tx: &mut Tx, kept: &[&Turned], now_ms: i64) -> Result<(), StoreError> {
+    for it in kept {
+        let (tenant, out) = (it.claim.tenant, &it.out);
+        for status in &out.statuses {
+            messages::set_status(tx, tenant, status).await?;
+        }
+        for effect in &out.settled {
+            let done = Ending { state: EffectState::Done, next_ms: now_ms, failure: None };
+            effects::end(tx, tenant, *effect, &done, now_ms).await?;
+        }
+        for change in &out.contacts {
+            contact(tx, tenant, change).await?;
+        }
+        for change in &out.timers {
+            match change {
+                TimerChange::Start(timer) => timers::upsert(tx, tenant, timer, now_ms).await?,
+                TimerChange::Cancel { conversation, name } => {
+                    timers::cancel(tx, tenant, *conversation, name).await?;
+                }
+            }
+        }
+        for (seq, refused) in &out.refusals {
+            let problem = serde_json::json!({"code": refused.code, "detail": refused.detail}).to_string();
+            intake::set_problem(tx, tenant, it.claim.lane, *seq, &problem).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn contact(tx: &mut Tx, tenant: TenantId, change: &ContactChange) -> Result<(), StoreError> {
+    match change {
+        ContactChange::Updated(person) => contacts::update(tx, tenant, person).await,
+        ContactChange::Blocked(contact, since_ms) => {
+            contacts::set_blocked(tx, tenant, *contact, *since_ms).await
+        }
+        ContactChange::OptedOut(contact, kind, since) => {
+            let since = since.as_ref().map(|(ms, source)| (*ms, source.as_str()));
+            contacts::set_opted_out(tx, tenant, *contact, kind, since).await
+        }
+    }
+}
+
+async fn deliveries(tx: &mut Tx, kept: &[&Turned], now_ms: i64) -> Result<(), StoreError> {
+    effects::insert(tx, &gather(kept, |it| &it.out.effects), now_ms).await?;
+    for it in kept {
+        for (message, effect) in &it.out.retried {
+            effects::requeue(tx, it.claim.tenant, *effect, now_ms).await?;
+            messages::requeue(tx, it.claim.tenant, *message).await?;
+        }
+    }
+    let appends: Vec<Append> = kept
+        .iter()
+        .map(|it| (it, it.out.effects.len() + it.out.retried.len()))
+        .filter(|(_, count)| *count > 0)
+        .map(|(it, count)| Append {
+            tenant: it.claim.tenant,
+            lane: it.claim.lane,
+            channel: it.claim.channel,
+            count: i64::try_from(count).unwrap_or(i64::MAX),
+            ready_ms: now_ms,
+        })
+        .collect();
+    if !appends.is_empty() {
+        lanes::append(tx, Task::Deliver, &appends).await?;
+    }
+    Ok(())
+}
+
+async fn tell(
+    tx: &mut Tx,
+    clock: &crate::clock::Clock,
+    tenant: TenantId,
+    notices: &[Notice],
+    now_ms: i64,
+) -> Result<(), StoreError> {
+    for notice in notices {
+        let users = match &notice.to {
+            NoticeTo::Users(users) => users.clone(),
+            NoticeTo::Admins => notices::admins(tx, tenant).await?,
+        };
+        for user in users {
+            let id = pointsman_rules::ids::NotificationId::new(now_ms, clock.random());
+            let of = (user, notice.kind, notice.conversation, notice.text.as_str());
+            notices::insert(tx, tenant, id, of, now_ms).await?;
+        }
+    }
+    Ok(())
+}

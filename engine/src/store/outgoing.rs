@@ -1,0 +1,120 @@
+//! What has to be known about a message at the moment it leaves, in one query,
+//! and what a refused call says about its channel.
+
+use pointsman_rules::facts::{AiState, SenderKind};
+use pointsman_rules::ids::{ChannelId, ConversationId, MessageId, TenantId};
+
+use super::{StoreError, Tx};
+use crate::args;
+
+/// A message about to leave, with what the gate looks at.
+#[derive(Debug, Clone)]
+pub struct Outgoing {
+    /// Its conversation.
+    pub conversation: ConversationId,
+    /// JSON.
+    pub content: String,
+    /// Who wrote it.
+    pub sender: SenderKind,
+    /// The vendor's id of the message that is answered.
+    pub reply_to: Option<String>,
+    /// When the window closes.
+    pub window_closes_ms: Option<i64>,
+    /// Messages from the contact so far.
+    pub inbound_count: i64,
+    /// May assistants speak?
+    pub ai: AiState,
+    /// Do we refuse to talk to them?
+    pub blocked: bool,
+    /// Did they opt out?
+    pub opted_out: bool,
+    /// Where it goes.
+    pub address: String,
+    /// E.164.
+    pub phone: Option<String>,
+    /// The vendor's stable id.
+    pub scoped_id: Option<String>,
+    /// A handle.
+    pub username: Option<String>,
+}
+
+const SQL: &str = "select m.conversation_id, m.content, m.sender_kind, r.vendor_id, c.window_closes_ms, \
+    c.inbound_count, c.ai, p.blocked_ms, o.since_ms, i.address, i.phone, i.scoped_id, i.username from messages m \
+    join conversations c on c.tenant_id = m.tenant_id and c.id = m.conversation_id \
+    join identities i on i.tenant_id = c.tenant_id and i.id = c.identity_id \
+    join contacts p on p.tenant_id = i.tenant_id and p.id = i.contact_id \
+    left join opt_outs o on o.tenant_id = i.tenant_id and o.contact_id = i.contact_id \
+    and o.channel_kind = i.channel_kind \
+    left join messages r on r.tenant_id = m.tenant_id and r.id = m.reply_to \
+    where m.tenant_id = $1 and m.id = $2";
+
+/// Reads a message about to leave; on PostgreSQL its conversation stays as it is until the transaction ends.
+///
+/// # Errors
+/// The database's own.
+pub async fn load(tx: &mut Tx, tenant: TenantId, message: MessageId) -> Result<Option<Outgoing>, StoreError> {
+    let locked;
+    let sql = if tx.is_postgres() {
+        locked = format!("{SQL} for share of c");
+        &locked
+    } else {
+        SQL
+    };
+    let Some(row) = tx.first("read an outgoing message", sql, args![tenant, message]).await? else {
+        return Ok(None);
+    };
+    let c = &mut row.columns("messages");
+    Ok(Some(Outgoing {
+        conversation: c.id("conversation_id")?,
+        content: c.text("content")?,
+        sender: c.word("sender_kind", SenderKind::from_word)?,
+        reply_to: c.opt_text("reply_to.vendor_id")?,
+        window_closes_ms: c.opt_int("conversations.window_closes_ms")?,
+        inbound_count: c.int("conversations.inbound_count")?,
+        ai: c.json("conversations.ai")?,
+        blocked: c.opt_int("contacts.blocked_ms")?.is_some(),
+        opted_out: c.opt_int("opt_outs.since_ms")?.is_some(),
+        address: c.text("identities.address")?,
+        phone: c.opt_text("identities.phone")?,
+        scoped_id: c.opt_text("identities.scoped_id")?,
+        username: c.opt_text("identities.username")?,
+    }))
+}
+
+/// Keeps what a message turned into at send (text or template).
+///
+/// # Errors
+/// The database's own.
+pub async fn set_content(
+    tx: &mut Tx,
+    tenant: TenantId,
+    message: MessageId,
+    content: &str,
+) -> Result<(), StoreError> {
+    let sql = "update messages set content = $3 where tenant_id = $1 and id = $2";
+    tx.execute("settle a message's content", sql, args![tenant, message, content]).await.map(|_| ())
+}
+
+/// Moves a channel to another state; answers the state it had, if it changed.
+///
+/// # Errors
+/// The database's own.
+pub async fn set_channel_state(
+    tx: &mut Tx,
+    tenant: TenantId,
+    channel: ChannelId,
+    state: &str,
+    reason: Option<&str>,
+    now_ms: i64,
+) -> Result<Option<String>, StoreError> {
+    let sql = "select state from channels where tenant_id = $1 and id = $2 and state <> $3";
+    let Some(row) = tx.first("read a channel's state", sql, args![tenant, channel, state]).await? else {
+        return Ok(None);
+    };
+    let before = row.columns("channels").text("state")?;
+    let sql = "update channels set state = $3, state_reason = $4, state_since_ms = $5 \
+               where tenant_id = $1 and id = $2";
+    let args = args![tenant, channel, state, reason.map(str::to_owned), now_ms];
+    tx.execute("move a channel's state", sql, args).await?;
+    Ok(Some(before))
+}

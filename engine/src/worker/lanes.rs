@@ -1,0 +1,228 @@
+//! The lane backend: apalis workers over our own claims. A claim takes a lease
+//! on ready lanes and is emitted as a task; the verb gives the lease back in the
+//! transaction that ends its work.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use apalis::prelude::*;
+use apalis_core::backend::custom::BackendBuilder;
+use apalis_core::error::BoxDynError;
+use futures_util::{FutureExt as _, Stream, StreamExt as _, sink, stream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+
+use super::WorkerSettings;
+use crate::flow::{Flow, FlowError, deliver, turn};
+use crate::store::lanes::{self, Claim, Task as Kind};
+use crate::store::{Durability, StoreError};
+
+/// Pause after the store failed.
+const STORE_PAUSE: Duration = Duration::from_secs(1);
+/// A lane whose work failed is taken up again after this long times its attempts, milliseconds.
+const FAILED_PAUSE_MS: i64 = 300;
+
+/// Claimed lanes, and the permit that lets them run.
+#[derive(Clone)]
+struct Job {
+    claims: Arc<Vec<Claim>>,
+    permit: Arc<OwnedSemaphorePermit>,
+}
+
+/// What a fetcher needs.
+#[derive(Clone)]
+struct Source {
+    flow: Flow,
+    kind: Kind,
+    permits: Arc<Semaphore>,
+    lanes_max: u32,
+    sweep: Duration,
+    stop: CancellationToken,
+}
+
+/// Works off inboxes until `stop`.
+pub(super) async fn run_turns(
+    flow: Flow,
+    settings: WorkerSettings,
+    permits: Arc<Semaphore>,
+    stop: CancellationToken,
+) {
+    let (kind, lanes_max, sweep) = (Kind::Turn, settings.lanes_per_claim, settings.sweep);
+    let source = Source { flow: flow.clone(), kind, permits, lanes_max, sweep, stop: stop.clone() };
+    let work = move |job: Job| {
+        let flow = flow.clone();
+        async move {
+            // A task of its own: apalis polls all tasks of a worker in one.
+            let _ = tokio::spawn(turns(flow, job)).await;
+            Ok::<(), BoxDynError>(())
+        }
+    };
+    run("turn", source, settings.turns_max, work, stop).await;
+}
+
+async fn turns(flow: Flow, job: Job) {
+    let together = {
+        let (flow, claims) = (flow.clone(), job.claims.clone());
+        tokio::spawn(async move { turn::run(&flow, &claims).await }).await
+    };
+    match together {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) if job.claims.len() == 1 => failed(&flow, Kind::Turn, job.claims[0], &error).await,
+        Ok(Err(_)) | Err(_) => {
+            // One lane is at fault, perhaps by a panic: the others must not wait for it.
+            for claim in job.claims.iter().copied() {
+                let inner = flow.clone();
+                let alone = tokio::spawn(async move { turn::run(&inner, &[claim]).await }).await;
+                match alone {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => failed(&flow, Kind::Turn, claim, &error).await,
+                    Err(panic) => failed(&flow, Kind::Turn, claim, &panic).await,
+                }
+            }
+        }
+    }
+    drop(job.permit);
+}
+
+/// Delivers effects until `stop`.
+pub(super) async fn run_deliveries(
+    flow: Flow,
+    settings: WorkerSettings,
+    permits: Arc<Semaphore>,
+    stop: CancellationToken,
+) {
+    let (kind, lanes_max, sweep) = (Kind::Deliver, 1, settings.sweep);
+    let source = Source { flow: flow.clone(), kind, permits, lanes_max, sweep, stop: stop.clone() };
+    let work = move |job: Job| {
+        let flow = flow.clone();
+        async move {
+            let _ = tokio::spawn(deliveries(flow, job)).await;
+            Ok::<(), BoxDynError>(())
+        }
+    };
+    run("deliver", source, settings.deliveries_max, work, stop).await;
+}
+
+async fn deliveries(flow: Flow, job: Job) {
+    for claim in job.claims.iter().copied() {
+        let inner = flow.clone();
+        match tokio::spawn(async move { deliver::run(&inner, claim).await }).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => failed(&flow, Kind::Deliver, claim, &error).await,
+            Err(panic) => failed(&flow, Kind::Deliver, claim, &panic).await,
+        }
+    }
+    drop(job.permit);
+}
+
+/// Gives a lane back after its work failed. Should that fail too, the lease runs out.
+async fn failed(
+    flow: &Flow,
+    kind: Kind,
+    claim: Claim,
+    error: &(dyn std::error::Error + Send + Sync + 'static),
+) {
+    report(claim, error);
+    let ready_ms = flow.clock.now_ms() + FAILED_PAUSE_MS * claim.attempts.clamp(1, 100);
+    let given = flow
+        .db
+        .write(Durability::Soft, move |tx| {
+            Box::pin(async move { lanes::give_back(tx, kind, &claim, ready_ms).await })
+        })
+        .await;
+    if let Err(error) = given {
+        tracing::warn!(lane = %claim.lane, error = &error as &dyn std::error::Error, "a lease could not be given back");
+    }
+}
+
+fn report(claim: Claim, error: &(dyn std::error::Error + 'static)) {
+    tracing::error!(lane = %claim.lane, attempts = claim.attempts, error, "work on a lane failed; it is taken up again");
+}
+
+async fn run<W, F>(name: &'static str, source: Source, concurrency: usize, work: W, stop: CancellationToken)
+where
+    W: Fn(Job) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Result<(), BoxDynError>> + Send + 'static,
+{
+    let factory = move |index: usize| {
+        let backend = BackendBuilder::new()
+            .database(source.clone())
+            .fetcher(|source: &mut Source, _: &(), _: &WorkerContext| claims(source.clone()).boxed())
+            .sink(|source: &mut Source, _: &()| {
+                // Nobody pushes: work comes from the lanes table only.
+                sink::unfold(source.clone(), |source, _: Task<Job>| {
+                    async move { Ok::<_, BoxDynError>(source) }.boxed()
+                })
+            })
+            .build()
+            .expect("a fetcher and a sink were given");
+        let work = work.clone();
+        WorkerBuilder::new(format!("{name}-{index}"))
+            .backend(backend)
+            .concurrency(concurrency)
+            .catch_panic()
+            .build(move |job: Job| work(job))
+    };
+    let ended = stop.clone();
+    let monitor = Monitor::new().register(factory).should_restart(move |_, error| {
+        tracing::error!(%error, worker = name, "a worker ended");
+        !ended.is_cancelled()
+    });
+    let signal = async move {
+        stop.cancelled().await;
+        Ok(())
+    };
+    if let Err(error) = monitor.run_with_signal(signal).await {
+        tracing::error!(%error, worker = name, "the monitor of a worker ended");
+    }
+}
+
+/// Claimed lanes, as they become ready. Never ends before `stop`.
+fn claims(source: Source) -> impl Stream<Item = Result<Option<Task<Job>>, BoxDynError>> + Send {
+    stream::unfold(source, |source| async move {
+        loop {
+            if source.stop.is_cancelled() {
+                return None;
+            }
+            // First a place to run in, then the lease: a lease must not wait.
+            let permit = Arc::new(source.permits.clone().acquire_owned().await.ok()?);
+            match claim(&source).await {
+                Ok(claims) if !claims.is_empty() => {
+                    let job = Job { claims: Arc::new(claims), permit };
+                    return Some((Ok(Some(Task::new(job))), source));
+                }
+                Ok(_) => {
+                    drop(permit);
+                    tokio::select! {
+                        () = source.flow.bus.rung(source.kind) => {}
+                        () = tokio::time::sleep(source.sweep) => {}
+                        () = source.stop.cancelled() => {}
+                    }
+                }
+                Err(error) => {
+                    drop(permit);
+                    tracing::error!(error = &error as &dyn std::error::Error, "lanes cannot be claimed");
+                    tokio::time::sleep(STORE_PAUSE).await;
+                }
+            }
+        }
+    })
+}
+
+async fn claim(source: &Source) -> Result<Vec<Claim>, FlowError> {
+    let (kind, lanes_max, now_ms) = (source.kind, source.lanes_max, source.flow.clock.now_ms());
+    if !lanes::any_ready(&mut source.flow.db.read().await?, kind, now_ms).await? {
+        return Ok(Vec::new());
+    }
+    let (owner, lease_until_ms) = (source.flow.owner.clone(), now_ms + source.flow.settings.lease_ms);
+    // Soft: losing a lease in a power cut harms nobody.
+    let claims: Result<_, StoreError> = source
+        .flow
+        .db
+        .write(Durability::Soft, move |tx| {
+            let owner = owner.clone();
+            Box::pin(async move { lanes::claim(tx, kind, &owner, now_ms, lease_until_ms, lanes_max).await })
+        })
+        .await;
+    Ok(claims?)
+}

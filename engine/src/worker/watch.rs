@@ -1,0 +1,51 @@
+//! What runs by the clock: deadlines that become due, and leases that must not
+//! run out while their holder lives.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::WorkerSettings;
+use crate::flow::{Flow, fire};
+use crate::store::Durability;
+use crate::store::lanes;
+
+/// Moves due deadlines and timers into inboxes until `stop`.
+pub(super) async fn fire_deadlines(flow: Flow, settings: WorkerSettings, stop: CancellationToken) {
+    loop {
+        let pause = match fire::run(&flow).await {
+            Ok(true) => Duration::ZERO,
+            Ok(false) => settings.sweep,
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "deadlines cannot be moved");
+                settings.sweep
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = stop.cancelled() => return,
+        }
+    }
+}
+
+/// Lengthens this process' leases three times per lease until `stop`.
+pub(super) async fn renew_leases(flow: Flow, stop: CancellationToken) {
+    let every = Duration::from_millis(u64::try_from(flow.settings.lease_ms / 3).unwrap_or(1_000).max(10));
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(every) => {}
+            () = stop.cancelled() => return,
+        }
+        let (owner, until_ms) = (flow.owner.clone(), flow.clock.now_ms() + flow.settings.lease_ms);
+        let renewed = flow
+            .db
+            .write(Durability::Soft, move |tx| {
+                let owner = owner.clone();
+                Box::pin(async move { lanes::renew(tx, &owner, until_ms).await })
+            })
+            .await;
+        if let Err(error) = renewed {
+            tracing::warn!(error = &error as &dyn std::error::Error, "leases cannot be renewed");
+        }
+    }
+}
