@@ -21,6 +21,8 @@ pub struct ConversationView {
     pub contact: ContactId,
     /// What they are called, if known.
     pub contact_name: Option<String>,
+    /// E.164, when known.
+    pub contact_phone: Option<String>,
     /// Where answers go, as the vendor writes it.
     pub contact_address: String,
     /// Is a real-time chat going on?
@@ -98,7 +100,7 @@ pub struct ConversationFilter {
 /// Where the next page begins: after this activity and id.
 pub type ConversationCursor = (i64, ConversationId);
 
-const HEAD: &str = "select c.id, c.channel_id, c.contact_id, p.name, i.address, c.live, c.status, c.group_id, \
+const HEAD: &str = "select c.id, c.channel_id, c.contact_id, p.name, p.phone, i.address, c.live, c.status, c.group_id, \
     c.assignee_id, c.priority, c.labels, c.attributes, c.language, c.ai, c.window_closes_ms, c.last_inbound_ms, \
     c.last_outbound_ms, c.last_activity_ms, c.reopen_count, c.unread, c.preview, c.created_ms, c.ended_ms, \
     c.archived_ms, c.snoozed_until_ms from conversations c \
@@ -183,6 +185,7 @@ fn read(row: &Row) -> Result<ConversationView, StoreError> {
         channel: c.id("channel_id")?,
         contact: c.id("contact_id")?,
         contact_name: c.opt_text("contacts.name")?,
+        contact_phone: c.opt_text("contacts.phone")?,
         contact_address: c.opt_text("identities.address")?.unwrap_or_default(),
         live: c.bool("live")?,
         status: c.word("status", Status::from_word)?,

@@ -1,6 +1,9 @@
 //! Work as operators read it: what gave up, what nobody knows the end of, and
 //! how far the lanes are behind. Reading only.
 
+use std::fmt;
+use std::str::FromStr;
+
 use pointsman_rules::ids::{ChannelId, ConversationId, EffectId, MessageId, TenantId};
 use serde_json::Value;
 
@@ -8,33 +11,79 @@ use super::filter::Filter;
 use super::{Row, StoreError, Tx};
 use crate::args;
 
-/// An effect that came to no good end.
+/// An effect with its last failure.
 #[derive(Debug, Clone, PartialEq)]
-pub struct DeadEffect {
+pub struct EffectView {
     /// Its id.
     pub id: EffectId,
     /// Its channel.
     pub channel: ChannelId,
     /// Its conversation.
     pub conversation: ConversationId,
-    /// The message it was to send.
+    /// The message it sends.
     pub message: Option<MessageId>,
     /// What kind of effect.
     pub kind: String,
-    /// `failed` or `unknown`.
+    /// Where it is.
     pub state: String,
     /// Calls begun.
     pub attempts: i64,
     /// What went wrong, as JSON.
     pub failure: Option<Value>,
-    /// When it was asked for, unix milliseconds.
+    /// Not before this moment; times in unix milliseconds.
+    pub next_ms: i64,
+    /// When it was asked for.
     pub created_ms: i64,
-    /// When it was given up, unix milliseconds.
+    /// When it ended.
     pub done_ms: Option<i64>,
 }
 
+/// A place in a list of effects: when it ended or was asked for, and its id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place(pub i64, pub EffectId);
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.0, self.1)
+    }
+}
+
+impl FromStr for Place {
+    type Err = ();
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (at_ms, id) = text.split_once('/').ok_or(())?;
+        Ok(Self(at_ms.parse().map_err(|_| ())?, id.parse().map_err(|_| ())?))
+    }
+}
+
+impl EffectView {
+    /// Its place in the list it came from.
+    pub fn place(&self) -> Place {
+        Place(self.done_ms.unwrap_or(self.created_ms), self.id)
+    }
+}
+
 const HEAD: &str = "select e.id, e.channel_id, e.conversation_id, e.message_id, e.kind, e.state, e.attempts, \
-    e.failure, e.created_ms, e.done_ms from effects e";
+    e.failure, e.next_ms, e.created_ms, e.done_ms from effects e";
+
+/// Effects that wait or are being performed, the oldest first; `after` is the last one already seen.
+///
+/// # Errors
+/// The database's own.
+pub async fn under_way(
+    tx: &mut Tx,
+    tenant: TenantId,
+    after: Option<Place>,
+    rows_max: u32,
+) -> Result<Vec<EffectView>, StoreError> {
+    let mut filter = Filter::new("e", tenant);
+    filter.and("e.state in ('queued', 'sending')", vec![]);
+    if let Some(Place(at_ms, id)) = after {
+        filter.and("(coalesce(e.done_ms, e.created_ms), e.id) > (?, ?)", args![at_ms, id]);
+    }
+    let (sql, args) = filter.finish(HEAD, "order by coalesce(e.done_ms, e.created_ms), e.id", rows_max);
+    tx.all("list effects under way", &sql, args).await?.iter().map(read).collect()
+}
 
 /// Effects that gave up or whose end is unknown, the latest first; `after` is the last one already seen.
 ///
@@ -43,12 +92,12 @@ const HEAD: &str = "select e.id, e.channel_id, e.conversation_id, e.message_id, 
 pub async fn dead(
     tx: &mut Tx,
     tenant: TenantId,
-    after: Option<(i64, EffectId)>,
+    after: Option<Place>,
     rows_max: u32,
-) -> Result<Vec<DeadEffect>, StoreError> {
+) -> Result<Vec<EffectView>, StoreError> {
     let mut filter = Filter::new("e", tenant);
     filter.and("e.state in ('failed', 'unknown')", vec![]);
-    if let Some((at_ms, id)) = after {
+    if let Some(Place(at_ms, id)) = after {
         filter.and("(coalesce(e.done_ms, e.created_ms), e.id) < (?, ?)", args![at_ms, id]);
     }
     let (sql, args) =
@@ -64,7 +113,7 @@ pub async fn dead_one(
     tx: &mut Tx,
     tenant: TenantId,
     id: EffectId,
-) -> Result<Option<DeadEffect>, StoreError> {
+) -> Result<Option<EffectView>, StoreError> {
     let mut filter = Filter::new("e", tenant);
     filter.and("e.id = ? and e.state in ('failed', 'unknown')", args![id]);
     let (sql, args) = filter.finish(HEAD, "", 1);
@@ -127,25 +176,9 @@ pub async fn queues(tx: &mut Tx, tenant: TenantId, now_ms: i64) -> Result<Vec<Qu
         .collect()
 }
 
-/// How many effects are in each state, by state.
-///
-/// # Errors
-/// The database's own.
-pub async fn counts(tx: &mut Tx, tenant: TenantId) -> Result<Vec<(String, i64)>, StoreError> {
-    let sql = "select state, count(*) from effects where tenant_id = $1 and \
-               state in ('queued', 'sending', 'failed', 'unknown') group by state order by state";
-    let rows = tx.all("count effects", sql, args![tenant]).await?;
-    rows.iter()
-        .map(|row| {
-            let c = &mut row.columns("effects");
-            Ok((c.text("state")?, c.int("count")?))
-        })
-        .collect()
-}
-
-fn read(row: &Row) -> Result<DeadEffect, StoreError> {
+fn read(row: &Row) -> Result<EffectView, StoreError> {
     let c = &mut row.columns("effects");
-    Ok(DeadEffect {
+    Ok(EffectView {
         id: c.id("id")?,
         channel: c.id("channel_id")?,
         conversation: c.id("conversation_id")?,
@@ -154,6 +187,7 @@ fn read(row: &Row) -> Result<DeadEffect, StoreError> {
         state: c.text("state")?,
         attempts: c.int("attempts")?,
         failure: c.opt_json("failure")?,
+        next_ms: c.int("next_ms")?,
         created_ms: c.int("created_ms")?,
         done_ms: c.opt_int("done_ms")?,
     })

@@ -1,6 +1,9 @@
 //! The log as people and streams read it: filtered lists, a conversation's
 //! timeline, and what came after a point. Reading only.
 
+use std::fmt;
+use std::str::FromStr;
+
 use pointsman_rules::ids::{ChannelId, ConversationId, EventId, TenantId};
 use serde_json::Value;
 
@@ -113,7 +116,35 @@ pub struct TimelineEntry {
     pub run: Option<RunView>,
 }
 
-/// A conversation's history, oldest first; `after` is the place of the last event already seen.
+/// A place in a timeline: when, where in the conversation, which event. Events of one turn have one time, and those
+/// about delivery have the place of their message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment(pub i64, pub i64, pub EventId);
+
+impl fmt::Display for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.0, self.1, self.2)
+    }
+}
+
+impl FromStr for Moment {
+    type Err = ();
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let mut parts = text.splitn(3, '/');
+        let mut next = || parts.next().ok_or(());
+        let (at_ms, seq, id) = (next()?, next()?, next()?);
+        Ok(Self(at_ms.parse().map_err(|_| ())?, seq.parse().map_err(|_| ())?, id.parse().map_err(|_| ())?))
+    }
+}
+
+impl EventView {
+    /// Its place in the timeline.
+    pub fn moment(&self) -> Moment {
+        Moment(self.at_ms, self.seq, self.id)
+    }
+}
+
+/// A conversation's history, oldest first; `after` is the last event already seen.
 ///
 /// # Errors
 /// The database's own.
@@ -121,13 +152,15 @@ pub async fn timeline(
     tx: &mut Tx,
     tenant: TenantId,
     conversation: ConversationId,
-    after: Option<i64>,
+    after: Option<Moment>,
     rows_max: u32,
 ) -> Result<Vec<TimelineEntry>, StoreError> {
     let mut filter = Filter::new("e", tenant);
     filter.and("e.conversation_id = ?", args![conversation]);
-    filter.and_if("e.seq > ?", after);
-    let (sql, args) = filter.finish(HEAD, "order by e.seq, e.id", rows_max);
+    if let Some(Moment(at_ms, seq, id)) = after {
+        filter.and("(e.at_ms, e.seq, e.id) > (?, ?, ?)", args![at_ms, seq, id]);
+    }
+    let (sql, args) = filter.finish(HEAD, "order by e.at_ms, e.seq, e.id", rows_max);
     let events: Vec<_> =
         tx.all("read a timeline", &sql, args).await?.iter().map(read).collect::<Result<_, _>>()?;
     let ids: Vec<_> = events.iter().map(|event: &EventView| event.id).collect();

@@ -13,6 +13,8 @@ pub enum Sight {
     All,
     /// An agent: conversations of own groups, assigned to them, or without a group.
     Agent(UserId),
+    /// A program with an agent's role: it is in no group, so only conversations without one.
+    Ungrouped,
 }
 
 /// The conditions of one listing.
@@ -47,12 +49,14 @@ impl Filter {
 
     /// Leaves only conversations (alias `c`) that these eyes may see.
     pub(super) fn seen_by(&mut self, sight: Sight) {
-        if let Sight::Agent(user) = sight {
-            self.and(
+        match sight {
+            Sight::All => {}
+            Sight::Ungrouped => self.and("c.group_id is null", vec![]),
+            Sight::Agent(user) => self.and(
                 "(c.group_id is null or c.assignee_id = ? or exists (select 1 from group_members gm \
                  where gm.tenant_id = c.tenant_id and gm.group_id = c.group_id and gm.user_id = ?))",
                 args![user, user],
-            );
+            ),
         }
     }
 
