@@ -7,6 +7,7 @@ pub mod bus;
 pub mod clock;
 pub mod crypto;
 pub mod flow;
+pub mod http;
 pub mod plugins;
 pub mod store;
 pub mod worker;

@@ -236,7 +236,8 @@ impl Plugin {
         context: &ChannelContext,
         request: &WebhookRequest,
     ) -> Result<Verdict, CallError> {
-        Ok(webhook::receive(&self.runner, context, request, webhook::Extent::Authenticate).await?.0)
+        let trust = self.trust(&context.kind);
+        Ok(webhook::receive(&self.runner, context, request, trust, webhook::Extent::Authenticate).await?.0)
     }
 
     /// What a stored webhook says. Pure: the same bytes give the same events.
@@ -261,7 +262,15 @@ impl Plugin {
         context: &ChannelContext,
         request: &WebhookRequest,
     ) -> Result<(Verdict, Option<Result<Vec<InboundEvent>, Failure>>), CallError> {
-        webhook::receive(&self.runner, context, request, webhook::Extent::Parse).await
+        let trust = self.trust(&context.kind);
+        webhook::receive(&self.runner, context, request, trust, webhook::Extent::Parse).await
+    }
+
+    fn trust(&self, kind: &str) -> webhook::Trust {
+        match self.capabilities(kind) {
+            Some(can) if can.unsigned_webhooks => webhook::Trust::Url,
+            _ => webhook::Trust::Proof,
+        }
     }
 
     /// Sends one message.

@@ -3,7 +3,10 @@
 //! named `_ms`, ids and JSON as TEXT, `$1` placeholders. Functions take a
 //! transaction, never begin or commit one, and are scoped by tenant.
 
+pub mod api_keys;
+pub mod audit;
 pub mod catalog;
+pub mod channels;
 pub mod contacts;
 pub mod conversation_views;
 pub mod conversations;
@@ -11,6 +14,8 @@ pub mod effect_views;
 pub mod effects;
 pub mod event_views;
 pub mod filter;
+pub mod groups;
+pub mod idempotency;
 pub mod intake;
 pub mod lanes;
 pub mod log;
@@ -20,7 +25,11 @@ pub mod notices;
 pub mod notify;
 pub mod outgoing;
 pub mod raw;
+pub mod sessions;
+pub mod signin_links;
+pub mod tenants;
 pub mod timers;
+pub mod users;
 
 mod connect;
 mod migrate;

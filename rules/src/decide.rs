@@ -13,9 +13,9 @@ use crate::event::{Event, EventBody, EventKind};
 use crate::facts::Facts;
 use crate::ids::{RuleId, RuleVersionId};
 use crate::intent::Intent;
-use crate::sandbox::Stopwatch;
 use crate::script::Script;
 
+pub use crate::sandbox::Stopwatch;
 pub use trace::{Overridden, Refusal, RuleRun, RunOutcome, SkipReason};
 pub use vet::{QUOTAS, Quota};
 

@@ -2,6 +2,7 @@
 //! the packages that read a clock, block a thread or touch files, so that there
 //! is nothing to forbid.
 
+mod bounded;
 mod error;
 pub(crate) mod run;
 
@@ -82,6 +83,7 @@ fn build() -> Engine {
         .set_max_expr_depths(EXPRESSION_DEPTH_MAX.0, EXPRESSION_DEPTH_MAX.1)
         .on_progress(run::on_progress);
     limit_growth(&mut engine);
+    bounded::register(&mut engine);
     view::register(&mut engine);
     vocabulary::register(&mut engine);
     engine

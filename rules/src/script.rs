@@ -24,6 +24,7 @@ struct Inner {
     source: String,
     header: Header,
     ast: AST,
+    filter: Option<AST>,
     names: Vec<NameRef>,
 }
 
@@ -51,9 +52,13 @@ impl Script {
             Ok(header) => (header, Vec::new()),
             Err(problems) => (Header::default(), problems),
         };
-        if let Some(filter) = &header.filter {
-            problems.extend(filter_problem(source, filter));
-        }
+        let filter = match header.filter.as_deref().map(|text| compile_filter(source, text)).transpose() {
+            Ok(filter) => filter,
+            Err(found) => {
+                problems.extend(found);
+                None
+            }
+        };
         let ast = match compile(source) {
             Ok(ast) => ast,
             Err(problem) => {
@@ -69,7 +74,7 @@ impl Script {
         }
         // Checked as written; folded constants only afterwards, so that no mistake is folded away.
         let ast = sandbox::engine().optimize_ast(&sandbox::names_only(), ast, OptimizationLevel::Simple);
-        Ok(Self(Arc::new(Inner { source: source.to_owned(), header, ast, names: found.names })))
+        Ok(Self(Arc::new(Inner { source: source.to_owned(), header, ast, filter, names: found.names })))
     }
 
     /// Names in the rule that this directory does not have, with the nearest that it has.
@@ -91,6 +96,11 @@ impl Script {
         &self.0.source
     }
 
+    /// Which conversations a schedule looks at; all of them when absent.
+    pub(crate) fn filter(&self) -> Option<&AST> {
+        self.0.filter.as_ref()
+    }
+
     pub(crate) fn ast(&self) -> &AST {
         &self.0.ast
     }
@@ -108,13 +118,16 @@ fn compile(source: &str) -> Result<AST, Problem> {
     sandbox::plain_engine().compile_with_scope(&scope, source).map_err(|error| sandbox::syntax(&error))
 }
 
-fn filter_problem(source: &str, filter: &str) -> Option<Problem> {
-    let error = sandbox::engine().compile_expression_with_scope(&sandbox::names_only(), filter).err()?;
-    let index =
-        source.lines().position(|line| line.trim_start().starts_with("//!") && line.contains("where:"));
-    let line = u32::try_from(index.map_or(0, |i| i + 1)).unwrap_or(0);
-    let problem = sandbox::syntax(&error);
-    Some(Problem { line, column: 5, message: format!("`where`: {}", problem.message), ..problem })
+/// The `where` of a schedule; it stands in the header, so only its line is known.
+fn compile_filter(source: &str, filter: &str) -> Result<AST, Vec<Problem>> {
+    let is_filter = |line: &str| line.trim_start().starts_with("//!") && line.contains("where:");
+    let line =
+        source.lines().position(is_filter).and_then(|index| u32::try_from(index + 1).ok()).unwrap_or(0);
+    let moved = |p: Problem| Problem { line, column: 5, message: format!("`where`: {}", p.message), ..p };
+    let compiled = sandbox::plain_engine().compile_expression_with_scope(&sandbox::names_only(), filter);
+    let ast = compiled.map_err(|error| vec![moved(sandbox::syntax(&error))])?;
+    let found = check::check(&ast, filter);
+    if found.problems.is_empty() { Ok(ast) } else { Err(found.problems.into_iter().map(moved).collect()) }
 }
 
 #[cfg(test)]

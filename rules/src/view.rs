@@ -12,7 +12,7 @@ use std::sync::{Arc, OnceLock};
 use rhai::{Array, Dynamic, EvalAltResult, ImmutableString, Map};
 use serde_json::Value;
 
-use crate::event::Event;
+use crate::event::{Changes, Event, EventBody};
 use crate::facts::Facts;
 use crate::problem::nearest;
 use crate::vocabulary::Wrong;
@@ -30,13 +30,28 @@ pub(crate) struct Snapshot {
 
 impl Snapshot {
     pub(crate) fn new(event: &Event, facts: &Facts) -> Arc<Self> {
-        Arc::new(Self { facts: facts.clone(), event: event.clone(), body: OnceLock::new() })
+        let mut facts = facts.clone();
+        if facts.changes.is_empty() {
+            facts.changes = changes_of(&event.body);
+        }
+        Arc::new(Self { facts, event: event.clone(), body: OnceLock::new() })
     }
 
     /// A field of the event's body, under its stored name.
     fn body(&self, name: &str) -> Dynamic {
         let body = self.body.get_or_init(|| serde_json::to_value(&self.event.body).unwrap_or(Value::Null));
         body.get(name).map_or(Dynamic::UNIT, from_json)
+    }
+}
+
+/// What an event itself says about changes, for callers that brought none.
+fn changes_of(body: &EventBody) -> Changes {
+    match body {
+        EventBody::ConversationUpdated { changes } | EventBody::ContactUpdated { changes } => changes.clone(),
+        EventBody::ConversationStatusChanged { from, to } => {
+            Changes::from([("status".to_owned(), [from.as_str().into(), to.as_str().into()])])
+        }
+        _ => Changes::new(),
     }
 }
 
@@ -97,6 +112,9 @@ pub struct Field {
     get: fn(&Arc<Snapshot>) -> Dynamic,
 }
 
+/// Answers for a name; `None` when it has no opinion.
+type ByName = fn(&Arc<Snapshot>, &str) -> Option<Dynamic>;
+
 /// One of the names that scripts can read.
 pub struct Fact {
     /// As scripts write it.
@@ -106,7 +124,7 @@ pub struct Fact {
     /// Its fields.
     pub fields: &'static [Field],
     /// Answers before the fields do; `None` leaves it to them.
-    by_name: Option<fn(&Arc<Snapshot>, &str) -> Option<Dynamic>>,
+    by_name: Option<ByName>,
     /// Is there anything to see for this event?
     is_present: fn(&Snapshot) -> bool,
 }

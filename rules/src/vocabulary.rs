@@ -24,8 +24,8 @@ pub(crate) use register::{FORBIDDEN, about, constants, register};
 macro_rules! words {
     ($($file:ident),* $(,)?) => {
         $(mod $file;)*
-        /// Every word, in the order of the documentation.
-        pub static WORDS: &[&Word] = &[$(&$file::WORD),*];
+        /// All of them; see [`words`].
+        pub(crate) static WORDS: &[&Word] = &[$(&$file::WORD),*];
     };
 }
 
@@ -116,6 +116,11 @@ impl fmt::Debug for Word {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name)
     }
+}
+
+/// Every word, in the order of the documentation.
+pub fn words() -> &'static [&'static Word] {
+    WORDS
 }
 
 /// The word with this name.

@@ -5,6 +5,8 @@
 mod inbound;
 mod load;
 mod order;
+#[cfg(test)]
+mod tests;
 mod tick;
 mod write;
 
@@ -23,6 +25,7 @@ use super::case::{Case, Out, Refused};
 use super::command::Order;
 use super::{Flow, FlowError};
 use crate::bus::News;
+use crate::clock::Clock;
 use crate::plugins::{InboundBody, InboundEvent};
 use crate::store::lanes::{Claim, Task};
 use crate::store::log::RunRecord;
@@ -65,7 +68,7 @@ struct Turned {
 /// The store's; the leases are then given back after a while, and the turn is repeated.
 pub async fn run(flow: &Flow, claims: &[Claim]) -> Result<(), FlowError> {
     let loaded = load::load(flow, claims).await?;
-    let turned: Vec<Turned> = claims.iter().map(|claim| turn(flow, &loaded, *claim)).collect();
+    let turned: Vec<Turned> = claims.iter().map(|claim| turn(&flow.clock, &loaded, *claim)).collect();
     let turned = Arc::new(turned);
     match write::write(flow, turned.clone()).await {
         Ok(written) => {
@@ -90,7 +93,7 @@ async fn one_by_one(flow: &Flow, claims: &[Claim]) -> Result<(), FlowError> {
 }
 
 /// One lane's turn, in memory.
-fn turn(flow: &Flow, loaded: &Loaded, claim: Claim) -> Turned {
+fn turn(clock: &Clock, loaded: &Loaded, claim: Claim) -> Turned {
     let Some(table) = loaded.tables.get(&claim.lane) else {
         return Turned { claim, done: claim.done, conversation: claim.conversation, out: Out::default() };
     };
@@ -98,7 +101,7 @@ fn turn(flow: &Flow, loaded: &Loaded, claim: Claim) -> Turned {
         // The channel or tenant is gone: its entries have nowhere to go, and stay visible with their problem.
         return gone(table, claim);
     };
-    let mut case = Case::new(&flow.clock, claim.tenant, claim.lane, channel.clone(), view.clone());
+    let mut case = Case::new(clock, claim.tenant, claim.lane, channel.clone(), view.clone());
     case.conversation.clone_from(&table.conversation);
     case.person.clone_from(&table.person);
     case.timers.clone_from(&table.timers);
@@ -118,7 +121,7 @@ fn turn(flow: &Flow, loaded: &Loaded, claim: Claim) -> Turned {
         if let Err(refused) = outcome {
             case.out.refusals.push((entry.seq, refused));
         }
-        show_to_rules(flow, &mut case);
+        show_to_rules(clock, &mut case);
         if poisoned {
             break; // the next turn starts afresh with what follows
         }
@@ -177,8 +180,10 @@ fn work_off(case: &mut Case<'_>, table: &Table, body: &str) -> Result<(), Refuse
 }
 
 /// Shows fresh events to the rules that subscribe to them, applies what they ask for, and so on with what that raised.
-fn show_to_rules(flow: &Flow, case: &mut Case<'_>) {
+fn show_to_rules(clock: &Clock, case: &mut Case<'_>) {
     let view = case.view.clone();
+    let clock = clock.clone();
+    let stopwatch = Stopwatch::new(move || clock.micros());
     while let Some(event) = case.fresh.pop_front() {
         if !view.rules.is_subscribed(event.body.kind()) {
             continue;
@@ -189,8 +194,7 @@ fn show_to_rules(flow: &Flow, case: &mut Case<'_>) {
             return;
         }
         let Some(facts) = case.facts(&event) else { continue };
-        let clock = flow.clock.clone();
-        let mut decision = decide(&view.rules, &event, &facts, &Stopwatch::new(move || clock.micros()));
+        let mut decision = decide(&view.rules, &event, &facts, &stopwatch);
         let refusals = apply(case, &event, std::mem::take(&mut decision.planned));
         if decision.runs.is_empty() {
             continue;

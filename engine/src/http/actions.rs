@@ -74,7 +74,7 @@ async fn act(
     let command = command(&action, &bytes, &known)?;
     match order(&api, &who, id, command).await? {
         Carried::NotYet(pending) => Ok(pending.answer()),
-        Carried::Out(_) => {
+        Carried::Out => {
             // Routing a conversation away may take it out of the caller's sight; the answer is what it became.
             let now_ms = api.flow.clock.now_ms();
             let found = conversation(&api, &who, id).await.unwrap_or(known);

@@ -25,6 +25,8 @@ use crate::store::event_views::EventView;
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// How often the database is asked although no news came.
 const SWEEP: Duration = Duration::from_secs(5);
+/// Pause between two looks: what comes close together is read together.
+const GAP: Duration = Duration::from_millis(25);
 /// How often a stream looks whether the process goes down.
 const DRAIN_CHECK: Duration = Duration::from_millis(500);
 /// Events that may wait for a client.
@@ -39,7 +41,7 @@ const RECONNECT_MS: u64 = 1_000;
 const ROWS: u32 = 200;
 
 /// What is followed and how it is shown.
-pub(super) trait Source: Send + 'static {
+pub(super) trait Source: Send + Sync + 'static {
     /// Could this be about something that is followed?
     fn concerns(&self, news: &News) -> bool;
 
@@ -163,6 +165,7 @@ impl<S: Source> Pump<S> {
         loop {
             if let Some(look) = look {
                 self.look(look).await?;
+                tokio::time::sleep(GAP).await;
             }
             look = tokio::select! {
                 () = self.sender.closed() => return Err(End::Gone),

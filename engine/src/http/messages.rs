@@ -256,7 +256,7 @@ async fn answer(
 ) -> Result<Response, Problem> {
     match carried {
         Carried::NotYet(pending) => Ok(pending.answer()),
-        Carried::Out(_) => Ok((status, JsonAnswer(one(api, who, message).await?)).into_response()),
+        Carried::Out => Ok((status, JsonAnswer(one(api, who, message).await?)).into_response()),
     }
 }
 

@@ -13,7 +13,7 @@ use super::auth::{Principal, Role};
 use super::hooks::flow_problem;
 use super::problem::Problem;
 use crate::flow::command::{Command, Order};
-use crate::flow::{OrderError, Ordered};
+use crate::flow::OrderError;
 use crate::store::conversation_views::{self, ConversationView};
 use crate::store::filter::Sight;
 
@@ -21,7 +21,7 @@ use crate::store::filter::Sight;
 #[derive(Debug)]
 pub(super) enum Carried {
     /// A turn has carried it out.
-    Out(Ordered),
+    Out,
     /// It is kept and will be carried out, but its lane is busy.
     NotYet(Pending),
 }
@@ -32,6 +32,7 @@ pub struct Pending {
     /// Always `true`.
     pending: bool,
     /// The id that the message will have.
+    #[schema(value_type = Option<String>)]
     message: Option<MessageId>,
     /// What to do.
     detail: &'static str,
@@ -101,7 +102,7 @@ async fn give(
         _ => None,
     };
     match api.flow.order(who.tenant, channel, order).await {
-        Ok(done) => Ok(Carried::Out(done)),
+        Ok(_) => Ok(Carried::Out),
         Err(OrderError::TimedOut) => Ok(Carried::NotYet(Pending {
             pending: true,
             message,

@@ -24,7 +24,7 @@ pub(super) const AUTHENTICATE_CPU_MS: u64 = 100;
 pub(super) const PARSE_CPU_MS: u64 = 500;
 /// CPU of one step of an operation, milliseconds.
 pub(super) const STEP_CPU_MS: u64 = 500;
-/// Guests of one plugin that compute at one time; more wait. Twice this per machine core would only add switching.
+/// Guests of one plugin that compute at one time: one a core, at least this many; more wait.
 const COMPUTING_PER_PLUGIN_MIN: usize = 2;
 /// How many plugins may loop at one time before an honest one has to wait for them.
 const PLUGINS_AT_ONCE: usize = 4;

@@ -1,12 +1,15 @@
 //! Translation between the contract's records and ours. Nothing is decided
 //! here; texts that came from a plugin are only renamed and bounded.
 
-use pointsman_rules::facts::{Capabilities, MediaRule, Window};
+mod manifest;
+mod outbound;
+
+pub(super) use manifest::{channel_kind, setting_kind};
+pub(super) use outbound::outbound;
 
 use super::bindings::provider::exports::pointsman::plugin::{descriptor, sender, webhook};
 use super::bindings::provider::pointsman::plugin::types;
 use super::bindings::{account, templates};
-use super::manifest::{ChannelKind, SettingKind};
 use super::{ChannelContext, wire};
 
 /// Unix milliseconds on their way in. Times past the year 292 million do not occur; they saturate.
@@ -130,20 +133,6 @@ fn family(family: descriptor::MediaFamily) -> &'static str {
     }
 }
 
-/// Families are our own words by now; one that is not is a file like any other.
-fn family_out(word: &str) -> descriptor::MediaFamily {
-    use descriptor::MediaFamily as F;
-    match word {
-        "image" => F::Image,
-        "audio" => F::Audio,
-        "voice" => F::Voice,
-        "video" => F::Video,
-        "sticker" => F::Sticker,
-        "archive" => F::Archive,
-        _ => F::Document,
-    }
-}
-
 fn party(party: webhook::Party) -> wire::Party {
     wire::Party {
         address: party.address,
@@ -151,16 +140,6 @@ fn party(party: webhook::Party) -> wire::Party {
         scoped_id: party.scoped_id,
         username: party.username,
         display_name: party.display_name,
-    }
-}
-
-fn party_out(party: &wire::Party) -> webhook::Party {
-    webhook::Party {
-        address: party.address.clone(),
-        phone: party.phone.clone(),
-        scoped_id: party.scoped_id.clone(),
-        username: party.username.clone(),
-        display_name: party.display_name.clone(),
     }
 }
 
@@ -284,90 +263,6 @@ fn session(session: webhook::Session) -> wire::SessionUpdate {
     }
 }
 
-pub(super) fn outbound(message: &wire::OutboundMessage) -> sender::Message {
-    sender::Message {
-        effect_id: message.effect_id.clone(),
-        attempt: message.attempt,
-        to: party_out(&message.to),
-        reply_to: message.reply_to.clone(),
-        content: outbound_content(&message.content),
-        status_url: message.status_url.clone(),
-        extras: Vec::new(),
-    }
-}
-
-fn outbound_content(content: &wire::OutboundContent) -> sender::Content {
-    use sender::Content as To;
-    use wire::OutboundContent as From;
-    match content {
-        From::Text(text) => To::Text(text.clone()),
-        From::Media(files) => To::Media(files.iter().map(attachment).collect()),
-        From::Template(t) => To::Template(sender::Template {
-            name: t.name.clone(),
-            language: t.language.clone(),
-            vendor_id: t.vendor_id.clone(),
-            slots: t.slots.iter().map(slot).collect(),
-        }),
-        From::Choices(c) => To::Choices(sender::Choices {
-            header: c.header.clone(),
-            text: c.text.clone(),
-            footer: c.footer.clone(),
-            list_label: c.list_label.clone(),
-            items: c
-                .items
-                .iter()
-                .map(|i| sender::Item {
-                    id: i.id.clone(),
-                    title: i.title.clone(),
-                    description: i.description.clone(),
-                })
-                .collect(),
-        }),
-        From::Location(place) => To::Location(webhook::Location {
-            latitude: place.latitude,
-            longitude: place.longitude,
-            name: place.name.clone(),
-            address: place.address.clone(),
-        }),
-        From::Cards(cards) => To::Cards(
-            cards
-                .iter()
-                .map(|c| webhook::Card {
-                    name: c.name.clone(),
-                    phones: c.phones.clone(),
-                    emails: c.emails.clone(),
-                })
-                .collect(),
-        ),
-        From::Reaction(r) => {
-            To::Reaction(webhook::Reaction { message_id: r.message_id.clone(), emoji: r.emoji.clone() })
-        }
-        From::Read(id) => To::Read(id.clone()),
-        From::Typing => To::Typing,
-    }
-}
-
-fn attachment(file: &wire::OutAttachment) -> sender::Attachment {
-    sender::Attachment {
-        blob: file.blob.clone(),
-        family: family_out(&file.family),
-        content_type: file.content_type.clone(),
-        file_name: file.file_name.clone(),
-        size: file.size,
-        caption: file.caption.clone(),
-        url: file.url.clone(),
-    }
-}
-
-fn slot(slot: &wire::OutSlot) -> sender::Slot {
-    sender::Slot {
-        place: slot.place.clone(),
-        name: slot.name.clone(),
-        text: slot.text.clone(),
-        media: slot.media.as_ref().map(attachment),
-    }
-}
-
 pub(super) fn receipt(receipt: sender::Receipt) -> wire::Receipt {
     wire::Receipt { message_ids: receipt.message_ids, accepted_at_ms: receipt.accepted_at.map(millis) }
 }
@@ -420,66 +315,4 @@ pub(super) fn template_page(
             .collect(),
     };
     wire::TemplatePage { templates: page.templates.into_iter().map(template).collect(), next: page.next }
-}
-
-pub(super) fn setting_kind(kind: descriptor::SettingKind) -> SettingKind {
-    use descriptor::SettingKind as From;
-    match kind {
-        From::Text => SettingKind::Text,
-        From::Multiline => SettingKind::Multiline,
-        From::Integer => SettingKind::Integer,
-        From::Toggle => SettingKind::Toggle,
-        From::Choice(options) => SettingKind::Choice { options },
-        From::Phone => SettingKind::Phone,
-        From::Secret => SettingKind::Secret,
-        From::EgressUrl => SettingKind::EgressUrl,
-    }
-}
-
-pub(super) fn channel_kind(kind: descriptor::ChannelKind) -> ChannelKind {
-    ChannelKind { kind: kind.kind, label: kind.label, capabilities: capabilities(kind.capabilities) }
-}
-
-fn capabilities(can: descriptor::Capabilities) -> Capabilities {
-    use descriptor::LengthUnit as U;
-    Capabilities {
-        text_max: can.text_max,
-        text_unit: match can.text_unit {
-            U::Characters => "characters",
-            U::Utf16Units => "utf16_units",
-            U::Bytes => "bytes",
-            U::SmsSegments => "sms_segments",
-        }
-        .to_owned(),
-        attachments_max: can.attachments_max,
-        media: can
-            .media
-            .into_iter()
-            .map(|m| MediaRule {
-                family: family(m.family).to_owned(),
-                content_types: m.content_types,
-                send_bytes_max: m.send_bytes_max,
-                receive_bytes_max: m.receive_bytes_max,
-                caption_max: m.caption_max,
-            })
-            .collect(),
-        window: match can.window {
-            descriptor::Window::None => Window::None,
-            descriptor::Window::SinceLastInbound(seconds) => Window::SinceLastInbound { seconds },
-            descriptor::Window::AfterFirstInbound => Window::AfterFirstInbound,
-        },
-        first_message_needs_template: can.first_message_needs_template,
-        templates: can.templates,
-        buttons_max: can.buttons_max,
-        list_rows_max: can.list_rows_max,
-        reactions: can.reactions,
-        replies: can.replies,
-        read_receipts: can.read_receipts,
-        typing: can.typing,
-        echoes: can.echoes,
-        idempotent_send: can.idempotent_send,
-        messages_per_second: can.messages_per_second,
-        unsigned_webhooks: can.unsigned_webhooks,
-        beta: can.beta,
-    }
 }

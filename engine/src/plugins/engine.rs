@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use wasmtime::component::{HasSelf, Linker};
 use wasmtime::{
-    Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, ResourceLimiter, Store,
+    Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, ResourceLimiter, Store,
     UpdateDeadline,
 };
 
@@ -85,8 +85,10 @@ pub(super) fn running_engine() -> Result<Engine, EngineError> {
         .max_memory_size(MEMORY_BYTES_MAX)
         .max_component_instance_size(1 << 20)
         .max_core_instance_size(1 << 20)
-        .linear_memory_keep_resident(128 << 10)
+        .linear_memory_keep_resident(256 << 10)
         .table_keep_resident(16 << 10)
+        // Resets only the pages a guest touched: halves the cost of a fresh instance where the kernel can.
+        .pagemap_scan(Enabled::Auto)
         .max_unused_warm_slots(32);
     let mut config = code_settings();
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));

@@ -2,7 +2,7 @@
 //! A plugin never holds a secret, but a vendor may echo one into an answer.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
@@ -72,9 +72,7 @@ impl Journal {
             self.dropped += 1;
             return;
         }
-        let mut text = self.redactor.clean(message);
-        cut(&mut text, LOG_LINE_BYTES_MAX);
-        self.lines.push(LogLine { level, text });
+        self.lines.push(LogLine { level, text: self.redactor.clean_line(message) });
     }
 
     /// The last line of level error: a panic hook writes there.
@@ -93,7 +91,7 @@ impl Journal {
 }
 
 /// Cuts a text to at most `bytes_max` bytes, at a character.
-pub(super) fn cut(text: &mut String, bytes_max: usize) {
+fn cut(text: &mut String, bytes_max: usize) {
     if text.len() > bytes_max {
         text.truncate(text.floor_char_boundary(bytes_max));
     }
@@ -104,19 +102,18 @@ pub(super) fn cut(text: &mut String, bytes_max: usize) {
 pub(super) struct RecentLog(Mutex<VecDeque<LogLine>>);
 
 impl RecentLog {
-    /// Takes over what a call wrote and hands it to the operator's log.
+    /// Takes over what a call wrote; the operator's log learns that there is something to read.
     pub(super) fn absorb(&self, plugin: &str, channel: &str, journal: &mut Journal) {
         if journal.lines.is_empty() {
             return;
         }
         let mut recent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for line in journal.drain() {
-            match line.level {
-                LogLevel::Debug => tracing::trace!(plugin, channel, text = line.text, "plugin wrote"),
-                LogLevel::Info => tracing::debug!(plugin, channel, text = line.text, "plugin wrote"),
-                LogLevel::Warn => tracing::info!(plugin, channel, text = line.text, "plugin wrote"),
-                LogLevel::Error => tracing::warn!(plugin, channel, text = line.text, "plugin wrote"),
+            // The text may hold what a contact wrote, so it stays out of the operator's log by default.
+            if line.level >= LogLevel::Warn {
+                tracing::info!(plugin, channel, level = ?line.level, "the plugin wrote to its log");
             }
+            tracing::trace!(plugin, channel, level = ?line.level, text = line.text, "plugin log");
             if recent.len() == RECENT_LINES_MAX {
                 recent.pop_front();
             }
@@ -131,30 +128,19 @@ impl RecentLog {
 
 /// Takes known secrets out of texts, in the spellings that vendors echo: plain, percent-encoded, base64, JSON.
 #[derive(Default)]
-pub(super) struct Redactor(Vec<String>);
+pub(super) struct Redactor {
+    secrets: Arc<BTreeMap<String, Secret>>,
+    /// Made when the first text comes: most calls have none.
+    spellings: OnceLock<Vec<String>>,
+}
 
 impl Redactor {
-    pub(super) fn new(secrets: &BTreeMap<String, Secret>) -> Self {
-        let mut spellings = Vec::new();
-        for secret in secrets.values().map(Secret::expose).filter(|s| s.len() >= REDACTED_BYTES_MIN) {
-            let json = serde_json::Value::from(secret).to_string();
-            spellings.extend([
-                secret.to_owned(),
-                utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string(),
-                url::form_urlencoded::byte_serialize(secret.as_bytes()).collect(),
-                STANDARD.encode(secret).trim_end_matches('=').to_owned(),
-                URL_SAFE.encode(secret).trim_end_matches('=').to_owned(),
-                json.trim_matches('"').to_owned(),
-            ]);
-        }
-        // Longest first, so that a spelling that contains another goes as a whole.
-        spellings.sort_by_key(|s| std::cmp::Reverse(s.len()));
-        spellings.dedup();
-        Self(spellings)
+    pub(super) fn new(secrets: Arc<BTreeMap<String, Secret>>) -> Self {
+        Self { secrets, spellings: OnceLock::new() }
     }
 
-    pub(super) fn clean(&self, mut text: String) -> String {
-        for spelling in &self.0 {
+    fn clean(&self, mut text: String) -> String {
+        for spelling in self.spellings.get_or_init(|| spellings(&self.secrets)) {
             if text.contains(spelling.as_str()) {
                 text = text.replace(spelling.as_str(), REDACTED);
             }
@@ -162,11 +148,37 @@ impl Redactor {
         text
     }
 
+    /// Like [`Self::clean`], and cut to the length of a log line.
+    pub(super) fn clean_line(&self, text: String) -> String {
+        let mut text = self.clean(text);
+        cut(&mut text, LOG_LINE_BYTES_MAX);
+        text
+    }
+
     pub(super) fn clean_failure(&self, mut failure: Failure) -> Failure {
-        failure.message = self.clean(failure.message);
-        failure.vendor_message = failure.vendor_message.map(|text| self.clean(text));
+        failure.message = self.clean_line(failure.message);
+        failure.vendor_message = failure.vendor_message.map(|text| self.clean_line(text));
         failure
     }
+}
+
+/// Longest first, so that a spelling that contains another goes as a whole.
+fn spellings(secrets: &BTreeMap<String, Secret>) -> Vec<String> {
+    let mut spellings = Vec::new();
+    for secret in secrets.values().map(Secret::expose).filter(|s| s.len() >= REDACTED_BYTES_MIN) {
+        let json = serde_json::Value::from(secret).to_string();
+        spellings.extend([
+            secret.to_owned(),
+            utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string(),
+            url::form_urlencoded::byte_serialize(secret.as_bytes()).collect(),
+            STANDARD.encode(secret).trim_end_matches('=').to_owned(),
+            URL_SAFE.encode(secret).trim_end_matches('=').to_owned(),
+            json.get(1..json.len() - 1).unwrap_or(secret).to_owned(),
+        ]);
+    }
+    spellings.sort_by_key(|s| std::cmp::Reverse(s.len()));
+    spellings.dedup();
+    spellings
 }
 
 #[cfg(test)]
@@ -175,7 +187,7 @@ mod tests {
 
     fn journal() -> Journal {
         let secrets = BTreeMap::from([("auth_token".to_owned(), Secret::new("s3cr/t \"x\""))]);
-        Journal::new(Arc::new(Redactor::new(&secrets)))
+        Journal::new(Arc::new(Redactor::new(Arc::new(secrets))))
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! the guest is done. Certainty about effects is the host's knowledge.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use wasmtime::Store;
 use wasmtime::component::Instance;
@@ -16,6 +17,9 @@ use super::engine::CallState;
 use super::journal::Redactor;
 use super::wire::{Certainty, Failure, FailureKind, Retry};
 use super::{ChannelContext, convert};
+
+/// Time for a whole operation with all its calls, milliseconds; then it counts as failed.
+const OPERATION_MS_MAX: u64 = 120_000;
 
 /// What a step of an operation wants.
 pub(super) enum Step<T> {
@@ -64,9 +68,17 @@ pub(super) async fn run<O: Operation>(
     context: &ChannelContext,
     operation: O,
 ) -> Result<O::Done, Failure> {
-    let redactor = Arc::new(Redactor::new(&context.secrets));
+    let redactor = Arc::new(Redactor::new(context.secrets.clone()));
     let mut left = false;
-    let result = steps(runner, egress, permissions, context, operation, &redactor, &mut left).await;
+    let result = {
+        let steps = steps(runner, egress, permissions, context, operation, &redactor, &mut left);
+        tokio::time::timeout(Duration::from_millis(OPERATION_MS_MAX), steps).await
+    };
+    let result = result.unwrap_or_else(|_| {
+        let sentence =
+            format!("plugin {} did not finish `{}` within {OPERATION_MS_MAX} ms", runner.id, O::EXPORT);
+        Err(Failure::internal(certainty(left), sentence))
+    });
     result.map_err(|failure| redactor.clean_failure(failure))
 }
 
@@ -94,8 +106,10 @@ async fn steps<O: Operation>(
             None => break,
         };
         let answer = if calls < CALLS_MAX {
+            // Pessimistic while the call runs: a deadline may cut it off.
+            let before = std::mem::replace(left, true);
             let performed = egress.perform(permissions, &context.secrets, call).await;
-            *left |= performed.left;
+            *left = before || performed.left;
             performed.answer
         } else if calls == CALLS_MAX {
             http::Answer::Refused(format!("one operation may make {CALLS_MAX} HTTP calls; split the work"))

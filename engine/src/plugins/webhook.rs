@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::bindings::provider::exports::pointsman::plugin::webhook;
 use super::bindings::provider::pointsman::plugin::types;
 use super::call::{AUTHENTICATE_CPU_MS, CallError, DESCRIBE_CPU_MS, Guest, PARSE_CPU_MS, Runner};
-use super::journal::{LOG_LINE_BYTES_MAX, Redactor, cut};
+use super::journal::Redactor;
 use super::wire::{Certainty, Failure, FieldError, InboundEvent, Verdict, WebhookReply, WebhookRequest};
 use super::{ChannelContext, Secret, convert, proof};
 
@@ -28,24 +28,34 @@ pub(super) enum Extent {
     Parse,
 }
 
+/// What shows that a webhook is the vendor's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Trust {
+    /// One of the proofs that the plugin names.
+    Proof,
+    /// Also the secret URL alone, when the plugin names no proof: this vendor does not sign.
+    Url,
+}
+
 type Parsed = Result<Vec<InboundEvent>, Failure>;
 
 pub(super) async fn receive(
     runner: &Arc<Runner>,
     context: &ChannelContext,
     request: &WebhookRequest,
+    trust: Trust,
     extent: Extent,
 ) -> Result<(Verdict, Option<Parsed>), CallError> {
     let (secrets, outgoing) = (context.secrets.clone(), convert::context(context));
     let request = convert::request(request);
     let work = move |runner: &Arc<Runner>| {
-        let redactor = Arc::new(Redactor::new(&secrets));
+        let redactor = Arc::new(Redactor::new(secrets.clone()));
         let mut guest = runner.open(&outgoing.channel_id, AUTHENTICATE, redactor.clone())?;
         let claimed = guest.run(AUTHENTICATE, AUTHENTICATE_CPU_MS, |loaded, instance, store| {
             let provider = loaded.provider.load(&mut *store, instance)?;
             provider.pointsman_plugin_webhook().call_authenticate(store, &outgoing, &request)
         })?;
-        let verdict = judge(claimed, &secrets, &redactor);
+        let verdict = judge(claimed, &secrets, trust, &redactor);
         if extent == Extent::Authenticate || !matches!(verdict, Verdict::Accept(_)) {
             return Ok((verdict, None));
         }
@@ -65,7 +75,7 @@ pub(super) async fn parse(
     let (secrets, outgoing) = (context.secrets.clone(), convert::context(context));
     let request = convert::request(request);
     let work = move |runner: &Arc<Runner>| {
-        let redactor = Arc::new(Redactor::new(&secrets));
+        let redactor = Arc::new(Redactor::new(secrets.clone()));
         let mut guest = runner.open(&outgoing.channel_id, PARSE, redactor.clone())?;
         parse_with(&mut guest, &outgoing, &request, &redactor)
     };
@@ -93,8 +103,15 @@ fn parse_with(
 }
 
 /// What the claim is worth once its proofs are checked.
-fn judge(claimed: webhook::Verdict, secrets: &BTreeMap<String, Secret>, redactor: &Redactor) -> Verdict {
-    let proven = |claim: &webhook::Claim| proof::any_holds(&claim.proofs, secrets);
+fn judge(
+    claimed: webhook::Verdict,
+    secrets: &BTreeMap<String, Secret>,
+    trust: Trust,
+    redactor: &Redactor,
+) -> Verdict {
+    let proven = |claim: &webhook::Claim| {
+        proof::any_holds(&claim.proofs, secrets) || trust == Trust::Url && claim.proofs.is_empty()
+    };
     match claimed {
         webhook::Verdict::Accept(claim) if proven(&claim) => Verdict::Accept(reply(claim.reply)),
         webhook::Verdict::Answer(claim) if proven(&claim) => Verdict::Answer(reply(claim.reply)),
@@ -102,11 +119,7 @@ fn judge(claimed: webhook::Verdict, secrets: &BTreeMap<String, Secret>, redactor
             let count = claim.proofs.len();
             Verdict::Reject(format!("none of the {count} proofs holds; check the channel's secrets"))
         }
-        webhook::Verdict::Reject(why) => {
-            let mut why = redactor.clean(why);
-            cut(&mut why, LOG_LINE_BYTES_MAX);
-            Verdict::Reject(why)
-        }
+        webhook::Verdict::Reject(why) => Verdict::Reject(redactor.clean_line(why)),
     }
 }
 

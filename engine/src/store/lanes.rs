@@ -316,3 +316,6 @@ pub async fn is_done(tx: &mut Tx, tenant: TenantId, lane: LaneId, seq: i64) -> R
 pub(super) fn pairs(first: usize, count: usize) -> String {
     (0..count).map(|index| format!("({})", places(first + index * 2, 2))).collect::<Vec<_>>().join(", ")
 }
+
+#[cfg(test)]
+mod tests;

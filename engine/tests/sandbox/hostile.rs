@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use pointsman::plugins::{CallError, Certainty, FailureKind, LOG_LINE_BYTES_MAX, LOG_LINES_MAX, Verdict};
+use pointsman::plugins::{
+    CallError, Certainty, ChannelContext, FailureKind, LOG_LINE_BYTES_MAX, LOG_LINES_MAX, Verdict,
+};
 
 use crate::stage::{TOKEN, channel, host, message, webhook};
 
@@ -44,6 +46,22 @@ async fn a_forged_webhook_is_rejected_and_not_parsed() {
     keyless.secrets = Default::default();
     let (verdict, _) = plugin.receive(&keyless, &webhook(&[])).await.unwrap();
     assert!(matches!(verdict, Verdict::Reject(_)), "an unset secret proves nothing");
+}
+
+#[tokio::test]
+async fn the_secret_url_is_proof_enough_only_where_the_vendor_does_not_sign() {
+    let (_host, plugin) = host().await;
+    let unsigned = ChannelContext { kind: "unsigned".into(), ..channel() };
+    let mut forged = webhook(&[]);
+    forged.body = b"forged".to_vec();
+    for (context, request, accepted) in [
+        (&unsigned, webhook(&[("authenticate", "no-proof")]), true),
+        (&channel(), webhook(&[("authenticate", "no-proof")]), false),
+        (&unsigned, forged, false),
+    ] {
+        let verdict = plugin.authenticate(context, &request).await.unwrap();
+        assert_eq!(matches!(verdict, Verdict::Accept(_)), accepted, "{} {:?}", context.kind, request.query);
+    }
 }
 
 #[tokio::test]

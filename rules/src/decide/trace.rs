@@ -60,6 +60,8 @@ pub enum RunOutcome {
 pub enum SkipReason {
     /// Its header names other channels.
     Channel,
+    /// The conversation is not one that the schedule's `where` looks at.
+    Filter,
     /// An earlier `reply` rule already talks to the customer.
     ReplyTaken,
     /// An earlier rule said `stop_rules()`.

@@ -7,7 +7,7 @@ use rhai::Scope;
 
 use super::trace::{Overridden, Refusal, RuleRun, RunOutcome, SkipReason};
 use super::{CompiledRule, Decision, Planned, RuleSet, conflict, vet};
-use crate::event::{CAUSE_DEPTH_MAX, Event};
+use crate::event::{CAUSE_DEPTH_MAX, Event, EventBody};
 use crate::facts::Facts;
 use crate::header::Stage;
 use crate::intent::Intent;
@@ -98,7 +98,21 @@ impl<'a> Turn<'a> {
             let scope = sandbox::scope(&snapshot);
             (snapshot, scope)
         });
-        let ran = run::execute(rule.script.ast(), scope, snapshot, self.stopwatch);
+        let filtered = match (rule.script.filter(), &self.event.body) {
+            (Some(filter), EventBody::ScheduleTick { .. }) => {
+                Some(run::execute(filter, scope, snapshot, self.stopwatch))
+            }
+            _ => None,
+        };
+        let ran = match filtered {
+            Some(failed) if failed.failure.is_some() => failed,
+            Some(answer) if answer.value.as_bool() != Ok(true) => {
+                let reason = SkipReason::Filter;
+                self.decision.runs.push(blank(rule, RunOutcome::Skipped { reason }));
+                return Vec::new();
+            }
+            _ => run::execute(rule.script.ast(), scope, snapshot, self.stopwatch),
+        };
         let outcome = match ran.failure {
             Some(problem) => RunOutcome::Failed { problem },
             None if ran.intents.is_empty() => RunOutcome::NotMatched,

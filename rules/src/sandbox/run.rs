@@ -64,6 +64,8 @@ thread_local! {
 
 /// What a run left behind.
 pub(crate) struct Ran {
+    /// What the script's last expression came to.
+    pub(crate) value: Dynamic,
     /// Asked for until the end or the failure; (line, intent).
     pub(crate) intents: Vec<(u32, Intent)>,
     pub(crate) failure: Option<Problem>,
@@ -88,11 +90,16 @@ pub(crate) fn execute(
     };
     RUN.replace(Some(run));
     let size = scope.len();
-    let result = engine().run_ast_with_scope(scope, ast);
+    let result = engine().eval_ast_with_scope::<Dynamic>(scope, ast);
     scope.rewind(size);
     let run = RUN.take();
+    let (value, failure) = match result {
+        Ok(value) => (value, None),
+        Err(failure) => (Dynamic::UNIT, Some(error::problem(&failure))),
+    };
     Ran {
-        failure: result.err().map(|failure| error::problem(&failure)),
+        value,
+        failure,
         operations: run.as_ref().map_or(0, |r| r.operations),
         micros: stopwatch.micros().saturating_sub(started_us),
         intents: run.map(|r| r.intents).unwrap_or_default(),

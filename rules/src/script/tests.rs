@@ -145,6 +145,8 @@ fn a_syntax_error_has_its_place() {
 fn a_schedule_filter_must_compile() {
     let source = "//! A\n//! on: schedule.tick\n//! cron: 0 9 * * *\n//! where: conversation.status ==\n";
     assert_eq!(Script::parse(source).unwrap_err()[0].line, 4);
+    let found = Script::parse(&source.replace("==", "== \"close\"")).unwrap_err();
+    assert_eq!((found[0].line, found[0].code.as_ref()), (4, "unknown_word"));
 }
 
 #[test]
@@ -170,4 +172,41 @@ fn names_are_checked_against_the_directory() {
             (9, "unknown_calendar", "there are no calendars yet")
         ]
     );
+}
+
+#[test]
+fn s10_hostile_sources_are_refused_and_never_overflow_the_stack() {
+    let many = |unit: &str| unit.repeat(60_000 / unit.len());
+    let sources = [
+        format!("let x = {};", many("(")),
+        format!("let x = {}1;", many("-")),
+        format!("let x = {}true;", many("!")),
+        format!("let x = {};", many("[")),
+        format!("let x = {}1;", many("1+")),
+        format!("let x = {}1;", many("1==")),
+        format!("let x = {}1;", many("1**")),
+        format!("let x = {}true;", many("true&&")),
+        format!("let x = {}1;", many("now??")),
+        format!("let x = \"\"{};", many("+\"a\"")),
+        format!("let x = message{};", many(".a")),
+        format!("let x = message{};", many(".a()")),
+        format!("let x = [1]{};", many("[0]")),
+        many("if true {"),
+        many("{"),
+        many("if true {} else "),
+        many("fn f() {"),
+        many("|x|"),
+        format!("let x = {};", many("#{a:")),
+        format!("let x = {}", many("`${")),
+        many("switch 1 { 1 => "),
+        many("let x = "),
+        many("archive();"),
+        many("let a = 1; "),
+    ];
+    for source in sources {
+        let shown: String = source.chars().take(24).collect();
+        let began = std::time::Instant::now();
+        let _ = Script::parse(&format!("{HEADER}{source}"));
+        assert!(began.elapsed().as_secs() < 5, "{shown}: {:?}", began.elapsed());
+    }
 }

@@ -33,7 +33,7 @@ pub(super) struct Table {
     pub(super) person: Option<Person>,
     pub(super) timers: Vec<Timer>,
     pub(super) messages: BTreeMap<MessageId, MessageFacts>,
-    known: Vec<Message>,
+    pub(super) known: Vec<Message>,
 }
 
 impl Table {
@@ -50,6 +50,32 @@ impl Table {
     pub(super) fn message_of_order(&self, order: &Order) -> Option<&Message> {
         let Command::Retry { message } = &order.command else { return None };
         self.known.iter().find(|known| known.id == *message && Some(known.conversation) == order.conversation)
+    }
+}
+
+#[cfg(test)]
+impl Table {
+    /// Puts messages on the table as if they had been loaded.
+    pub(super) fn remember(&mut self, messages: Vec<Message>) {
+        for message in messages {
+            let content = serde_json::from_str(&message.content).unwrap();
+            self.messages.insert(message.id, message_facts(&message, &content));
+            self.known.push(message);
+        }
+    }
+
+    /// All messages on the table.
+    pub(super) fn recall(&self) -> Vec<Message> {
+        self.known.clone()
+    }
+
+    /// What `store::messages::set_status` would do.
+    pub(super) fn advance(&mut self, update: &messages::StatusUpdate) {
+        for message in self.known.iter_mut().filter(|it| it.id == update.message) {
+            if message.status.as_deref().is_some_and(|status| update.over.contains(&status)) {
+                message.status = Some(update.status.clone());
+            }
+        }
     }
 }
 

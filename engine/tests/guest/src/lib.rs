@@ -2,6 +2,8 @@
 //! (`authenticate=loop`, `parse=panic`), messages in their effect id; their text
 //! is the URL to call. Written on the bare contract, so that it can break what
 //! the SDK would not let it break.
+// Elsewhere the linker does not take the names of the exports.
+#![cfg(target_family = "wasm")]
 #![allow(
     missing_docs,
     unsafe_code,
@@ -73,7 +75,8 @@ fn asked(request: &webhook::Request, export: &str) -> String {
 impl webhook::Guest for Guest {
     fn authenticate(_: types::Context, request: webhook::Request) -> webhook::Verdict {
         hook();
-        let body = misbehave(&asked(&request, "authenticate"));
+        let mode = asked(&request, "authenticate");
+        let body = misbehave(&mode);
         let signature = request.headers.iter().find(|h| h.name == "x-signature").map_or("", |h| &h.value);
         let byte = |i| u8::from_str_radix(signature.get(2 * i..2 * i + 2).unwrap_or(""), 16).unwrap_or(0);
         let tag = (0..signature.len() / 2).map(byte).collect();
@@ -86,7 +89,7 @@ impl webhook::Guest for Guest {
         let header = |name: &str, value: &str| types::Pair { name: name.into(), value: value.into() };
         let headers = vec![header("set-cookie", "a=b"), header("content-type", "text/plain")];
         webhook::Verdict::Accept(webhook::Claim {
-            proofs: vec![proof],
+            proofs: if mode == "no-proof" { vec![] } else { vec![proof] },
             reply: webhook::Reply { status: 200, headers, body },
         })
     }
@@ -335,7 +338,17 @@ impl descriptor::Guest for Guest {
                 setting("auth_token", descriptor::SettingKind::Secret),
                 setting("dots", descriptor::SettingKind::Secret),
             ],
-            kinds: vec![descriptor::ChannelKind { kind: "sms".into(), label: "SMS".into(), capabilities }],
+            kinds: vec![
+                descriptor::ChannelKind {
+                    kind: "unsigned".into(),
+                    label: "Unsigned".into(),
+                    capabilities: descriptor::Capabilities {
+                        unsigned_webhooks: true,
+                        ..capabilities.clone()
+                    },
+                },
+                descriptor::ChannelKind { kind: "sms".into(), label: "SMS".into(), capabilities },
+            ],
             origins: vec!["https://api.example.com".into(), "https://trap.example.com".into()],
             extras: vec![],
         }

@@ -1,0 +1,510 @@
+//! Turns in memory: entries in, state, events and effects out. No database, no
+//! plugin; the starter rules are the ones that customers get.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use pointsman_rules::decide::{CompiledRule, RuleSet};
+use pointsman_rules::event::Actor;
+use pointsman_rules::facts::{Capabilities, ChannelFacts, Directory, GroupFacts, Status, Window};
+use pointsman_rules::ids::{ChannelId, GroupId, InboxId, LaneId, MessageId, RuleId, RuleVersionId, TenantId};
+use pointsman_rules::library::starters;
+use pointsman_rules::script::Script;
+
+use super::load::{Loaded, Table};
+use super::*;
+use crate::clock::Clock;
+use crate::flow::catalog::{Channel, Reopen, TenantView};
+use crate::flow::command::{Command, Draft};
+use crate::plugins::{Content, Delivery, InboundMessage, Party, StatusUpdate};
+use crate::store::conversations::Conversation;
+use crate::store::intake;
+
+const DAY_MS: i64 = 86_400_000;
+const NOW_MS: i64 = 1_790_000_000_000;
+
+/// One contact's lane on a desk: what a turn writes is what the next one reads.
+struct Desk {
+    clock: Clock,
+    channel: Channel,
+    view: Arc<TenantView>,
+    conversation: Option<Conversation>,
+    table: Table,
+    seq: i64,
+    /// Everything since the start: event names.
+    events: Vec<String>,
+    last: Out,
+}
+
+fn group(number: u128, name: &str) -> GroupFacts {
+    GroupFacts {
+        id: GroupId::new(1, number),
+        name: name.into(),
+        members: vec![],
+        calendar: None,
+        language: None,
+    }
+}
+
+fn channel(kind: &str, window: Window) -> Channel {
+    Channel {
+        tenant: TenantId::new(1, 1),
+        facts: Arc::new(ChannelFacts {
+            id: ChannelId::new(1, 1),
+            name: "Test".into(),
+            kind: kind.into(),
+            provider: "test".into(),
+            language: Some("en".into()),
+            default_group: Some(GroupId::new(1, 1)),
+            assigned_agent: None,
+            receive_only: false,
+            capabilities: Capabilities {
+                window,
+                templates: kind == "whatsapp",
+                first_message_needs_template: kind == "whatsapp",
+                ..pointsman_rules::case::given::usual_capabilities(kind)
+            },
+        }),
+        address: "us".into(),
+        settings: "{}".into(),
+        secrets: Arc::default(),
+        hook_key: "k".into(),
+        active: true,
+        allow_private_egress: false,
+        idle_end_ms: 600_000,
+        reopen: Reopen::Reopen,
+    }
+}
+
+impl Desk {
+    fn new(channel: Channel, rules: &[&str]) -> Self {
+        let compiled = rules
+            .iter()
+            .enumerate()
+            .map(|(index, source)| CompiledRule {
+                id: RuleId::new(1, index as u128),
+                version: RuleVersionId::new(1, index as u128),
+                script: Script::parse(source).unwrap(),
+            })
+            .collect();
+        let directory =
+            Directory { groups: vec![group(1, "Support"), group(2, "Billing")], ..Directory::default() };
+        let view = Arc::new(TenantView { directory: Arc::new(directory), rules: RuleSet::new(compiled) });
+        Self {
+            clock: Clock::fixed(NOW_MS),
+            channel,
+            view,
+            conversation: None,
+            table: Table::default(),
+            seq: 0,
+            events: Vec::new(),
+            last: Out::default(),
+        }
+    }
+
+    fn with_starters() -> Self {
+        let sources: Vec<&str> =
+            starters().iter().filter(|it| it.default_enabled).map(|it| it.source).collect();
+        Self::new(channel("webchat", Window::None), &sources)
+    }
+
+    fn work_off(&mut self, entries: Vec<Entry>) -> &Out {
+        let lane = LaneId::new(1, 1);
+        let mut table = Table {
+            person: self.table.person.clone(),
+            timers: self.table.timers.clone(),
+            ..Table::default()
+        };
+        table.channel = Some(Arc::new(copy(&self.channel)));
+        table.view = Some(self.view.clone());
+        table.conversation.clone_from(&self.conversation);
+        table.remember(self.table.recall());
+        let done = self.seq;
+        for entry in entries {
+            self.seq += 1;
+            table.entries.push(intake::Entry {
+                seq: self.seq,
+                id: InboxId::new(1, 1),
+                body: json(&entry),
+                received_ms: self.clock.now_ms(),
+            });
+        }
+        let claim = Claim {
+            tenant: self.channel.tenant,
+            lane,
+            channel: self.channel.facts.id,
+            conversation: self.conversation.as_ref().map(|it| it.facts.id),
+            done,
+            token: 1,
+            attempts: 1,
+        };
+        let turned = turn(&self.clock, &Loaded { tables: HashMap::from([(lane, table)]) }, claim);
+        assert_eq!(turned.done, self.seq);
+        self.keep(turned.out);
+        &self.last
+    }
+
+    /// What the database would keep.
+    fn keep(&mut self, out: Out) {
+        self.events.extend(out.events.iter().map(|it| it.event.body.kind().name().to_owned()));
+        if let Some(conversation) = out.conversations.last() {
+            self.conversation = Some(conversation.clone());
+        }
+        if let Some(person) = out.people.last() {
+            self.table.person = Some(person.clone());
+        }
+        for change in &out.contacts {
+            if let (crate::flow::case::ContactChange::OptedOut(_, _, since), Some(person)) =
+                (change, self.table.person.as_mut())
+            {
+                person.facts.opted_out = since.is_some();
+            }
+        }
+        self.table.remember(out.messages.clone());
+        self.last = out;
+    }
+
+    fn writes(&mut self, text: &str) -> &Out {
+        let sent_at_ms = self.clock.now_ms();
+        self.writes_at(text, sent_at_ms)
+    }
+
+    fn writes_at(&mut self, text: &str, sent_at_ms: i64) -> &Out {
+        let message = InboundMessage {
+            id: format!("vendor-{}", self.seq),
+            contact: Party {
+                address: "v_1".into(),
+                phone: None,
+                scoped_id: None,
+                username: None,
+                display_name: Some("Ana".into()),
+            },
+            to: "us".into(),
+            sent_at_ms,
+            reply_to: None,
+            group_id: None,
+            echo: false,
+            window_closes_at_ms: None,
+            content: Content::Text(text.into()),
+            extras: vec![],
+        };
+        let event = InboundEvent { dedupe_key: message.id.clone(), body: InboundBody::Message(message) };
+        self.work_off(vec![Entry::Webhook(event)])
+    }
+
+    fn order(&mut self, command: Command) -> &Out {
+        let conversation = self.conversation.as_ref().map(|it| it.facts.id);
+        let actor = Actor::User { id: pointsman_rules::ids::UserId::new(1, 9) };
+        self.work_off(vec![Entry::Order(Order { conversation, actor, command })])
+    }
+
+    fn say(&mut self, text: &str) -> &Out {
+        let message = MessageId::new(1, self.seq.unsigned_abs().into());
+        let content = Draft::Text { text: text.into(), buttons: vec![] };
+        self.order(Command::Send { message, content, reply_to: None })
+    }
+
+    /// Time passes; what is due by then happens.
+    fn wait(&mut self, ms: i64) {
+        self.clock.advance(ms);
+        while let Some(conversation) = self.conversation.clone() {
+            if conversation.due_ms.is_none_or(|due| due > self.clock.now_ms()) {
+                break;
+            }
+            self.work_off(vec![Entry::Due(conversation.facts.id)]);
+        }
+    }
+
+    fn state(&self) -> &pointsman_rules::facts::ConversationFacts {
+        &self.conversation.as_ref().unwrap().facts
+    }
+
+    fn count(&self, event: &str) -> usize {
+        self.events.iter().filter(|name| *name == event).count()
+    }
+}
+
+fn copy(it: &Channel) -> Channel {
+    Channel {
+        facts: it.facts.clone(),
+        address: it.address.clone(),
+        settings: it.settings.clone(),
+        secrets: it.secrets.clone(),
+        hook_key: it.hook_key.clone(),
+        ..*it
+    }
+}
+
+fn whatsapp() -> Desk {
+    Desk::new(channel("whatsapp", Window::SinceLastInbound { seconds: 86_400 }), &[])
+}
+
+#[test]
+fn i_want_a_refund_goes_to_billing_and_is_answered_by_a_starter_rule() {
+    let mut desk = Desk::with_starters();
+    let out = desk.writes("I want a refund").clone();
+    assert_eq!(desk.state().group, Some(GroupId::new(1, 2)), "Billing");
+    assert_eq!(out.effects.len(), 1, "one answer");
+    let answer = out.messages.iter().find(|m| m.effect == Some(out.effects[0].id)).unwrap();
+    assert_eq!((answer.status.as_deref(), answer.sender.word()), (Some("queued"), "rule"));
+    let names = [
+        "contact.created",
+        "conversation.created",
+        "message.received",
+        "conversation.updated",
+        "message.sent",
+    ];
+    for name in names {
+        assert_eq!(desk.count(name), 1, "{name} in {:?}", desk.events);
+    }
+    assert!(out.runs.iter().any(|run| run.trace.contains("route_to_group")), "the trace says why");
+}
+
+#[test]
+fn a_late_webhook_never_extends_the_window() {
+    let mut desk = whatsapp();
+    desk.writes_at("now", NOW_MS);
+    assert_eq!(desk.state().window_closes_ms, Some(NOW_MS + DAY_MS));
+    desk.writes_at("older, but arrives later", NOW_MS - DAY_MS / 2);
+    assert_eq!(desk.state().window_closes_ms, Some(NOW_MS + DAY_MS));
+    desk.writes_at("from a clock that runs ahead", NOW_MS + DAY_MS);
+    assert_eq!(desk.state().window_closes_ms, Some(NOW_MS + DAY_MS), "never later than our own time says");
+}
+
+#[test]
+fn the_window_warns_once_and_closes_once_and_free_text_is_refused_then() {
+    let mut desk = whatsapp();
+    desk.channel.idle_end_ms = 0;
+    desk.writes("hello");
+    assert_eq!(desk.say("in time").effects.len(), 1);
+    desk.wait(DAY_MS - 3_600_000 - 1);
+    assert_eq!(desk.count("window.expiring"), 0);
+    desk.wait(1);
+    assert_eq!((desk.count("window.expiring"), desk.count("window.expired")), (1, 0));
+    desk.wait(3_600_000 - 60_000);
+    let out = desk.say("too late for the safety margin").clone();
+    assert!(out.effects.is_empty());
+    assert_eq!(out.refusals[0].1.code, "window_closed");
+    assert_eq!(out.messages[0].status.as_deref(), Some("failed"), "it stays visible");
+    desk.wait(DAY_MS);
+    assert_eq!((desk.count("window.expiring"), desk.count("window.expired")), (1, 1));
+    desk.writes("I am back");
+    assert_eq!(desk.count("window.opened"), 2);
+}
+
+#[test]
+fn nobody_who_never_wrote_gets_free_text_where_a_template_is_needed() {
+    let mut desk = whatsapp();
+    let to = Party { address: "x".into(), phone: None, scoped_id: None, username: None, display_name: None };
+    let content = Draft::Text { text: "hi".into(), buttons: vec![] };
+    let out = desk.order(Command::Start { to, message: MessageId::new(1, 77), content });
+    assert_eq!(out.refusals[0].1.code, "template_required");
+    assert!(out.effects.is_empty());
+}
+
+#[test]
+fn a_chat_warns_and_ends_after_ten_idle_minutes_and_can_be_postponed() {
+    let mut desk = Desk::new(channel("webchat", Window::None), &[]);
+    desk.writes("hello");
+    desk.wait(9 * 60_000);
+    assert_eq!(desk.count("conversation.idle_warning"), 1);
+    desk.order(Command::PostponeIdle);
+    desk.wait(9 * 60_000);
+    assert!(desk.state().live, "postponed");
+    assert_eq!(desk.count("conversation.idle_warning"), 2, "a new episode warns again");
+    desk.wait(60_000);
+    assert!(!desk.state().live);
+    assert_eq!((desk.count("conversation.idle"), desk.count("conversation.ended")), (1, 1));
+    assert_eq!(desk.state().status, Status::Open, "ended is not closed");
+    desk.wait(DAY_MS);
+    assert_eq!(desk.count("conversation.idle"), 1, "once");
+}
+
+#[test]
+fn ending_a_chat_twice_changes_nothing_the_second_time() {
+    let mut desk = Desk::new(channel("webchat", Window::None), &[]);
+    desk.writes("hello");
+    desk.order(Command::End { status: Status::Pending });
+    let before = desk.events.len();
+    desk.order(Command::End { status: Status::Pending });
+    assert_eq!(desk.events.len(), before);
+    assert_eq!((desk.state().live, desk.state().status), (false, Status::Pending));
+}
+
+#[test]
+fn a_closed_conversation_reopens_or_starts_anew_as_the_channel_says() {
+    let mut desk = Desk::new(channel("webchat", Window::None), &[]);
+    desk.writes("hello");
+    let first = desk.state().id;
+    desk.order(Command::SetStatus { status: Status::Closed });
+    desk.writes("one more thing");
+    assert_eq!((desk.state().id, desk.state().reopen_count, desk.state().live), (first, 1, true));
+    desk.channel.reopen = Reopen::ReopenWithin { ms: 1_000 };
+    desk.order(Command::SetStatus { status: Status::Closed });
+    desk.wait(1_001);
+    desk.writes("much later");
+    assert_ne!(desk.state().id, first);
+    assert_eq!(desk.count("conversation.created"), 2);
+    assert_eq!(desk.count("contact.created"), 1, "the same person");
+}
+
+#[test]
+fn a_blocked_contact_never_reopens() {
+    let mut desk = Desk::new(channel("webchat", Window::None), &[]);
+    desk.writes("hello");
+    desk.order(Command::SetStatus { status: Status::Closed });
+    desk.table.person.as_mut().unwrap().facts.blocked = true;
+    desk.writes("let me in");
+    assert_eq!((desk.state().status, desk.count("message.received")), (Status::Closed, 1));
+}
+
+#[test]
+fn delivery_only_moves_forward_in_whatever_order_callbacks_arrive() {
+    let orders =
+        [["sent", "delivered", "read"], ["read", "sent", "delivered"], ["delivered", "delivered", "read"]];
+    for order in orders {
+        let mut desk = Desk::new(channel("webchat", Window::None), &[]);
+        desk.writes("hello");
+        let effect = desk.say("hi").effects[0].id;
+        let mut seen = Vec::new();
+        for word in order {
+            let delivery = match word {
+                "sent" => Delivery::Sent,
+                "delivered" => Delivery::Delivered,
+                _ => Delivery::Read,
+            };
+            let nobody = Party {
+                address: "v_1".into(),
+                phone: None,
+                scoped_id: None,
+                username: None,
+                display_name: None,
+            };
+            let status = StatusUpdate {
+                message_id: "SM1".into(),
+                contact: nobody,
+                to: String::new(),
+                at_ms: NOW_MS,
+                delivery,
+                effect_id: Some(effect.to_string()),
+                extras: vec![],
+            };
+            let event = InboundEvent { dedupe_key: word.into(), body: InboundBody::Status(status) };
+            let out = desk.work_off(vec![Entry::Webhook(event)]).clone();
+            for update in &out.statuses {
+                desk.table.advance(update);
+            }
+            seen.push(
+                desk.table
+                    .recall()
+                    .iter()
+                    .find(|m| m.effect == Some(effect))
+                    .unwrap()
+                    .status
+                    .clone()
+                    .unwrap(),
+            );
+        }
+        assert_eq!(seen.last().map(String::as_str), Some("read"), "{order:?} gave {seen:?}");
+        let rank = |word: &String| ["queued", "sent", "delivered", "read"].iter().position(|w| w == word);
+        assert!(seen.windows(2).all(|pair| rank(&pair[0]) <= rank(&pair[1])), "{seen:?}");
+    }
+}
+
+#[test]
+fn stop_opts_out_confirms_once_and_silences_everything_after() {
+    let mut desk = Desk::with_starters();
+    desk.writes("hello");
+    let confirmation = desk.writes("STOP").clone();
+    assert_eq!(confirmation.effects.len(), 1);
+    assert_eq!(confirmation.effects[0].kind, "send_confirmation");
+    assert_eq!(desk.count("contact.opted_out"), 1);
+    let out = desk.say("please come back").clone();
+    assert_eq!(out.refusals[0].1.code, "opted_out");
+}
+
+#[test]
+fn a_rule_timer_fires_once_and_not_after_it_was_cancelled() {
+    let start = "//! Start\n//!\n//! on: message.received\nif message.text == \"go\" { start_timer(\"t\", \"1m\"); }\nif message.text == \"stop\" { cancel_timer(\"t\"); }\n";
+    let fired = "//! Fired\n//!\n//! on: timer.fired\nadd_labels([\"fired\"]);\n";
+    let mut desk = Desk::new(channel("webchat", Window::None), &[start, fired]);
+    let out = desk.writes("go").clone();
+    let crate::flow::case::TimerChange::Start(timer) = &out.timers[0] else { panic!("{:?}", out.timers) };
+    assert_eq!(timer.due_ms, NOW_MS + 60_000);
+    desk.table.timers.push(timer.clone());
+    let ran_out = RanOut {
+        timer: timer.id,
+        name: timer.name.clone(),
+        due_ms: timer.due_ms,
+        episode: timer.episode,
+        conversation: timer.conversation,
+    };
+    // The cancelling message comes first in the lane, though the timer has run out already.
+    let mut cancelled = Desk::new(channel("webchat", Window::None), &[start, fired]);
+    cancelled.conversation.clone_from(&desk.conversation);
+    cancelled.table.person.clone_from(&desk.table.person);
+    cancelled.table.timers.push(timer.clone());
+    cancelled.writes("stop");
+    cancelled.table.timers.clear();
+    let out = cancelled.work_off(vec![Entry::Timer(ran_out.clone())]).clone();
+    assert_eq!((out.refusals[0].1.code.as_str(), cancelled.count("timer.fired")), ("cancelled", 0));
+    desk.work_off(vec![Entry::Timer(ran_out.clone())]);
+    assert_eq!(
+        (desk.state().labels.as_slice(), desk.count("timer.fired")),
+        (["fired".to_owned()].as_slice(), 1)
+    );
+    desk.table.timers.clear();
+    assert_eq!(desk.work_off(vec![Entry::Timer(ran_out)]).refusals[0].1.code, "cancelled");
+}
+
+#[test]
+fn one_bad_entry_is_set_aside_and_the_rest_goes_on() {
+    let mut desk = Desk::new(channel("webchat", Window::None), &[]);
+    desk.writes("hello");
+    let lane = LaneId::new(1, 1);
+    let mut table = Table { conversation: desk.conversation.clone(), ..Table::default() };
+    table.person.clone_from(&desk.table.person);
+    (table.channel, table.view) = (Some(Arc::new(copy(&desk.channel))), Some(desk.view.clone()));
+    let entry = |seq, body: String| intake::Entry { seq, id: InboxId::new(1, 1), body, received_ms: NOW_MS };
+    let label = Command::Label { add: vec!["ok".into()], remove: vec![] };
+    let order = Order { conversation: Some(desk.state().id), actor: Actor::System, command: label };
+    table.entries = vec![entry(2, "{\"nonsense\":1}".into()), entry(3, json(&Entry::Order(order)))];
+    let claim = Claim {
+        tenant: desk.channel.tenant,
+        lane,
+        channel: desk.channel.facts.id,
+        conversation: None,
+        done: 1,
+        token: 1,
+        attempts: 1,
+    };
+    let loaded = Loaded { tables: HashMap::from([(lane, table)]) };
+    let turned = turn(&desk.clock, &loaded, claim);
+    assert_eq!(turned.out.refusals.len(), 1);
+    assert_eq!((turned.out.refusals[0].0, turned.out.refusals[0].1.code.as_str()), (2, "unreadable"));
+    assert_eq!(turned.out.conversations[0].facts.labels, ["ok"]);
+    // A lane whose turn keeps failing loses its head entry only.
+    let poisoned = turn(&desk.clock, &loaded, Claim { attempts: ATTEMPTS_MAX + 1, ..claim });
+    assert_eq!((poisoned.done, poisoned.out.refusals[0].1.code.as_str()), (2, "poison"));
+}
+
+#[test]
+fn one_update_event_per_step_names_all_changes() {
+    let rule =
+        "//! Two changes\n//!\n//! on: message.received\nset_priority(\"high\");\nadd_labels([\"vip\"]);\n";
+    let mut desk = Desk::new(channel("webchat", Window::None), &[rule]);
+    let out = desk.writes("hello").clone();
+    let updates: Vec<_> = out
+        .events
+        .iter()
+        .filter_map(|it| match &it.event.body {
+            pointsman_rules::event::EventBody::ConversationUpdated { changes } => {
+                Some(changes.keys().cloned().collect::<Vec<_>>())
+            }
+            _ => None,
+        })
+        .collect();
+    assert_eq!(updates, [["labels".to_owned(), "priority".to_owned()]]);
+    let cause = &out.events.last().unwrap().event.cause;
+    assert!(matches!(cause.actor, Actor::Rule { .. }) && cause.chain.len() == 1, "{cause:?}");
+}

@@ -1,0 +1,91 @@
+//! The engine's door: the API, its documents, the pages and the vendors'
+//! webhooks. Translates HTTP into calls of `flow` and `store` and back; takes no
+//! decision of its own but who may do what. One file per family of endpoints.
+
+use std::net::SocketAddr;
+
+use axum::Router;
+use tokio::net::TcpListener;
+use utoipa_axum::router::OpenApiRouter;
+
+pub mod actions;
+mod api;
+pub mod api_keys;
+pub mod audit;
+pub mod auth;
+pub mod body;
+pub mod chat;
+pub mod conversations;
+pub mod docs;
+pub mod etag;
+pub mod events;
+mod follow;
+pub mod groups;
+pub mod health;
+pub mod hooks;
+pub mod idempotency;
+pub mod jobs;
+mod layers;
+pub mod messages;
+pub mod metrics;
+mod openapi;
+pub mod orders;
+pub mod paging;
+pub mod password;
+pub mod path;
+pub mod problem;
+pub mod rate;
+pub mod request_id;
+pub mod signin;
+pub mod stream;
+mod tail;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+pub mod users;
+
+pub use api::{Api, Refused};
+pub use openapi::document;
+
+/// The documented families, one line each. Their paths start with `/api/v1`; idempotency keys work on all of them.
+fn families() -> OpenApiRouter<Api> {
+    OpenApiRouter::default()
+        .merge(signin::router())
+        .merge(api_keys::router())
+        .merge(users::router())
+        .merge(groups::router())
+        .merge(conversations::router())
+        .merge(actions::router())
+        .merge(messages::router())
+        .merge(events::router())
+        .merge(stream::router())
+        .merge(jobs::router())
+        .merge(audit::router())
+}
+
+/// Everything that is not part of the documented API: health, documents, pages, public addresses. Each family guards
+/// itself.
+fn others() -> Router<Api> {
+    Router::new().merge(health::router()).merge(hooks::router()).merge(chat::router()).merge(docs::router()).merge(signin::pages())
+}
+
+/// The whole router, with its layers.
+pub fn router(api: Api) -> Router {
+    let (v1, _) = families().split_for_parts();
+    let v1 = v1.layer(axum::middleware::from_fn_with_state(api.clone(), idempotency::layer));
+    layers::around(v1.merge(others()), api.clone()).with_state(api)
+}
+
+/// Answers requests until `stop` ends and those under way are done.
+///
+/// # Errors
+/// The listener broke.
+pub async fn serve(
+    api: Api,
+    listener: TcpListener,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    let service = router(api).into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, service).with_graceful_shutdown(stop).await
+}

@@ -1,0 +1,346 @@
+//! Connected numbers and accounts. Secrets arrive sealed and leave sealed; this
+//! file never sees one.
+
+use std::collections::BTreeMap;
+
+use pointsman_rules::ids::{ChannelId, GroupId, TenantId, UserId};
+
+use super::{Arg, Row, StoreError, Tx};
+use crate::args;
+
+/// A channel as kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Channel {
+    /// Its id.
+    pub id: ChannelId,
+    /// Id of the plugin that speaks for it.
+    pub provider: String,
+    /// `whatsapp`, `sms`, `webchat`, …
+    pub kind: String,
+    /// For people.
+    pub name: String,
+    /// Our number or account, as the vendor writes it; empty: not known yet.
+    pub address: String,
+    /// Settings without secrets.
+    pub settings: serde_json::Value,
+    /// Sealed JSON object: name to value.
+    pub secrets: String,
+    /// When each secret was set, unix milliseconds.
+    pub secrets_set: BTreeMap<String, i64>,
+    /// The unguessable part of its webhook address.
+    pub hook_key: String,
+    /// Team for new conversations.
+    pub default_group: Option<GroupId>,
+    /// Agent for new conversations.
+    pub assigned_user: Option<UserId>,
+    /// The agent whose own channel it is.
+    pub owner: Option<UserId>,
+    /// BCP 47.
+    pub language: Option<String>,
+    /// Does it take and send messages?
+    pub active: bool,
+    /// Do we only read along?
+    pub receive_only: bool,
+    /// Are addresses hidden from agents?
+    pub masked: bool,
+    /// May its settings point into a private network?
+    pub allow_private_egress: bool,
+    /// End a live chat after so much silence, milliseconds; 0: never.
+    pub idle_end_ms: i64,
+    /// What an inbound message does to a closed conversation.
+    pub reopen_policy: serde_json::Value,
+    /// `connecting`, `qr_required`, `connected`, `degraded`, `failed`, `paused`, `disconnected`.
+    pub state: String,
+    /// Why it is in this state.
+    pub state_reason: Option<String>,
+    /// Since when, unix milliseconds.
+    pub state_since_ms: i64,
+    /// Counts changes, from 1.
+    pub version: i64,
+    /// Unix milliseconds.
+    pub created_ms: i64,
+}
+
+/// How much went through a channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counters {
+    /// Webhooks that are kept.
+    pub received: i64,
+    /// Webhooks that are authentic but could not be read.
+    pub quarantined: i64,
+    /// Messages from contacts.
+    pub inbound: i64,
+    /// Messages to contacts.
+    pub outbound: i64,
+    /// Messages to contacts that failed.
+    pub failed: i64,
+    /// Inbox entries that wait for their turn.
+    pub waiting: i64,
+}
+
+const COLUMNS: &str = "id, provider, kind, name, address, settings, secrets, secrets_set, hook_key, \
+    default_group_id, assigned_user_id, owner_user_id, language, active, receive_only, masked, \
+    allow_private_egress, idle_end_ms, reopen_policy, state, state_reason, state_since_ms, version, created_ms";
+
+fn channel(row: &Row) -> Result<Channel, StoreError> {
+    let mut c = row.columns("channels");
+    Ok(Channel {
+        id: c.id("id")?,
+        provider: c.text("provider")?,
+        kind: c.text("kind")?,
+        name: c.text("name")?,
+        address: c.text("address")?,
+        settings: c.json("settings")?,
+        secrets: c.text("secrets")?,
+        secrets_set: c.json("secrets_set")?,
+        hook_key: c.text("hook_key")?,
+        default_group: c.opt_id("default_group_id")?,
+        assigned_user: c.opt_id("assigned_user_id")?,
+        owner: c.opt_id("owner_user_id")?,
+        language: c.opt_text("language")?,
+        active: c.bool("active")?,
+        receive_only: c.bool("receive_only")?,
+        masked: c.bool("masked")?,
+        allow_private_egress: c.bool("allow_private_egress")?,
+        idle_end_ms: c.int("idle_end_ms")?,
+        reopen_policy: c.json("reopen_policy")?,
+        state: c.text("state")?,
+        state_reason: c.opt_text("state_reason")?,
+        state_since_ms: c.int("state_since_ms")?,
+        version: c.int("version")?,
+        created_ms: c.int("created_ms")?,
+    })
+}
+
+fn values(tenant: TenantId, ch: &Channel) -> Vec<Arg> {
+    let secrets_set =
+        serde_json::Value::from_iter(ch.secrets_set.iter().map(|(name, at)| (name.as_str(), *at)));
+    args![
+        tenant,
+        ch.id,
+        &ch.provider,
+        &ch.kind,
+        &ch.name,
+        &ch.address,
+        ch.settings.to_string(),
+        &ch.secrets,
+        secrets_set.to_string(),
+        &ch.hook_key,
+        ch.default_group,
+        ch.assigned_user,
+        ch.owner,
+        ch.language.clone(),
+        ch.active,
+        ch.receive_only,
+        ch.masked,
+        ch.allow_private_egress,
+        ch.idle_end_ms,
+        ch.reopen_policy.to_string(),
+        &ch.state,
+        ch.state_reason.clone(),
+        ch.state_since_ms,
+        ch.version,
+        ch.created_ms,
+    ]
+}
+
+/// Adds a channel.
+///
+/// # Errors
+/// The database's own.
+pub async fn insert(tx: &mut Tx, tenant: TenantId, ch: &Channel) -> Result<(), StoreError> {
+    let head = format!("insert into channels (tenant_id, {COLUMNS})");
+    tx.insert_many("add a channel", &head, vec![values(tenant, ch)], "").await.map(|_| ())
+}
+
+/// Writes everything that may change and counts the version up; `false`: there is none.
+///
+/// # Errors
+/// The database's own.
+pub async fn update(tx: &mut Tx, tenant: TenantId, ch: &Channel) -> Result<bool, StoreError> {
+    let sql = "update channels set name = $3, address = $4, settings = $5, secrets = $6, secrets_set = $7, \
+        default_group_id = $8, assigned_user_id = $9, owner_user_id = $10, language = $11, active = $12, \
+        receive_only = $13, masked = $14, allow_private_egress = $15, idle_end_ms = $16, reopen_policy = $17, \
+        state = $18, state_reason = $19, state_since_ms = $20, version = version + 1 \
+        where tenant_id = $1 and id = $2 and deleted_ms is null";
+    let mut values = values(tenant, ch);
+    values.truncate(23); // without version and creation time, which the caller does not write
+    values.remove(9); // hook key
+    values.drain(2..4); // provider and kind
+    Ok(tx.execute("change a channel", sql, values).await? == 1)
+}
+
+/// Removes a channel; its conversations stay readable.
+///
+/// # Errors
+/// The database's own.
+pub async fn delete(tx: &mut Tx, tenant: TenantId, id: ChannelId, now_ms: i64) -> Result<bool, StoreError> {
+    let sql = "update channels set deleted_ms = $3, active = $4, secrets = '', secrets_set = '{}', \
+        version = version + 1 where tenant_id = $1 and id = $2 and deleted_ms is null";
+    Ok(tx.execute("remove a channel", sql, args![tenant, id, now_ms, false]).await? == 1)
+}
+
+/// The channel with this id.
+///
+/// # Errors
+/// The database's own, or a row that cannot be read.
+pub async fn get(tx: &mut Tx, tenant: TenantId, id: ChannelId) -> Result<Option<Channel>, StoreError> {
+    let sql =
+        format!("select {COLUMNS} from channels where tenant_id = $1 and id = $2 and deleted_ms is null");
+    tx.first("read a channel", &sql, args![tenant, id]).await?.as_ref().map(channel).transpose()
+}
+
+/// The channel with this webhook key, and its tenant: a vendor's call comes before knowing the tenant.
+///
+/// # Errors
+/// The database's own, or a row that cannot be read.
+pub async fn by_hook_key(tx: &mut Tx, key: &str) -> Result<Option<(TenantId, ChannelId)>, StoreError> {
+    let sql = "select tenant_id, id from channels where hook_key = $1 and deleted_ms is null";
+    let row = tx.first("look for a channel", sql, args![key]).await?;
+    row.map(|row| {
+        let mut c = row.columns("channels");
+        Ok((c.id("tenant_id")?, c.id("id")?))
+    })
+    .transpose()
+}
+
+/// Channels after `after`, in order of their ids.
+///
+/// # Errors
+/// The database's own, or a row that cannot be read.
+pub async fn list(
+    tx: &mut Tx,
+    tenant: TenantId,
+    after: Option<ChannelId>,
+    limit: i64,
+) -> Result<Vec<Channel>, StoreError> {
+    let sql = format!(
+        "select {COLUMNS} from channels where tenant_id = $1 and id > $2 and deleted_ms is null order by id limit $3"
+    );
+    let after = after.map_or_else(String::new, |id| id.to_string());
+    tx.all("list channels", &sql, args![tenant, after, limit]).await?.iter().map(channel).collect()
+}
+
+/// Moves a channel into another state; `false`: it is in this state for this reason already.
+///
+/// # Errors
+/// The database's own.
+pub async fn set_state(
+    tx: &mut Tx,
+    tenant: TenantId,
+    id: ChannelId,
+    state: &str,
+    reason: Option<&str>,
+    now_ms: i64,
+) -> Result<bool, StoreError> {
+    let sql = "update channels set state = $3, state_reason = $4, state_since_ms = $5 \
+        where tenant_id = $1 and id = $2 and (state <> $3 or coalesce(state_reason, '') <> $6)";
+    let values = args![tenant, id, state, reason, now_ms, reason.unwrap_or_default()];
+    Ok(tx.execute("set a channel's state", sql, values).await? == 1)
+}
+
+/// How much went through a channel.
+///
+/// # Errors
+/// The database's own.
+pub async fn counters(tx: &mut Tx, tenant: TenantId, id: ChannelId) -> Result<Counters, StoreError> {
+    let sql = "select \
+        (select count(*) from raw_webhooks where tenant_id = $1 and channel_id = $2), \
+        (select count(*) from raw_webhooks where tenant_id = $1 and channel_id = $2 and outcome = 'quarantined'), \
+        (select count(*) from messages where tenant_id = $1 and channel_id = $2 and direction = 'inbound'), \
+        (select count(*) from messages where tenant_id = $1 and channel_id = $2 and direction = 'outbound'), \
+        (select count(*) from messages where tenant_id = $1 and channel_id = $2 and status = 'failed'), \
+        (select cast(coalesce(sum(gen - done), 0) as bigint) from lanes \
+        where tenant_id = $1 and channel_id = $2 and task = 'turn')";
+    let Some(row) = tx.first("count what went through a channel", sql, args![tenant, id]).await? else {
+        return Ok(Counters::default());
+    };
+    let mut c = row.columns("channels");
+    Ok(Counters {
+        received: c.int("received")?,
+        quarantined: c.int("quarantined")?,
+        inbound: c.int("inbound")?,
+        outbound: c.int("outbound")?,
+        failed: c.int("failed")?,
+        waiting: c.int("waiting")?,
+    })
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::super::testing::each_db;
+    use super::super::{Durability, StoreError};
+    use super::*;
+
+    pub(crate) fn example(n: u128) -> Channel {
+        Channel {
+            id: ChannelId::new(1, n),
+            provider: "twilio".into(),
+            kind: "sms".into(),
+            name: "Sales".into(),
+            address: "+34600000000".into(),
+            settings: serde_json::json!({"sender": "+34600000000"}),
+            secrets: "v1.sealed".into(),
+            secrets_set: BTreeMap::from([("auth_token".to_owned(), 5)]),
+            hook_key: format!("key{n}"),
+            default_group: Some(GroupId::new(1, 1)),
+            assigned_user: None,
+            owner: None,
+            language: Some("es".into()),
+            active: true,
+            receive_only: false,
+            masked: false,
+            allow_private_egress: false,
+            idle_end_ms: 600_000,
+            reopen_policy: serde_json::json!({"policy": "reopen"}),
+            state: "connecting".into(),
+            state_reason: None,
+            state_since_ms: 1,
+            version: 1,
+            created_ms: 1,
+        }
+    }
+
+    #[test]
+    fn a_channel_comes_back_changes_and_goes() {
+        each_db(|db| async move {
+            db.write(Durability::Hard, move |tx| {
+                Box::pin(async move {
+                    let (tenant, one, two) = (TenantId::new(1, 1), example(1), example(2));
+                    insert(tx, tenant, &one).await?;
+                    insert(tx, tenant, &two).await?;
+                    assert_eq!(get(tx, tenant, one.id).await?, Some(one.clone()));
+                    assert_eq!(get(tx, TenantId::new(1, 2), one.id).await?, None);
+                    assert_eq!(list(tx, tenant, Some(one.id), 9).await?, [two.clone()]);
+                    assert_eq!(by_hook_key(tx, "key2").await?, Some((tenant, two.id)));
+                    let changed = Channel {
+                        name: "Ventas".into(),
+                        settings: serde_json::json!({}),
+                        secrets: "v1.other".into(),
+                        secrets_set: BTreeMap::new(),
+                        default_group: None,
+                        assigned_user: Some(UserId::new(1, 7)),
+                        active: false,
+                        masked: true,
+                        idle_end_ms: 0,
+                        state: "failed".into(),
+                        state_reason: Some("token revoked".into()),
+                        state_since_ms: 9,
+                        ..one.clone()
+                    };
+                    assert!(update(tx, tenant, &changed).await?);
+                    assert_eq!(get(tx, tenant, one.id).await?, Some(Channel { version: 2, ..changed }));
+                    assert!(set_state(tx, tenant, one.id, "connected", None, 10).await?);
+                    assert!(!set_state(tx, tenant, one.id, "connected", None, 11).await?, "nothing new");
+                    assert_eq!(counters(tx, tenant, one.id).await?, Counters::default());
+                    assert!(delete(tx, tenant, one.id, 12).await? && !delete(tx, tenant, one.id, 13).await?);
+                    assert_eq!(get(tx, tenant, one.id).await?, None);
+                    assert_eq!(by_hook_key(tx, "key1").await?, None);
+                    Ok::<_, StoreError>(())
+                })
+            })
+            .await
+            .unwrap();
+        });
+    }
+}

@@ -1,0 +1,109 @@
+//! Rules that fail and rules that mean harm: they end, and the others still run.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::*;
+
+#[test]
+fn s9_a_failing_rule_drops_its_own_intents_only() {
+    let decision = on_hello(vec![
+        rule(1, "", "archive();"),
+        rule(2, "", "set_priority(\"high\");\nlet x = [1]; let y = x[5];\nstop_rules();"),
+        rule(3, "", "opt_out();"),
+    ]);
+    assert_eq!(calls(&decision), ["archive()", "opt_out()"]);
+    let RunOutcome::Failed { problem } = &decision.runs[1].outcome else { panic!("{decision:?}") };
+    assert_eq!(problem.line, 4);
+    assert_eq!(decision.runs[1].intents.len(), 1, "the trace still shows what it asked for");
+}
+
+#[test]
+fn s9_failures_say_what_to_do() {
+    for (body, code) in [
+        ("throw \"enough\";", "thrown"),
+        ("let s = \"clo\"; set_status(s + \"se\");", "unknown_status"),
+        ("set_ai(off, message.choice + \"x\");", "bad_duration"),
+        ("let c = calendar(\"Nowhere\");", "unknown_calendar"),
+        ("let d = now + \"5 parsecs\";", "bad_duration"),
+        ("let x = contact.attributes.plan; let y = message[\"txt\"];", "unknown_field"),
+        ("let m = #{ a: 1 }; let x = m.b;", "unknown_field"),
+        ("let v = message.choice; let n = v.text;", "missing_value"),
+        ("send_message(message.choice);", "wrong_type"),
+        ("let x = contact.attributes.plan.len();", "wrong_arguments"),
+    ] {
+        let decision = on_hello(vec![rule(1, "", body)]);
+        assert_eq!(failure(&decision.runs[0]), code, "{body}: {:?}", decision.runs[0]);
+    }
+}
+
+#[test]
+fn s10_hostile_rules_end_within_their_limits_and_others_still_run() {
+    let hostile = [
+        ("loop { }", "too_many_operations"),
+        ("let x = 0; while true { x += 1; }", "too_many_operations"),
+        ("fn f(n) { f(n + 1) } f(0);", "too_deep"),
+        ("let s = \"ab\"; loop { s += s; }", "too_large"),
+        ("let s = \"ab\"; for i in 0..60 { s = s + s; }", "too_large"),
+        ("let a = []; loop { a.push(a); }", "too_large"),
+        ("let a = [1]; loop { a += a; }", "too_large"),
+        ("let m = #{}; for i in 0..100000 { m[`k${i}`] = i; }", "too_large"),
+        (
+            "let b = \"\"; b.pad(60000, \"x\"); let m = #{}; for i in 0..9999 { m[`k${i}`] = b + i; }",
+            "too_large",
+        ),
+        (
+            "let b = \"\"; b.pad(60000, \"x\"); let a = []; a.pad(900, 0); for i in 0..900 { a[i] = b + i; }",
+            "too_large",
+        ),
+        ("let b = []; b.pad(900, 0); let a = []; a.pad(900, 0); for i in 0..900 { a[i] = b; }", "too_large"),
+        ("let m = #{ x: #{} }; for i in 0..9999 { m.x[`k${i}`] = 1; }", "too_large"),
+        ("let s = \"\"; s.pad(60000, \"x\"); s.replace(\"x\", s);", "too_large"),
+        ("let s = \"\"; s.pad(60000, \"x\"); s.replace('x', s);", "too_large"),
+        ("let s = \"\"; s.pad(60000, \"x\"); s.replace(\"\", s);", "too_large"),
+        ("let s = \"\"; s.pad(100000000, \"x\");", "too_large"),
+        ("let a = []; a.pad(100000000, 1);", "too_large"),
+        ("let a = [1, 2, 3]; loop { a = a.map(|x| [x, x]); a += a; }", "too_large"),
+        ("for i in 0..1000 { archive(); }", "too_many_intents"),
+        ("let f = Fn(\"contains\"); loop { f.call(\"a\", \"a\"); }", "too_many_operations"),
+        ("try { loop { } } catch { archive(); }", "too_many_operations"),
+    ];
+    let began = std::time::Instant::now();
+    for (body, code) in hostile {
+        let decision = on_hello(vec![rule(1, "position: 1", body), rule(2, "", "opt_out();")]);
+        assert_eq!(failure(&decision.runs[0]), code, "{body}: {:?}", decision.runs[0].outcome);
+        assert_eq!(calls(&decision), ["opt_out()"], "{body}");
+    }
+    assert!(began.elapsed().as_secs() < 10, "{:?}", began.elapsed());
+}
+
+#[test]
+fn replace_still_replaces() {
+    let body = "let s = \"a-b\"; s.replace(\"-\", '+'); s.replace('a', \"x\"); s.replace(\"b\", \"yy\"); s.replace('x', 'z'); add_note(s);";
+    assert_eq!(calls(&on_hello(vec![rule(1, "", body)])), ["add_note(\"z+yy\")"]);
+}
+
+#[test]
+fn s10_a_slow_rule_is_stopped_by_the_stopwatch() {
+    // Every look at this stopwatch takes a millisecond.
+    let ticks = AtomicU64::new(0);
+    let stopwatch = Stopwatch::new(move || ticks.fetch_add(1_000, Ordering::Relaxed));
+    let (event, facts) = hello();
+    let rules = RuleSet::new(vec![
+        rule(1, "", "let n = 0; while n < 9000 { n += 1; }"),
+        rule(2, "", "for i in 0..90 { message.text.contains(\"x\"); } archive();"),
+        rule(3, "", "opt_out();"),
+    ]);
+    let decision = decide(&rules, &event, &facts, &stopwatch);
+    assert_eq!(failure(&decision.runs[0]), "too_slow");
+    assert_eq!(failure(&decision.runs[1]), "too_slow");
+    assert_eq!(calls(&decision), ["opt_out()"]);
+    assert!(decision.runs[0].micros > 50_000);
+}
+
+#[test]
+fn s10_operations_are_counted() {
+    let decision =
+        on_hello(vec![rule(1, "", "let n = 0; for i in 0..100 { n += i; }"), rule(2, "", "archive();")]);
+    assert!((100..2_000).contains(&decision.runs[0].ops), "{}", decision.runs[0].ops);
+    assert!(decision.runs[1].ops < 10);
+}
