@@ -104,7 +104,13 @@ impl<P: Provider> Suite<P> {
             .iter()
             .filter_map(|case| self.check(case).err().map(|problem| format!("{}: {problem}", case.name)))
             .collect();
-        assert!(wrong.is_empty(), "{} of {} cases differ:\n\n{}", wrong.len(), found.len(), wrong.join("\n\n"));
+        assert!(
+            wrong.is_empty(),
+            "{} of {} cases differ:\n\n{}",
+            wrong.len(),
+            found.len(),
+            wrong.join("\n\n")
+        );
     }
 
     fn check(&self, case: &Case) -> Result<(), String> {

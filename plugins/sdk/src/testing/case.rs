@@ -271,9 +271,11 @@ impl Case {
     pub(super) fn private_texts(&self) -> Vec<String> {
         match &self.run {
             Run::Send(message) => texts(&message["content"]),
-            Run::Webhook(request) => {
-                Form::parse(&request.body).pairs().filter(|(name, _)| *name == "Body").map(|(_, v)| v.to_owned()).collect()
-            }
+            Run::Webhook(request) => Form::parse(&request.body)
+                .pairs()
+                .filter(|(name, _)| *name == "Body")
+                .map(|(_, v)| v.to_owned())
+                .collect(),
             _ => vec![],
         }
     }
@@ -355,8 +357,10 @@ pub(super) fn query(url: &str) -> Vec<Pair> {
 fn calls(folder: &Path) -> Result<Vec<Exchange>, String> {
     let folder = folder.join("http");
     let Ok(entries) = fs::read_dir(&folder) else { return Ok(vec![]) };
-    let mut files: Vec<PathBuf> =
-        entries.filter_map(|e| e.ok().map(|e| e.path())).filter(|p| p.extension().is_some_and(|e| e == "toml")).collect();
+    let mut files: Vec<PathBuf> = entries
+        .filter_map(|e| e.ok().map(|e| e.path()))
+        .filter(|p| p.extension().is_some_and(|e| e == "toml"))
+        .collect();
     files.sort();
     files
         .iter()

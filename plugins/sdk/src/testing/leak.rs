@@ -16,7 +16,11 @@ pub(super) fn check(case: &Case, outcome: &Value, lines: &[(Level, String)]) -> 
     }
     let mut public: Vec<String> = lines.iter().map(|(_, line)| line.clone()).collect();
     let failures = [&outcome["failure"]].into_iter().chain(
-        outcome["events"].as_array().into_iter().flatten().map(|event| &event["body"]["value"]["delivery"]["failure"]),
+        outcome["events"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|event| &event["body"]["value"]["delivery"]["failure"]),
     );
     public.extend(failures.filter(|failure| !failure.is_null()).map(Value::to_string));
     let texts: Vec<String> =

@@ -108,8 +108,7 @@ struct CardJson {
 }
 
 pub(super) fn read(json: &Value) -> Result<Message, String> {
-    let message: MessageJson =
-        serde_json::from_value(json.clone()).map_err(|e| format!("[message]: {e}"))?;
+    let message: MessageJson = serde_json::from_value(json.clone()).map_err(|e| format!("[message]: {e}"))?;
     let PartyJson { address, phone, scoped_id, username, display_name } = message.to;
     Ok(Message {
         effect_id: message.effect_id,
@@ -125,7 +124,9 @@ pub(super) fn read(json: &Value) -> Result<Message, String> {
 fn content(from: ContentJson) -> Result<Content, String> {
     Ok(match from {
         ContentJson::Text(text) => Content::Text(text),
-        ContentJson::Media(files) => Content::Media(files.into_iter().map(attachment).collect::<Result<_, _>>()?),
+        ContentJson::Media(files) => {
+            Content::Media(files.into_iter().map(attachment).collect::<Result<_, _>>()?)
+        }
         ContentJson::Template(from) => Content::Template(Template {
             name: from.name,
             language: from.language,

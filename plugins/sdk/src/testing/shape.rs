@@ -170,7 +170,8 @@ fn content(content: &Content) -> Value {
             }),
         ),
         Content::Cards(cards) => {
-            let card = |c: &crate::webhook::Card| json!({ "name": c.name, "phones": c.phones, "emails": c.emails });
+            let card =
+                |c: &crate::webhook::Card| json!({ "name": c.name, "phones": c.phones, "emails": c.emails });
             ("cards", cards.iter().map(card).collect())
         }
         Content::Choice(choice) => ("choice", json!({ "id": choice.id, "title": choice.title })),
@@ -216,8 +217,11 @@ pub(super) fn report(report: &Report) -> Value {
 
 pub(super) fn page(page: &Page) -> Value {
     let template = |t: &crate::templates::Template| {
-        let slots: Vec<_> =
-            t.slots.iter().map(|s| json!({ "place": s.place, "name": s.name, "example": s.example })).collect();
+        let slots: Vec<_> = t
+            .slots
+            .iter()
+            .map(|s| json!({ "place": s.place, "name": s.name, "example": s.example }))
+            .collect();
         let buttons: Vec<_> =
             t.buttons.iter().map(|b| json!({ "kind": b.kind, "title": b.title, "value": b.value })).collect();
         json!({
@@ -254,7 +258,8 @@ pub(super) fn call(call: &Call) -> Value {
         }
         Body::Bytes(bytes) => shaped["body"] = json!(String::from_utf8_lossy(bytes)),
         Body::Multipart(parts) => {
-            shaped["parts"] = parts.iter().map(|part| json!([part.name, part.file_name, part.content_type])).collect();
+            shaped["parts"] =
+                parts.iter().map(|part| json!([part.name, part.file_name, part.content_type])).collect();
         }
     }
     shaped
