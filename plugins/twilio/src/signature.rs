@@ -2,7 +2,7 @@
 //! for forms, the sorted fields; the host checks the HMAC. Rules after Twilio's
 //! page on webhook security and the behaviour of its own libraries.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -106,13 +106,10 @@ fn keys(
     }
 }
 
-/// Each key once, by code point, followed by its distinct values in order.
+/// Distinct pairs of key and value, by code point of the key and then of the value.
 fn signed_fields(form: &Form) -> String {
-    let mut sorted: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for (name, value) in form.pairs() {
-        sorted.entry(name).or_default().insert(value);
-    }
-    sorted.into_iter().flat_map(|(name, values)| [name].into_iter().chain(values)).collect()
+    let sorted: BTreeSet<(&str, &str)> = form.pairs().collect();
+    sorted.into_iter().flat_map(|(name, value)| [name, value]).collect()
 }
 
 /// Is the hash in the URL, which is signed, that of the body?
