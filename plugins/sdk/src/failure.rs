@@ -98,6 +98,7 @@ impl Failure {
             self.effect = Certainty::NotPerformed;
             if self.kind == FailureKind::VendorUnavailable {
                 self.retry = Retry::After(0);
+                self.message = "the vendor is not available now".into();
             }
         }
         self

@@ -111,7 +111,7 @@ impl Provider for Webchat {
         let content = match (inbound.choice, inbound.text) {
             (Some(picked), _) => Content::Choice(Choice { id: picked.id, title: picked.title }),
             (None, Some(text)) => Content::Text(text.replace('\0', "")),
-            (None, None) => return Err(malformed("it has neither `text` nor `choice`")),
+            (None, None) => return Err(malformed("it says nothing")),
         };
         let name = inbound.name.map(|name| name.trim().chars().take(NAME_CHARS_MAX).collect::<String>());
         let message = Message {
@@ -186,6 +186,9 @@ fn read(request: &Request) -> Result<Inbound, Failure> {
         if id.is_empty() || id.len() > ID_BYTES_MAX || id.chars().any(char::is_control) {
             return Err(malformed("`visitor` and `id` must have 1 to 128 bytes without control characters"));
         }
+    }
+    if inbound.text.is_none() && inbound.choice.is_none() {
+        return Err(malformed("it has neither `text` nor `choice`"));
     }
     let picked = inbound.choice.as_ref().map(|choice| choice.title.as_str());
     for text in [inbound.text.as_deref(), picked].into_iter().flatten() {
