@@ -6,7 +6,6 @@ pub mod data;
 pub mod master_key;
 pub mod owner;
 pub mod plugin_folder;
-mod seed;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -19,11 +18,11 @@ use tokio_util::sync::CancellationToken;
 use crate::bus::Bus;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::crypto::CryptoError;
+use crate::crypto::{CryptoError, Keyring};
 use crate::flow::{Flow, FlowError, FlowSettings};
 use crate::http::{self, Api};
 use crate::plugins::{Host, HostError};
-use crate::store::{Db, StoreError};
+use crate::store::{self, Db, Durability, StoreError, seed::Seeded};
 use crate::worker::{self, WorkerSettings};
 
 /// Why the server did not start, or ended.
@@ -102,7 +101,7 @@ impl App {
         };
         let public_url = config.http.public_url.clone().unwrap_or_else(|| reachable(address));
         let db = Db::migrate_and_connect(config.store.url.expose()).await?;
-        let seeded = seed::seed(&db, &clock).await?;
+        let seeded = seed(&db, &clock, &keyring).await?;
         let host = Host::new(plugin_folder::host_config(&config, &keyring, &clock)?)?;
         plugin_folder::install_all(&host, &config.plugins.dir).await;
         let settings = FlowSettings { public_url: public_url.clone(), lease_ms: config.worker.lease_ms };
@@ -248,4 +247,13 @@ mod tests {
         stop.cancel();
         running.await.unwrap().unwrap();
     }
+}
+
+async fn seed(db: &Db, clock: &Clock, keyring: &Keyring) -> Result<Seeded, StoreError> {
+    let (clock, keyring) = (clock.clone(), keyring.clone());
+    db.write(Durability::Hard, move |tx| {
+        let (clock, keyring) = (clock.clone(), keyring.clone());
+        Box::pin(async move { store::seed::run(tx, &clock, &keyring).await })
+    })
+    .await
 }

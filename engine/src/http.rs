@@ -8,39 +8,72 @@ use axum::Router;
 use tokio::net::TcpListener;
 use utoipa_axum::router::OpenApiRouter;
 
+pub mod actions;
 mod api;
+pub mod api_keys;
 pub mod audit;
 pub mod auth;
 pub mod body;
+pub mod channels;
+pub mod chat;
+pub mod conversations;
 pub mod docs;
 pub mod etag;
+pub mod events;
+mod follow;
+pub mod groups;
 pub mod health;
+pub mod hooks;
 pub mod idempotency;
+pub mod jobs;
 mod layers;
+pub mod messages;
 pub mod metrics;
 mod openapi;
+pub mod orders;
 pub mod paging;
+pub mod password;
 pub mod path;
+pub mod plugins;
 pub mod problem;
 pub mod rate;
 pub mod request_id;
+pub mod rules;
+pub mod signin;
+pub mod stream;
+mod tail;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+pub mod users;
 
 pub use api::{Api, Refused};
 pub use openapi::document;
 
 /// The documented families, one line each. Their paths start with `/api/v1`; idempotency keys work on all of them.
 fn families() -> OpenApiRouter<Api> {
-    OpenApiRouter::default().merge(audit::router())
+    OpenApiRouter::default()
+        .merge(signin::router())
+        .merge(api_keys::router())
+        .merge(users::router())
+        .merge(groups::router())
+        .merge(plugins::router())
+        .merge(channels::router())
+        .merge(rules::router())
+        .merge(conversations::router())
+        .merge(actions::router())
+        .merge(messages::router())
+        .merge(events::router())
+        .merge(stream::router())
+        .merge(jobs::router())
+        .merge(audit::router())
 }
 
 /// Everything that is not part of the documented API: health, documents, pages, public addresses. Each family guards
 /// itself.
 fn others() -> Router<Api> {
-    Router::new().merge(health::router()).merge(docs::router())
+    Router::new().merge(health::router()).merge(hooks::router()).merge(chat::router()).merge(docs::router()).merge(signin::pages())
 }
 
 /// The whole router, with its layers.

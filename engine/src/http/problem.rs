@@ -11,6 +11,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::request_id;
+use crate::flow::FlowError;
 use crate::store::StoreError;
 
 /// After how many seconds a client should try again when the database is away or the process goes down.
@@ -203,6 +204,16 @@ impl From<StoreError> for Problem {
                 "the database cannot be reached; try again in a moment",
             ),
             _ => Self::broken(),
+        }
+    }
+}
+
+impl From<FlowError> for Problem {
+    fn from(error: FlowError) -> Self {
+        match error {
+            FlowError::Store(error) => error.into(),
+            FlowError::NoPlugin { .. } => Self::refused("no_plugin", error.to_string()),
+            FlowError::Crypto(_) => Self::internal("a channel's secrets cannot be opened", &error),
         }
     }
 }
