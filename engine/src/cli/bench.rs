@@ -1,6 +1,7 @@
 //! `pointsman bench`: visitors who write on a chat page, to measure how fast a
 //! running server takes messages. What it measures is the time to the answer,
-//! which comes when the message is safely stored.
+//! which comes when the message is safely stored. The page limits how fast one
+//! visitor and one address may write; the defaults stay below these limits.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -27,10 +28,10 @@ pub(super) struct Bench {
     #[arg(long, value_name = "URL")]
     chat: Url,
     /// Messages in all
-    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     messages: u64,
     /// Visitors who write at the same time, each one message after the other
-    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     visitors: u64,
 }
 
@@ -181,6 +182,12 @@ fn shown(report: &Value) -> String {
     ];
     if let Some(why) = report["first_refusal"].as_str() {
         lines.push(format!("{} refused, the first one with: {why}", report["refused"]));
+        if why.contains("429") {
+            lines.push(
+                "the chat page limits visitors and addresses: take fewer --messages, or more --visitors"
+                    .to_owned(),
+            );
+        }
     }
     lines.join("\n")
 }
@@ -208,7 +215,8 @@ mod tests {
         let text = shown(&all.report(Duration::from_secs(2)));
         assert!(text.starts_with("2 messages in 2.0 s: 1 per second\n"), "{text}");
         assert!(
-            text.contains("p50 1.0 ms") && text.ends_with("1 refused, the first one with: HTTP 429"),
+            text.contains("p50 1.0 ms")
+                && text.contains("1 refused, the first one with: HTTP 429\nthe chat page limits"),
             "{text}"
         );
     }
