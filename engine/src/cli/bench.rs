@@ -4,7 +4,6 @@
 //! visitor and one address may write; the defaults stay below these limits.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -39,8 +38,6 @@ pub(super) struct Bench {
 struct Load {
     http: reqwest::Client,
     page: String,
-    messages: u64,
-    next: AtomicU64,
     clock: Clock,
 }
 
@@ -56,8 +53,6 @@ impl Bench {
         let load = Arc::new(Load {
             http: http_client(&self.chat)?,
             page: self.chat.as_str().trim_end_matches('/').to_owned(),
-            messages: self.messages,
-            next: AtomicU64::new(0),
             clock: Clock::system(),
         });
         let mut tokens = Vec::new();
@@ -66,8 +61,8 @@ impl Bench {
         }
         let start = Instant::now();
         let mut visitors = tokio::task::JoinSet::new();
-        for token in tokens {
-            visitors.spawn(load.clone().write(token));
+        for (token, share) in tokens.into_iter().zip(shares(self.messages, self.visitors)) {
+            visitors.spawn(load.clone().write(token, share));
         }
         let mut tally = Tally::default();
         while let Some(ended) = visitors.join_next().await {
@@ -101,14 +96,10 @@ impl Load {
         }
     }
 
-    /// One visitor: one message after the other, until all are written.
-    async fn write(self: Arc<Self>, token: Secret) -> Tally {
+    /// One visitor: `share` messages, one after the other.
+    async fn write(self: Arc<Self>, token: Secret, share: u64) -> Tally {
         let mut tally = Tally::default();
-        loop {
-            let number = self.next.fetch_add(1, Ordering::Relaxed);
-            if number >= self.messages {
-                return tally;
-            }
+        for number in 0..share {
             let body =
                 json!({"id": format!("{:032x}", self.clock.random()), "text": format!("bench {number}")});
             let request =
@@ -122,7 +113,13 @@ impl Load {
                 Err(error) => tally.refuse(with_causes(&error.without_url())),
             }
         }
+        tally
     }
+}
+
+/// How many messages each visitor writes: as even as can be, since the server limits every one of them.
+fn shares(messages: u64, visitors: u64) -> impl Iterator<Item = u64> {
+    (0..visitors).map(move |visitor| messages / visitors + u64::from(visitor < messages % visitors))
 }
 
 impl Tally {
@@ -204,6 +201,12 @@ mod tests {
         assert_eq!(percentile(&values, 100.0), Some(10));
         assert_eq!(percentile(&[7], 0.0), Some(7));
         assert_eq!(percentile(&[], 50.0), None);
+    }
+
+    #[test]
+    fn messages_are_shared_evenly() {
+        assert_eq!(shares(10, 4).collect::<Vec<_>>(), [3, 3, 2, 2]);
+        assert_eq!(shares(2, 3).collect::<Vec<_>>(), [1, 1, 0]);
     }
 
     #[test]
