@@ -212,6 +212,15 @@ fn reachable(mut address: SocketAddr) -> String {
     format!("http://{address}")
 }
 
+async fn seed(db: &Db, clock: &Clock, keyring: &Keyring) -> Result<Seeded, StoreError> {
+    let (clock, keyring) = (clock.clone(), keyring.clone());
+    db.write(Durability::Hard, move |tx| {
+        let (clock, keyring) = (clock.clone(), keyring.clone());
+        Box::pin(async move { store::seed::run(tx, &clock, &keyring).await })
+    })
+    .await
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -247,13 +256,4 @@ mod tests {
         stop.cancel();
         running.await.unwrap().unwrap();
     }
-}
-
-async fn seed(db: &Db, clock: &Clock, keyring: &Keyring) -> Result<Seeded, StoreError> {
-    let (clock, keyring) = (clock.clone(), keyring.clone());
-    db.write(Durability::Hard, move |tx| {
-        let (clock, keyring) = (clock.clone(), keyring.clone());
-        Box::pin(async move { store::seed::run(tx, &clock, &keyring).await })
-    })
-    .await
 }

@@ -43,6 +43,7 @@ mod tx;
 mod writer;
 
 pub use connect::{Db, SqlStats};
+pub use migrate::{SchemaState, schema_state};
 pub use row::{Columns, Row};
 pub use tx::{Arg, Tx};
 pub use writer::Durability;

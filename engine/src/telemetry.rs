@@ -13,9 +13,8 @@ use tracing_subscriber::{EnvFilter, fmt};
 
 use crate::config::{Log, LogFormat};
 
-/// Libraries whose debug lines hold requests and SQL. They speak up only when asked by name.
-const QUIET: &str =
-    "sqlx=warn,hyper=warn,hyper_util=warn,reqwest=warn,rustls=warn,wasmtime=warn,cranelift=warn";
+/// Libraries whose lines hold requests and SQL, or repeat ours. They speak up only when asked by name.
+const QUIET: &str = "apalis_core=warn,sqlx=warn,hyper=warn,hyper_util=warn,reqwest=warn,rustls=warn,wasmtime=warn,cranelift=warn";
 
 /// Why logging could not be set up.
 #[derive(Debug, thiserror::Error)]

@@ -1,9 +1,9 @@
 //! `pointsman bench`: visitors who write on a chat page, to measure how fast a
 //! running server takes messages. What it measures is the time to the answer,
-//! which comes when the message is safely stored.
+//! which comes when the message is safely stored. The page limits how fast one
+//! visitor and one address may write; the defaults stay below these limits.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -27,10 +27,10 @@ pub(super) struct Bench {
     #[arg(long, value_name = "URL")]
     chat: Url,
     /// Messages in all
-    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     messages: u64,
     /// Visitors who write at the same time, each one message after the other
-    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     visitors: u64,
 }
 
@@ -38,8 +38,6 @@ pub(super) struct Bench {
 struct Load {
     http: reqwest::Client,
     page: String,
-    messages: u64,
-    next: AtomicU64,
     clock: Clock,
 }
 
@@ -55,8 +53,6 @@ impl Bench {
         let load = Arc::new(Load {
             http: http_client(&self.chat)?,
             page: self.chat.as_str().trim_end_matches('/').to_owned(),
-            messages: self.messages,
-            next: AtomicU64::new(0),
             clock: Clock::system(),
         });
         let mut tokens = Vec::new();
@@ -65,8 +61,8 @@ impl Bench {
         }
         let start = Instant::now();
         let mut visitors = tokio::task::JoinSet::new();
-        for token in tokens {
-            visitors.spawn(load.clone().write(token));
+        for (token, share) in tokens.into_iter().zip(shares(self.messages, self.visitors)) {
+            visitors.spawn(load.clone().write(token, share));
         }
         let mut tally = Tally::default();
         while let Some(ended) = visitors.join_next().await {
@@ -100,14 +96,10 @@ impl Load {
         }
     }
 
-    /// One visitor: one message after the other, until all are written.
-    async fn write(self: Arc<Self>, token: Secret) -> Tally {
+    /// One visitor: `share` messages, one after the other.
+    async fn write(self: Arc<Self>, token: Secret, share: u64) -> Tally {
         let mut tally = Tally::default();
-        loop {
-            let number = self.next.fetch_add(1, Ordering::Relaxed);
-            if number >= self.messages {
-                return tally;
-            }
+        for number in 0..share {
             let body =
                 json!({"id": format!("{:032x}", self.clock.random()), "text": format!("bench {number}")});
             let request =
@@ -121,7 +113,13 @@ impl Load {
                 Err(error) => tally.refuse(with_causes(&error.without_url())),
             }
         }
+        tally
     }
+}
+
+/// How many messages each visitor writes: as even as can be, since the server limits every one of them.
+fn shares(messages: u64, visitors: u64) -> impl Iterator<Item = u64> {
+    (0..visitors).map(move |visitor| messages / visitors + u64::from(visitor < messages % visitors))
 }
 
 impl Tally {
@@ -181,6 +179,12 @@ fn shown(report: &Value) -> String {
     ];
     if let Some(why) = report["first_refusal"].as_str() {
         lines.push(format!("{} refused, the first one with: {why}", report["refused"]));
+        if why.contains("429") {
+            lines.push(
+                "the chat page limits visitors and addresses: take fewer --messages, or more --visitors"
+                    .to_owned(),
+            );
+        }
     }
     lines.join("\n")
 }
@@ -200,6 +204,12 @@ mod tests {
     }
 
     #[test]
+    fn messages_are_shared_evenly() {
+        assert_eq!(shares(10, 4).collect::<Vec<_>>(), [3, 3, 2, 2]);
+        assert_eq!(shares(2, 3).collect::<Vec<_>>(), [1, 1, 0]);
+    }
+
+    #[test]
     fn refusals_are_told() {
         let mut all = Tally { micros: vec![3_000, 1_000], ..Tally::default() };
         let mut other = Tally::default();
@@ -208,7 +218,8 @@ mod tests {
         let text = shown(&all.report(Duration::from_secs(2)));
         assert!(text.starts_with("2 messages in 2.0 s: 1 per second\n"), "{text}");
         assert!(
-            text.contains("p50 1.0 ms") && text.ends_with("1 refused, the first one with: HTTP 429"),
+            text.contains("p50 1.0 ms")
+                && text.contains("1 refused, the first one with: HTTP 429\nthe chat page limits"),
             "{text}"
         );
     }

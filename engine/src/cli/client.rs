@@ -261,4 +261,42 @@ mod tests {
         assert!(http_client(&"http://127.0.0.1:1/".parse().unwrap()).is_ok());
         assert_eq!(base(&"https://x.example/pm/".parse().unwrap()), "https://x.example/pm");
     }
+
+    async fn served(router: axum::Router) -> Client {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Client::new(&ApiArgs { url, key: Some(Secret::new("pm_test")) }).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_list_is_read_to_its_last_page_with_the_key() {
+        use axum::extract::RawQuery;
+        use axum::http::{HeaderMap, StatusCode};
+        let page = |RawQuery(query): RawQuery, headers: HeaderMap| async move {
+            if headers.get("authorization").is_none_or(|given| given != "Bearer pm_test") {
+                return Err((StatusCode::UNAUTHORIZED, r#"{"code":"unauthorized","detail":"No key."}"#));
+            }
+            Ok(axum::Json(match query.as_deref() {
+                Some("live=true") => serde_json::json!({"items": [1, 2], "next": "a+b"}),
+                Some("live=true&cursor=a%2Bb") => serde_json::json!({"items": [3], "next": null}),
+                other => panic!("{other:?}"),
+            }))
+        };
+        let client = served(axum::Router::new().route("/things", axum::routing::get(page))).await;
+        assert_eq!(client.list("/things?live=true").await.unwrap(), [1, 2, 3]);
+        let error = Client { key: None, ..client }.list("/things?live=true").await.unwrap_err().to_string();
+        assert!(
+            error.starts_with("No key (unauthorized, HTTP 401)\n") && error.contains("key create"),
+            "{error}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_not_there_is_unavailable() {
+        let url = "http://127.0.0.1:1".parse().unwrap();
+        let error =
+            Client::new(&ApiArgs { url, key: None }).unwrap().get("/x?token=hidden").await.unwrap_err();
+        assert!(matches!(&error, CliError::Unavailable(text) if !text.contains("hidden")), "{error}");
+    }
 }

@@ -14,7 +14,7 @@ use super::output::Out;
 use crate::app::{AppError, data, master_key, plugin_folder};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::store::{Db, tenants};
+use crate::store::{Db, SchemaState, schema_state};
 
 /// The clock of a machine that lost its battery starts long before this: 2025-01-01.
 const CLOCK_MS_MIN: i64 = 1_735_689_600_000;
@@ -202,18 +202,24 @@ async fn database(config: &Config) -> Vec<Finding> {
         }
     };
     let mut findings = vec![ok(what, format!("{shown} answers"))];
-    findings.push(match schema(&db).await {
-        Ok(0) => warn("schema", "there, but empty; the first `pointsman serve` fills it"),
-        Ok(_) => ok("schema", "up to date enough to be read"),
-        Err(error) => fail("schema", format!("{}; run `pointsman migrate`", with_causes(&error))),
-    });
+    findings.push(schema(&db).await);
     findings
 }
 
-/// Number of tenants: reading them proves that the schema is there.
-async fn schema(db: &Db) -> Result<usize, crate::store::StoreError> {
-    let mut tx = db.read().await?;
-    Ok(tenants::list(&mut tx).await?.len())
+async fn schema(db: &Db) -> Finding {
+    let what = "schema";
+    let state = async { schema_state(&mut db.read().await?).await };
+    match state.await {
+        Ok(SchemaState::Current) => ok(what, "up to date"),
+        Ok(SchemaState::Behind(missing)) => warn(
+            what,
+            format!("{missing} migrations are missing; `pointsman migrate` or the next start adds them"),
+        ),
+        Ok(SchemaState::Ahead) => {
+            fail(what, "a newer Pointsman made it; install that version or a later one")
+        }
+        Err(error) => fail(what, format!("{}; run `pointsman migrate`", with_causes(&error))),
+    }
 }
 
 #[cfg(test)]

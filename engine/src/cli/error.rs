@@ -148,12 +148,15 @@ impl From<AppError> for CliError {
     }
 }
 
-/// An error and all its causes in one line.
+/// An error and all its causes in one line. Some libraries repeat their cause in their own text; it is said once.
 pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        let _ = write!(text, ": {error}"); // writing to a String cannot fail
+        let cause_text = error.to_string();
+        if !text.ends_with(&cause_text) {
+            let _ = write!(text, ": {cause_text}"); // writing to a String cannot fail
+        }
         cause = error.source();
     }
     text
@@ -182,6 +185,14 @@ mod tests {
         );
         let json: serde_json::Value = serde_json::from_str(&error.said(true).unwrap()).unwrap();
         assert_eq!((&json["code"], &json["exit"]), (&"window_closed".into(), &1.into()));
+    }
+
+    #[test]
+    fn a_repeated_cause_is_said_once() {
+        let source = sqlx::Error::Io(io::Error::other("refused"));
+        let error = StoreError::Database { what: "connect", source };
+        let text = with_causes(&error);
+        assert_eq!(text.matches("refused").count(), 1, "{text}");
     }
 
     #[test]

@@ -194,4 +194,28 @@ mod tests {
         assert_eq!(quoted(&json!({"content": {"text": "a\u{1b}[2J\nb"}})), "“a [2J b”");
         assert_eq!(quoted(&json!({"content": {"kind": "media"}})), "“[media]”");
     }
+
+    #[tokio::test]
+    async fn a_broken_stream_goes_on_after_the_last_event() {
+        use axum::http::HeaderMap;
+        let stream = |headers: HeaderMap| async move {
+            match headers.get("last-event-id").map(|id| id.to_str().unwrap().to_owned()).as_deref() {
+                None => "retry: 700\n\nid: evt_1\ndata: {\"type\":\"a\"}\n\nid: evt_2\ndata: {\"type\":\"b\"}\n\nid: evt_3\ndata: cut".to_owned(),
+                Some(id) => format!("id: after_{id}\ndata: {{}}\n\n"),
+            }
+        };
+        let router = axum::Router::new().route("/api/v1/stream", axum::routing::get(stream));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let api = ApiArgs { url, key: None };
+        let client = Client::new(&api).unwrap();
+        let tail = Tail { conversation: None, bodies: false, api };
+        let (mut last_id, mut connected, out) = (None, false, Out { json: true });
+        let path = "/api/v1/stream";
+        let asked = tail.follow(&client, path, &mut last_id, &mut connected, out).await.unwrap();
+        assert_eq!((asked, last_id.as_deref()), (Some(Duration::from_millis(700)), Some("evt_2")));
+        tail.follow(&client, path, &mut last_id, &mut connected, out).await.unwrap();
+        assert_eq!((last_id.as_deref(), connected), (Some("after_evt_2"), true));
+    }
 }

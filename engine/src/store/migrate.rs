@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{PgConnection, SqlSafeStr as _, SqliteConnection};
 
-use super::StoreError;
+use super::{StoreError, Tx};
 
 /// (version, what it does, SQL). Never change one that has been released; add the next.
 const MIGRATIONS: &[(i64, &str, &str)] =
@@ -28,10 +28,65 @@ fn migrator() -> Migrator {
     )
 }
 
+/// How the schema of a database compares with this program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SchemaState {
+    /// The same.
+    Current,
+    /// So many migrations are missing.
+    Behind(usize),
+    /// Made by a newer program.
+    Ahead,
+}
+
+/// Compares without changing anything.
+///
+/// # Errors
+/// The database's own; also when nothing was ever migrated.
+pub async fn schema_state(tx: &mut Tx) -> Result<SchemaState, StoreError> {
+    let sql = "select version from _sqlx_migrations where success order by version";
+    let mut applied = Vec::new();
+    for row in tx.all("read the schema's version", sql, Vec::new()).await? {
+        applied.push(row.columns("_sqlx_migrations").int("version")?);
+    }
+    let is_ours = |version: &i64| MIGRATIONS.iter().any(|(ours, ..)| ours == version);
+    if applied.iter().any(|version| !is_ours(version)) {
+        return Ok(SchemaState::Ahead);
+    }
+    Ok(match MIGRATIONS.len() - applied.len() {
+        0 => SchemaState::Current,
+        missing => SchemaState::Behind(missing),
+    })
+}
+
 pub(super) async fn run_sqlite(conn: &mut SqliteConnection) -> Result<(), StoreError> {
     migrator().run_direct(None, conn, false).await.map_err(StoreError::Migrate)
 }
 
 pub(super) async fn run_postgres(conn: &mut PgConnection) -> Result<(), StoreError> {
     migrator().run_direct(None, conn, false).await.map_err(StoreError::Migrate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Durability;
+    use super::super::testing::each_db;
+    use super::*;
+    use crate::args;
+
+    #[test]
+    fn an_older_and_a_newer_schema_are_told_apart() {
+        each_db(|db| async move {
+            assert_eq!(schema_state(&mut db.read().await.unwrap()).await.unwrap(), SchemaState::Current);
+            let change = |sql: &'static str| {
+                db.write(Durability::Soft, move |tx| {
+                    Box::pin(async move { tx.execute("change the history", sql, args![]).await })
+                })
+            };
+            change("update _sqlx_migrations set version = 9999 where version = 1").await.unwrap();
+            assert_eq!(schema_state(&mut db.read().await.unwrap()).await.unwrap(), SchemaState::Ahead);
+            change("delete from _sqlx_migrations where version = 9999").await.unwrap();
+            assert_eq!(schema_state(&mut db.read().await.unwrap()).await.unwrap(), SchemaState::Behind(1));
+        });
+    }
 }
