@@ -21,6 +21,7 @@ pub mod health;
 pub mod idempotency;
 mod layers;
 pub mod metrics;
+pub mod notifications;
 mod openapi;
 pub mod paging;
 pub mod password;
@@ -28,6 +29,7 @@ pub mod path;
 pub mod plugins;
 pub mod problem;
 pub mod rate;
+pub mod raw_webhooks;
 pub mod request_id;
 pub mod rules;
 pub mod signin;
@@ -50,6 +52,8 @@ fn families() -> OpenApiRouter<Api> {
         .merge(plugins::router())
         .merge(channels::router())
         .merge(rules::router())
+        .merge(raw_webhooks::router())
+        .merge(notifications::router())
         .merge(audit::router())
 }
 
