@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use axum::http::StatusCode;
 use utoipa::openapi::content::ContentBuilder;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{
@@ -75,6 +76,15 @@ fn complete(operation: &mut Operation) {
         .content("application/problem+json", problem)
         .build();
     operation.responses.responses.insert("default".to_owned(), response.into());
+    for (status, response) in &mut operation.responses.responses {
+        if let utoipa::openapi::RefOr::T(response) = response
+            && response.description.is_empty()
+        {
+            let known = StatusCode::from_bytes(status.as_bytes()).ok();
+            let word = known.and_then(|status| status.canonical_reason()).unwrap_or("Done");
+            response.description = word.to_owned();
+        }
+    }
     let tags: BTreeSet<&str> = operation.tags.iter().flatten().map(String::as_str).collect();
     if !tags.contains(PUBLIC) {
         let none: [&str; 0] = [];
