@@ -8,21 +8,30 @@ use axum::Router;
 use tokio::net::TcpListener;
 use utoipa_axum::router::OpenApiRouter;
 
+pub mod actions;
 mod api;
 pub mod api_keys;
 pub mod audit;
 pub mod auth;
 pub mod body;
 pub mod channels;
+pub mod chat;
+pub mod conversations;
 pub mod docs;
 pub mod etag;
+pub mod events;
+mod follow;
 pub mod groups;
 pub mod health;
+pub mod hooks;
 pub mod idempotency;
+pub mod jobs;
 mod layers;
+pub mod messages;
 pub mod metrics;
 pub mod notifications;
 mod openapi;
+pub mod orders;
 pub mod paging;
 pub mod password;
 pub mod path;
@@ -33,6 +42,8 @@ pub mod raw_webhooks;
 pub mod request_id;
 pub mod rules;
 pub mod signin;
+pub mod stream;
+mod tail;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
@@ -52,6 +63,12 @@ fn families() -> OpenApiRouter<Api> {
         .merge(plugins::router())
         .merge(channels::router())
         .merge(rules::router())
+        .merge(conversations::router())
+        .merge(actions::router())
+        .merge(messages::router())
+        .merge(events::router())
+        .merge(stream::router())
+        .merge(jobs::router())
         .merge(raw_webhooks::router())
         .merge(notifications::router())
         .merge(audit::router())
@@ -60,7 +77,12 @@ fn families() -> OpenApiRouter<Api> {
 /// Everything that is not part of the documented API: health, documents, pages, public addresses. Each family guards
 /// itself.
 fn others() -> Router<Api> {
-    Router::new().merge(health::router()).merge(docs::router()).merge(signin::pages())
+    Router::new()
+        .merge(health::router())
+        .merge(hooks::router())
+        .merge(chat::router())
+        .merge(docs::router())
+        .merge(signin::pages())
 }
 
 /// The whole router, with its layers.

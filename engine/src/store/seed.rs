@@ -26,9 +26,8 @@ const CHAT_NAME: &str = "Website chat";
 const IDLE_END_MS: i64 = 600_000;
 const CHANNELS_MAX: i64 = 1_000;
 
-/// Everything that is drawn by chance, so that the transaction may be run again.
-#[derive(Clone)]
-pub struct Plan {
+/// Everything that a new installation gets.
+struct Plan {
     now_ms: i64,
     groups: Vec<Group>,
     rules: Vec<(Rule, Version)>,
@@ -47,7 +46,7 @@ pub struct Seeded {
 }
 
 /// Draws ids and secrets.
-pub fn plan(clock: &Clock, keyring: &Keyring) -> Plan {
+fn plan(clock: &Clock, keyring: &Keyring) -> Plan {
     let now_ms = clock.now_ms();
     let group = |name: &str| Group {
         id: GroupId::new(now_ms, clock.random()),
@@ -127,7 +126,8 @@ fn rule(clock: &Clock, starter: &Starter) -> (Rule, Version) {
 ///
 /// # Errors
 /// The database's own.
-pub async fn apply(tx: &mut Tx, plan: &Plan) -> Result<Seeded, StoreError> {
+pub async fn run(tx: &mut Tx, clock: &Clock, keyring: &Keyring) -> Result<Seeded, StoreError> {
+    let plan = plan(clock, keyring);
     if let Some(first) = tenants::list(tx).await?.first() {
         return found(tx, first.id).await;
     }
@@ -162,10 +162,8 @@ mod tests {
     use super::*;
 
     async fn seed(db: &Db) -> Seeded {
-        let plan = plan(&Clock::system(), &Keyring::new(&[7; 32]).unwrap());
         db.write(Durability::Hard, move |tx| {
-            let plan = plan.clone();
-            Box::pin(async move { apply(tx, &plan).await })
+            Box::pin(async move { run(tx, &Clock::system(), &Keyring::new(&[7; 32]).unwrap()).await })
         })
         .await
         .unwrap()

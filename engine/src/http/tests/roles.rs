@@ -27,12 +27,27 @@ POST /api/v1/channels/{id}/check admin
 POST /api/v1/channels/{id}/connect admin
 GET /api/v1/channels/{id}/templates agent
 POST /api/v1/channels/{id}/templates/refresh admin
+GET /api/v1/conversations agent
+GET /api/v1/conversations/{id} agent
+DELETE /api/v1/conversations/{id} admin
+GET /api/v1/conversations/{id}/messages agent
+POST /api/v1/conversations/{id}/messages agent
+GET /api/v1/conversations/{id}/timeline agent
+POST /api/v1/conversations/{id}/{action} agent
+GET /api/v1/events agent
 GET /api/v1/groups agent
 POST /api/v1/groups admin
 GET /api/v1/groups/{id} agent
 PATCH /api/v1/groups/{id} admin
 DELETE /api/v1/groups/{id} admin
+GET /api/v1/jobs admin
+GET /api/v1/jobs/dead admin
+DELETE /api/v1/jobs/{id} admin
+POST /api/v1/jobs/{id}/retry admin
 GET /api/v1/me agent
+POST /api/v1/messages agent
+GET /api/v1/messages/{id} agent
+POST /api/v1/messages/{id}/retry agent
 GET /api/v1/notifications admin
 POST /api/v1/notifications/read-all admin
 POST /api/v1/notifications/{id}/read admin
@@ -51,6 +66,7 @@ POST /api/v1/rules/{id}/publish admin
 GET /api/v1/rules/{id}/versions agent
 POST /api/v1/signin public
 POST /api/v1/signout agent
+GET /api/v1/stream agent
 GET /api/v1/users agent
 POST /api/v1/users admin
 GET /api/v1/users/{id} agent
@@ -82,7 +98,7 @@ fn filled(path: &str) -> String {
         "jobs" => "eff",
         _ => "none",
     };
-    path.replace("{id}", &format!("{prefix}_01jd0000000000000000000000"))
+    path.replace("{action}", "archive").replace("{id}", &format!("{prefix}_01jd0000000000000000000000"))
 }
 
 #[tokio::test]
@@ -100,9 +116,8 @@ async fn every_operation_lets_in_whom_it_should_and_nobody_else() {
             };
             let body: Option<Value> = (method != "GET" && method != "DELETE").then(|| json!({}));
             let at = filled(path);
-            let status = async |headers: &[(&str, &str)]| {
-                stage.send(&method, &at, headers, body.clone()).await.status.as_u16()
-            };
+            let status =
+                async |headers: &[(&str, &str)]| stage.status(&method, &at, headers, body.clone()).await;
             let (nobody, as_agent, as_admin) = (
                 status(&[]).await,
                 status(&[("authorization", &agent)]).await,

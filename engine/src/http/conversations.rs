@@ -1,0 +1,298 @@
+//! `/conversations`: listing, reading and deleting. What can be done to one is
+//! in `actions`.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use pointsman_rules::facts::{AiState, Status};
+use pointsman_rules::ids::{ChannelId, ContactId, ConversationId, GroupId, UserId};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::auth::{Admin, Principal};
+use super::orders::{not_found, sight};
+use super::paging::{List, Query, decode, rows};
+use super::path::Id;
+use super::problem::{FieldProblem, Problem};
+use super::{Api, Refused, orders};
+use crate::clock::rfc3339;
+use crate::store::audit;
+use crate::store::conversation_views::{self, AssigneeFilter, ConversationFilter, ConversationView};
+
+pub(super) fn router() -> OpenApiRouter<Api> {
+    OpenApiRouter::default().routes(routes!(list)).routes(routes!(get, delete))
+}
+
+/// A conversation.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Conversation {
+    /// Its id.
+    #[schema(value_type = String)]
+    pub id: ConversationId,
+    /// Where it takes place.
+    #[schema(value_type = String)]
+    channel: ChannelId,
+    /// With whom.
+    contact: Contact,
+    /// Is a real-time chat going on?
+    live: bool,
+    /// `open`, `pending`, `on_hold` or `closed`.
+    status: &'static str,
+    /// Which team has it.
+    #[schema(value_type = Option<String>)]
+    group: Option<GroupId>,
+    /// Who has it.
+    #[schema(value_type = Option<String>)]
+    assignee: Option<UserId>,
+    /// `low`, `normal`, `high` or `urgent`.
+    priority: &'static str,
+    /// Free words.
+    labels: Vec<String>,
+    /// Typed values that rules and people set.
+    attributes: BTreeMap<String, serde_json::Value>,
+    /// BCP 47.
+    language: Option<String>,
+    /// May the assistant answer?
+    ai: Ai,
+    /// When free text may be sent.
+    window: WindowState,
+    /// The contact's last message.
+    last_inbound_at: Option<String>,
+    /// Our last public message.
+    last_outbound_at: Option<String>,
+    /// The last message either way; lists are sorted by it.
+    last_activity_at: String,
+    /// The first characters of the last message.
+    preview: Option<String>,
+    /// Inbound messages nobody has read.
+    unread: i64,
+    /// How often it was reopened.
+    reopen_count: i64,
+    /// When it began.
+    created_at: String,
+    /// When the live chat ended.
+    ended_at: Option<String>,
+    /// When it was put away.
+    archived_at: Option<String>,
+    /// Hidden until then.
+    snoozed_until: Option<String>,
+}
+
+/// The person outside.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+struct Contact {
+    #[schema(value_type = String)]
+    id: ContactId,
+    /// What they are called, if known.
+    name: Option<String>,
+    /// E.164, when known.
+    phone: Option<String>,
+    /// Where answers go, as the vendor writes it.
+    address: String,
+}
+
+/// The assistant's switch.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+struct Ai {
+    /// `on`, `off` or `suspended`.
+    state: &'static str,
+    /// When a suspended assistant may answer again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<String>,
+}
+
+/// The messaging window.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+struct WindowState {
+    /// When it closes; `null`: the channel has none, or the contact never wrote.
+    closes_at: Option<String>,
+    /// Has it not closed yet? `true` where there is none.
+    is_open: bool,
+}
+
+impl Conversation {
+    /// As it is at `now_ms`.
+    pub(super) fn show(it: ConversationView, now_ms: i64) -> Self {
+        Self {
+            id: it.id,
+            channel: it.channel,
+            contact: Contact {
+                id: it.contact,
+                name: it.contact_name,
+                phone: it.contact_phone,
+                address: it.contact_address,
+            },
+            live: it.live,
+            status: it.status.word(),
+            group: it.group,
+            assignee: it.assignee,
+            priority: it.priority.word(),
+            labels: it.labels,
+            attributes: it.attributes,
+            language: it.language,
+            ai: match it.ai {
+                AiState::On => Ai { state: "on", until: None },
+                AiState::Off => Ai { state: "off", until: None },
+                AiState::Suspended { until_ms } => Ai { state: "suspended", until: Some(rfc3339(until_ms)) },
+            },
+            window: WindowState {
+                closes_at: it.window_closes_ms.map(rfc3339),
+                is_open: it.window_closes_ms.is_none_or(|closes_ms| closes_ms > now_ms),
+            },
+            last_inbound_at: it.last_inbound_ms.map(rfc3339),
+            last_outbound_at: it.last_outbound_ms.map(rfc3339),
+            last_activity_at: rfc3339(it.last_activity_ms),
+            preview: it.preview,
+            unread: it.unread,
+            reopen_count: it.reopen_count,
+            created_at: rfc3339(it.created_ms),
+            ended_at: it.ended_ms.map(rfc3339),
+            archived_at: it.archived_ms.map(rfc3339),
+            snoozed_until: it.snoozed_until_ms.map(rfc3339),
+        }
+    }
+}
+
+/// Which conversations are wanted.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    /// Items on the page, 1 to 200; 50 when absent.
+    limit: Option<i64>,
+    /// `next` of the page before.
+    cursor: Option<String>,
+    /// Live chats (`true`) or ended ones.
+    live: Option<bool>,
+    /// `open`, `pending`, `on_hold` or `closed`.
+    status: Option<String>,
+    /// Id of a group.
+    group: Option<String>,
+    /// Id of a user, or `none`.
+    assignee: Option<String>,
+    /// Id of a channel.
+    channel: Option<String>,
+    /// Id of a contact.
+    contact: Option<String>,
+    /// A label.
+    label: Option<String>,
+    /// Put away (`true`) or not.
+    archived: Option<bool>,
+}
+
+impl Wanted {
+    fn filter(&self) -> Result<ConversationFilter, Problem> {
+        let status = self.status.as_deref().map(|word| {
+            Status::from_word(word)
+                .ok_or_else(|| bad_query("status", format!("must be one of {}", Status::WORDS.join(", "))))
+        });
+        let assignee = self.assignee.as_deref().map(|text| match text {
+            "none" => Ok(AssigneeFilter::Nobody),
+            id => id.parse().map(AssigneeFilter::User).map_err(|error| bad_query("assignee", error)),
+        });
+        Ok(ConversationFilter {
+            live: self.live,
+            status: status.transpose()?,
+            group: query_id("group", self.group.as_deref())?,
+            assignee: assignee.transpose()?,
+            channel: query_id("channel", self.channel.as_deref())?,
+            contact: query_id("contact", self.contact.as_deref())?,
+            label: self.label.clone(),
+            archived: self.archived,
+        })
+    }
+}
+
+/// An id in a query parameter.
+pub(super) fn query_id<T: std::str::FromStr<Err: std::fmt::Display>>(
+    name: &str,
+    text: Option<&str>,
+) -> Result<Option<T>, Problem> {
+    text.map(|text| text.parse().map_err(|error: T::Err| bad_query(name, error))).transpose()
+}
+
+/// 400 about one query parameter.
+pub(super) fn bad_query(name: &str, message: impl ToString) -> Problem {
+    let message = message.to_string();
+    Problem::malformed("bad_query", format!("`{name}`: {message}"))
+        .with_errors(vec![FieldProblem::new(format!("?{name}"), message)])
+}
+
+/// A place in the list: the time of the last activity and an id.
+struct Place(i64, ConversationId);
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.0, self.1)
+    }
+}
+
+impl std::str::FromStr for Place {
+    type Err = ();
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (at_ms, id) = text.split_once('/').ok_or(())?;
+        Ok(Self(at_ms.parse().map_err(|_| ())?, id.parse().map_err(|_| ())?))
+    }
+}
+
+/// Conversations that you may see, the latest activity first.
+#[utoipa::path(get, path = "/api/v1/conversations", tag = "conversations", params(Wanted),
+    responses((status = 200, body = List<Conversation>)))]
+async fn list(
+    State(api): State<Api>,
+    who: Principal,
+    Query(wanted): Query<Wanted>,
+) -> Result<Json<List<Conversation>>, Problem> {
+    let (filter, rows) = (wanted.filter()?, rows(wanted.limit)?);
+    let after =
+        wanted.cursor.as_deref().map(decode::<Place>).transpose()?.map(|Place(at_ms, id)| (at_ms, id));
+    let tx = &mut api.read().await?;
+    let found = conversation_views::list(tx, who.tenant, sight(&who), &filter, after, rows as u32).await?;
+    let now_ms = api.flow.clock.now_ms();
+    Ok(Json(List::page(
+        found,
+        rows,
+        |it| Place(it.last_activity_ms, it.id),
+        |it| Conversation::show(it, now_ms),
+    )))
+}
+
+/// One conversation.
+#[utoipa::path(get, path = "/api/v1/conversations/{id}", tag = "conversations", params(("id" = String, Path)),
+    responses((status = 200, body = Conversation)))]
+async fn get(
+    State(api): State<Api>,
+    who: Principal,
+    Id(id): Id<ConversationId>,
+) -> Result<Json<Conversation>, Problem> {
+    let found = orders::conversation(&api, &who, id).await?;
+    Ok(Json(Conversation::show(found, api.flow.clock.now_ms())))
+}
+
+/// Removes a conversation with its messages, events and runs for good. Owners and admins only.
+#[utoipa::path(delete, path = "/api/v1/conversations/{id}", tag = "conversations", params(("id" = String, Path)),
+    responses((status = 204)))]
+async fn delete(
+    State(api): State<Api>,
+    Admin(who): Admin,
+    Id(id): Id<ConversationId>,
+) -> Result<StatusCode, Problem> {
+    let entry = who.did(&api.flow.clock, "conversation.delete", id, serde_json::json!({}));
+    let tenant = who.tenant;
+    let removed = api.write(move |tx| {
+        let entry = entry.clone();
+        Box::pin(async move {
+            if !conversation_views::remove(tx, tenant, id).await? {
+                return Err(Refused::from(not_found("conversation")));
+            }
+            audit::append(tx, tenant, &entry).await?;
+            Ok(())
+        })
+    });
+    removed.await?;
+    Ok(StatusCode::NO_CONTENT)
+}

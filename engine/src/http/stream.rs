@@ -1,0 +1,94 @@
+//! `/stream`: everything that happens and the caller may see, as server-sent
+//! events, resumable by `Last-Event-ID`.
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use axum::response::sse;
+use pointsman_rules::ids::{ConversationId, EventId, TenantId};
+use serde::Deserialize;
+use utoipa::IntoParams;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::Api;
+use super::auth::Principal;
+use super::conversations::query_id;
+use super::events::Event;
+use super::follow::{Source, follow};
+use super::orders::{conversation, sight};
+use super::paging::Query;
+use super::problem::Problem;
+use crate::bus::News;
+use crate::store::event_views::{self, EventFilter, EventView};
+use crate::store::filter::Sight;
+
+pub(super) fn router() -> OpenApiRouter<Api> {
+    OpenApiRouter::default().routes(routes!(stream))
+}
+
+/// What is to be followed.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    /// Id of a conversation; everything when absent.
+    conversation: Option<String>,
+}
+
+/// Everything that happens and you may see, as server-sent events: `id` is the event's id, `event` its type, `data`
+/// the event as in `/events`. A browser or client that comes back with `Last-Event-ID` goes on after that event.
+#[utoipa::path(get, path = "/api/v1/stream", tag = "events", params(Wanted),
+    responses((status = 200, content_type = "text/event-stream", body = String)))]
+async fn stream(
+    State(api): State<Api>,
+    who: Principal,
+    headers: HeaderMap,
+    Query(wanted): Query<Wanted>,
+) -> Result<Response, Problem> {
+    let wanted: Option<ConversationId> = query_id("conversation", wanted.conversation.as_deref())?;
+    if let Some(id) = wanted {
+        conversation(&api, &who, id).await?;
+    }
+    let filter = EventFilter { conversation: wanted, kind: None };
+    follow(api, &headers, Log { tenant: who.tenant, sight: sight(&who), filter }).await
+}
+
+/// The log of a tenant as one caller may see it.
+struct Log {
+    tenant: TenantId,
+    sight: Sight,
+    filter: EventFilter,
+}
+
+impl Source for Log {
+    fn concerns(&self, news: &News) -> bool {
+        match news {
+            News::Event { tenant, conversation, .. } => {
+                // An event that was published without its conversation may be of any.
+                let is_other = self
+                    .filter
+                    .conversation
+                    .is_some_and(|wanted| conversation.is_some_and(|it| it != wanted));
+                *tenant == self.tenant && !is_other
+            }
+            News::Elsewhere => true,
+            _ => false,
+        }
+    }
+
+    async fn read(&mut self, api: &Api, after: EventId, rows_max: u32) -> Result<Vec<EventView>, Problem> {
+        let tx = &mut api.read().await?;
+        Ok(event_views::list(tx, self.tenant, self.sight, &self.filter, Some(after), rows_max).await?)
+    }
+
+    async fn show(&mut self, _: &Api, events: Vec<EventView>) -> Result<Vec<sse::Event>, Problem> {
+        Ok(events.into_iter().map(show).collect())
+    }
+}
+
+fn show(event: EventView) -> sse::Event {
+    let (id, kind) = (event.id.to_string(), event.kind.clone());
+    let data = serde_json::to_string(&Event::show(event)).unwrap_or_default(); // strings and JSON values only
+    sse::Event::default().id(id).event(kind).data(data)
+}

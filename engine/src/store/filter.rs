@@ -1,0 +1,89 @@
+//! The part of a listing's SQL that depends on what was asked: conditions and
+//! their values grow together, so that a placeholder never loses its value.
+
+use pointsman_rules::ids::{TenantId, UserId};
+
+use super::Arg;
+use crate::args;
+
+/// Whose eyes a listing is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sight {
+    /// Owners, admins and their programs: the whole tenant.
+    All,
+    /// An agent: conversations of own groups, assigned to them, or without a group.
+    Agent(UserId),
+    /// A program with an agent's role: it is in no group, so only conversations without one.
+    Ungrouped,
+}
+
+/// The conditions of one listing.
+pub(super) struct Filter {
+    sql: String,
+    args: Vec<Arg>,
+}
+
+impl Filter {
+    /// Rows of one tenant; `table` is the alias whose `tenant_id` is meant.
+    pub(super) fn new(table: &str, tenant: TenantId) -> Self {
+        Self { sql: format!(" where {table}.tenant_id = $1"), args: args![tenant] }
+    }
+
+    /// Adds a condition; `?` stands for the next value.
+    pub(super) fn and(&mut self, condition: &str, values: Vec<Arg>) {
+        self.sql.push_str(" and ");
+        let mut pieces = condition.split('?');
+        self.sql.push_str(pieces.next().unwrap_or_default());
+        for (piece, value) in pieces.zip(values) {
+            self.args.push(value);
+            self.sql.push_str(&format!("${}{piece}", self.args.len()));
+        }
+    }
+
+    /// Adds a condition when there is a value for it.
+    pub(super) fn and_if(&mut self, condition: &str, value: Option<impl Into<Arg>>) {
+        if let Some(value) = value {
+            self.and(condition, vec![value.into()]);
+        }
+    }
+
+    /// Leaves only conversations (alias `c`) that these eyes may see.
+    pub(super) fn seen_by(&mut self, sight: Sight) {
+        match sight {
+            Sight::All => {}
+            Sight::Ungrouped => self.and("c.group_id is null", vec![]),
+            Sight::Agent(user) => self.and(
+                "(c.group_id is null or c.assignee_id = ? or exists (select 1 from group_members gm \
+                 where gm.tenant_id = c.tenant_id and gm.group_id = c.group_id and gm.user_id = ?))",
+                args![user, user],
+            ),
+        }
+    }
+
+    /// The whole statement: `head`, the conditions, `order`, at most `rows_max` rows.
+    pub(super) fn finish(mut self, head: &str, order: &str, rows_max: u32) -> (String, Vec<Arg>) {
+        self.args.push(Arg::from(rows_max));
+        let sql = format!("{head}{} {order} limit ${}", self.sql, self.args.len());
+        (sql, self.args)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_placeholder_has_its_value() {
+        let tenant = TenantId::new(1, 1);
+        let mut filter = Filter::new("c", tenant);
+        filter.and_if("c.status = ?", Some("open"));
+        filter.and_if("c.live = ?", None::<bool>);
+        filter.and("(c.a, c.b) < (?, ?)", args![1i64, "x"]);
+        let (sql, args) = filter.finish("select 1 from c", "order by c.a", 5);
+        assert_eq!(
+            sql,
+            "select 1 from c where c.tenant_id = $1 and c.status = $2 and (c.a, c.b) < ($3, $4) order by c.a limit $5"
+        );
+        assert_eq!(args, args![tenant, "open", 1i64, "x", 5u32]);
+    }
+}
