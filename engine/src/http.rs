@@ -29,6 +29,7 @@ pub mod jobs;
 mod layers;
 pub mod messages;
 pub mod metrics;
+pub mod notifications;
 mod openapi;
 pub mod orders;
 pub mod paging;
@@ -37,6 +38,7 @@ pub mod path;
 pub mod plugins;
 pub mod problem;
 pub mod rate;
+pub mod raw_webhooks;
 pub mod request_id;
 pub mod rules;
 pub mod signin;
@@ -67,6 +69,8 @@ fn families() -> OpenApiRouter<Api> {
         .merge(events::router())
         .merge(stream::router())
         .merge(jobs::router())
+        .merge(raw_webhooks::router())
+        .merge(notifications::router())
         .merge(audit::router())
 }
 

@@ -175,15 +175,15 @@ async fn check_people(
     tenant: pointsman_rules::ids::TenantId,
     channel: &Channel,
 ) -> Result<(), Refused> {
-    if let Some(group) = channel.default_group {
-        if groups::get(tx, tenant, group).await?.is_none() {
-            return Err(Problem::field("/default_group", format!("there is no group {group}")).into());
-        }
+    if let Some(group) = channel.default_group
+        && groups::get(tx, tenant, group).await?.is_none()
+    {
+        return Err(Problem::field("/default_group", format!("there is no group {group}")).into());
     }
-    if let Some(agent) = channel.assigned_user {
-        if users::get(tx, tenant, agent).await?.is_none_or(|user| user.disabled_ms.is_some()) {
-            return Err(Problem::field("/assigned_agent", format!("there is no user {agent}")).into());
-        }
+    if let Some(agent) = channel.assigned_user
+        && users::get(tx, tenant, agent).await?.is_none_or(|user| user.disabled_ms.is_some())
+    {
+        return Err(Problem::field("/assigned_agent", format!("there is no user {agent}")).into());
     }
     if channel.active && channel.default_group.is_none() && channel.assigned_user.is_none() {
         let message =

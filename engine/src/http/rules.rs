@@ -188,6 +188,9 @@ async fn change(
     if let Some(Some(cases)) = &change.cases {
         check::readable_cases(cases)?;
     }
+    if change.enabled == Some(true) {
+        check::runnable(&api, tenant, id).await?;
+    }
     let now_ms = api.flow.clock.now_ms();
     let detail =
         json!({"draft": change.source.is_some(), "enabled": change.enabled, "cases": change.cases.is_some()});

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode, header};
+use axum::response::Response;
 use pointsman_rules::ids::{KeyId, SessionId, TenantId, UserId};
 use prometheus_client::registry::Registry;
 use serde_json::Value;
@@ -174,14 +175,24 @@ impl Stage {
         (format!("pm_session={token}"), csrf)
     }
 
-    /// `headers`: name and value.
-    pub(crate) async fn send(
+    /// The status alone: for streams, whose body does not end.
+    pub(crate) async fn status(
         &self,
         method: &str,
         path: &str,
         headers: &[(&str, &str)],
         body: Option<Value>,
-    ) -> Answer {
+    ) -> u16 {
+        self.request(method, path, headers, body).await.status().as_u16()
+    }
+
+    async fn request(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<Value>,
+    ) -> Response {
         let mut request = Request::builder().method(method).uri(path);
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -190,7 +201,18 @@ impl Stage {
             request = request.header("content-type", "application/json");
         }
         let body = body.map_or_else(Body::empty, |json| Body::from(json.to_string()));
-        let response = super::router(self.api.clone()).oneshot(request.body(body).unwrap()).await.unwrap();
+        super::router(self.api.clone()).oneshot(request.body(body).unwrap()).await.unwrap()
+    }
+
+    /// `headers`: name and value.
+    pub(crate) async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<Value>,
+    ) -> Answer {
+        let response = self.request(method, path, headers, body).await;
         let (parts, body) = response.into_parts();
         let bytes = to_bytes(body, 16 * 1024 * 1024).await.unwrap();
         let text = String::from_utf8(bytes.to_vec()).unwrap();

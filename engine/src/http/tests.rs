@@ -10,6 +10,8 @@ use super::auth::Role;
 use super::testing::Stage;
 use super::{layers, rate};
 
+mod roles;
+
 #[tokio::test]
 async fn callers_without_a_valid_credential_are_turned_away() {
     let stage = Stage::new().await;

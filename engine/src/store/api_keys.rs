@@ -137,7 +137,7 @@ mod tests {
                     assert_eq!(by_hash(tx, "h", 99).await?, Some((tenant, key.id, Role::Agent)));
                     assert_eq!(by_hash(tx, "h", 100).await?, None);
                     assert_eq!(by_hash(tx, "other", 1).await?, None);
-                    assert_eq!(list(tx, tenant, None, 10).await?, [key.clone()]);
+                    assert_eq!(list(tx, tenant, None, 10).await?, std::slice::from_ref(&key));
                     assert!(!revoke(tx, TenantId::new(1, 2), key.id, 5).await?, "another tenant's");
                     assert!(revoke(tx, tenant, key.id, 5).await? && !revoke(tx, tenant, key.id, 6).await?);
                     assert_eq!(by_hash(tx, "h", 50).await?, None);

@@ -311,7 +311,7 @@ pub(crate) mod tests {
                     insert(tx, tenant, &two).await?;
                     assert_eq!(get(tx, tenant, one.id).await?, Some(one.clone()));
                     assert_eq!(get(tx, TenantId::new(1, 2), one.id).await?, None);
-                    assert_eq!(list(tx, tenant, Some(one.id), 9).await?, [two.clone()]);
+                    assert_eq!(list(tx, tenant, Some(one.id), 9).await?, std::slice::from_ref(&two));
                     assert_eq!(by_hook_key(tx, "key2").await?, Some((tenant, two.id)));
                     let changed = Channel {
                         name: "Ventas".into(),

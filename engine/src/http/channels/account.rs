@@ -162,11 +162,9 @@ async fn report(
         let (entry, reason, address) = (entry.clone(), reason.clone(), address.clone());
         Box::pin(async move {
             let Some(mut channel) = channels::get(tx, tenant, id).await? else { return Ok(()) };
-            if channel.address.is_empty() {
-                if let Some(address) = address {
-                    channel.address = address;
-                    channels::update(tx, tenant, &channel).await?;
-                }
+            if let (true, Some(address)) = (channel.address.is_empty(), address) {
+                channel.address = address;
+                channels::update(tx, tenant, &channel).await?;
             }
             if channel.active {
                 channels::set_state(tx, tenant, id, state, reason.as_deref(), now_ms).await?;

@@ -118,6 +118,7 @@ pub(crate) struct ChannelChange {
 /// What an inbound message does to a closed conversation.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(tag = "policy", rename_all = "snake_case", deny_unknown_fields)]
+#[expect(clippy::enum_variant_names, reason = "the words of the API")]
 pub(crate) enum Reopen {
     /// It goes on.
     Reopen,

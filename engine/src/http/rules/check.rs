@@ -4,14 +4,14 @@
 use std::sync::Arc;
 
 use pointsman_rules::case::{CaseResult, Cases, run_cases};
-use pointsman_rules::ids::TenantId;
+use pointsman_rules::ids::{RuleId, TenantId};
 use pointsman_rules::problem::Problem as RuleProblem;
 use pointsman_rules::script::Script;
 
 use super::view::CheckView;
 use crate::http::Api;
 use crate::http::problem::{FieldProblem, Problem};
-use crate::store::catalog;
+use crate::store::{catalog, rules};
 
 struct Outcome {
     script: Option<Script>,
@@ -67,6 +67,22 @@ pub(super) async fn report(
         problems: outcome.problems,
         cases: outcome.cases.into_iter().map(Into::into).collect(),
     })
+}
+
+/// May the published version be switched on? It may name what is not there (any more).
+///
+/// # Errors
+/// 422 `rule_invalid` with every problem.
+pub(super) async fn runnable(api: &Api, tenant: TenantId, id: RuleId) -> Result<(), Problem> {
+    let mut tx = api.read().await?;
+    let published = rules::get(&mut tx, tenant, id).await?.and_then(|rule| rule.published);
+    let Some(version) = published else { return Ok(()) };
+    let version = rules::get_version(&mut tx, tenant, version).await?;
+    drop(tx);
+    match version {
+        Some(version) => checked(api, tenant, &version.source, None).await.map(|_| ()),
+        None => Ok(()),
+    }
 }
 
 /// Can the cases be read?

@@ -88,3 +88,18 @@ async fn failing_cases_keep_a_rule_from_being_published() {
     let twin = stage.post("/api/v1/rules", &admin, json!({"source": RULE})).await.problem(422, "invalid");
     assert!(twin["detail"].as_str().unwrap().contains("another rule is called"), "{twin}");
 }
+
+#[tokio::test]
+async fn a_rule_is_not_switched_on_while_it_names_what_is_not_there() {
+    let stage = Stage::new().await;
+    let admin = stage.key(Role::Admin).await;
+    let group = stage.post("/api/v1/groups", &admin, json!({"name": "Billing"})).await.expect(201);
+    let source = "//! Routes\n//! on: message.received\n\nroute_to_group(\"Billing\");\n";
+    let new = json!({"source": source, "enabled": false});
+    let made = stage.post("/api/v1/rules", &admin, new).await.expect(201);
+    let path = format!("/api/v1/rules/{}", made["id"].as_str().unwrap());
+    stage.delete(&format!("/api/v1/groups/{}", group["id"].as_str().unwrap()), &admin).await.expect(204);
+    stage.patch(&path, &admin, json!({"enabled": true})).await.problem(422, "rule_invalid");
+    stage.post("/api/v1/groups", &admin, json!({"name": "Billing"})).await.expect(201);
+    assert_eq!(stage.patch(&path, &admin, json!({"enabled": true})).await.expect(200)["enabled"], true);
+}

@@ -1,0 +1,154 @@
+//! Role × endpoint: every documented operation is in this table, with the least
+//! role whose API key may call it.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::http::auth::Role;
+use crate::http::document;
+use crate::http::testing::Stage;
+
+const PUBLIC: &str = "public";
+
+/// `METHOD path least-role`, in the order of the document.
+const TABLE: &str = "
+GET /api/v1/api-keys admin
+POST /api/v1/api-keys admin
+DELETE /api/v1/api-keys/{id} admin
+GET /api/v1/audit admin
+GET /api/v1/channels agent
+POST /api/v1/channels admin
+GET /api/v1/channels/{id} agent
+PATCH /api/v1/channels/{id} admin
+DELETE /api/v1/channels/{id} admin
+GET /api/v1/channels/{id}/addresses admin
+POST /api/v1/channels/{id}/check admin
+POST /api/v1/channels/{id}/connect admin
+GET /api/v1/channels/{id}/templates agent
+POST /api/v1/channels/{id}/templates/refresh admin
+GET /api/v1/conversations agent
+GET /api/v1/conversations/{id} agent
+DELETE /api/v1/conversations/{id} admin
+GET /api/v1/conversations/{id}/messages agent
+POST /api/v1/conversations/{id}/messages agent
+GET /api/v1/conversations/{id}/timeline agent
+POST /api/v1/conversations/{id}/{action} agent
+GET /api/v1/events agent
+GET /api/v1/groups agent
+POST /api/v1/groups admin
+GET /api/v1/groups/{id} agent
+PATCH /api/v1/groups/{id} admin
+DELETE /api/v1/groups/{id} admin
+GET /api/v1/jobs admin
+GET /api/v1/jobs/dead admin
+DELETE /api/v1/jobs/{id} admin
+POST /api/v1/jobs/{id}/retry admin
+GET /api/v1/me agent
+POST /api/v1/messages agent
+GET /api/v1/messages/{id} agent
+POST /api/v1/messages/{id}/retry agent
+GET /api/v1/notifications admin
+POST /api/v1/notifications/read-all admin
+POST /api/v1/notifications/{id}/read admin
+GET /api/v1/plugins agent
+GET /api/v1/plugins/{id} admin
+GET /api/v1/raw-webhooks admin
+GET /api/v1/raw-webhooks/{id} admin
+POST /api/v1/raw-webhooks/{id}/replay admin
+GET /api/v1/rules agent
+POST /api/v1/rules admin
+POST /api/v1/rules/check admin
+GET /api/v1/rules/{id} agent
+PATCH /api/v1/rules/{id} admin
+DELETE /api/v1/rules/{id} admin
+POST /api/v1/rules/{id}/publish admin
+GET /api/v1/rules/{id}/versions agent
+POST /api/v1/signin public
+POST /api/v1/signout agent
+GET /api/v1/stream agent
+GET /api/v1/users agent
+POST /api/v1/users admin
+GET /api/v1/users/{id} agent
+PATCH /api/v1/users/{id} admin
+";
+
+fn table() -> BTreeMap<(String, String), &'static str> {
+    let lines = TABLE.lines().filter(|line| !line.is_empty());
+    lines
+        .map(|line| {
+            let [method, path, role] = line.split(' ').collect::<Vec<_>>().try_into().unwrap();
+            ((method.to_owned(), path.to_owned()), role)
+        })
+        .collect()
+}
+
+/// An id that is well formed and belongs to nobody.
+fn filled(path: &str) -> String {
+    let prefix = match path.split('/').nth(3).unwrap() {
+        "api-keys" => "key",
+        "channels" => "chn",
+        "groups" => "grp",
+        "messages" => "msg",
+        "conversations" => "cnv",
+        "notifications" => "ntf",
+        "raw-webhooks" => "raw",
+        "rules" => "rul",
+        "users" => "usr",
+        "jobs" => "eff",
+        _ => "none",
+    };
+    path.replace("{action}", "archive").replace("{id}", &format!("{prefix}_01jd0000000000000000000000"))
+}
+
+#[tokio::test]
+async fn every_operation_lets_in_whom_it_should_and_nobody_else() {
+    let stage = Stage::new().await;
+    let (agent, admin) = (stage.key(Role::Agent).await, stage.key(Role::Admin).await);
+    let (agent, admin) = (format!("Bearer {agent}"), format!("Bearer {admin}"));
+    let mut table = table();
+    let document = serde_json::to_value(document()).unwrap();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for method in item.as_object().unwrap().keys() {
+            let method = method.to_uppercase();
+            let Some(role) = table.remove(&(method.clone(), path.clone())) else {
+                panic!("{method} {path} is not in the table of roles");
+            };
+            let body: Option<Value> = (method != "GET" && method != "DELETE").then(|| json!({}));
+            let at = filled(path);
+            let status =
+                async |headers: &[(&str, &str)]| stage.status(&method, &at, headers, body.clone()).await;
+            let (nobody, as_agent, as_admin) = (
+                status(&[]).await,
+                status(&[("authorization", &agent)]).await,
+                status(&[("authorization", &admin)]).await,
+            );
+            let is_in = |status: u16| status != 401 && status != 403;
+            let who = (nobody == 401, is_in(as_agent), is_in(as_admin));
+            let wanted = match role {
+                PUBLIC => (false, true, true),
+                "agent" => (true, true, true),
+                "admin" => (true, false, true),
+                other => panic!("{other} is no role of this table"),
+            };
+            assert_eq!(who, wanted, "{method} {path}: {nobody}, {as_agent}, {as_admin}");
+        }
+    }
+    assert!(table.is_empty(), "these operations are gone: {table:?}");
+}
+
+#[tokio::test]
+async fn pages_and_documents_are_public_and_ask_nobody_else() {
+    let stage = Stage::new().await;
+    for path in ["/signin", "/signin.js", "/api/docs", "/api/docs.js", "/api/docs.css", "/api/openapi.json"] {
+        let answer = stage.send("GET", path, &[], None).await;
+        assert_eq!(answer.status.as_u16(), 200, "{path}");
+        let outside = answer.text.contains("//cdn") || answer.text.contains("src=\"http");
+        assert!(!outside, "{path} loads something from elsewhere");
+    }
+    let page = stage.send("GET", "/api/docs", &[], None).await;
+    assert!(page.header("content-security-policy").starts_with("default-src 'none'"));
+    let document = stage.send("GET", "/api/openapi.json", &[], None).await.expect(200);
+    assert_eq!(document["openapi"], "3.1.0");
+    assert_eq!(stage.send("GET", "/", &[], None).await.header("location"), "/signin");
+}
