@@ -67,7 +67,12 @@ fn families() -> OpenApiRouter<Api> {
 /// Everything that is not part of the documented API: health, documents, pages, public addresses. Each family guards
 /// itself.
 fn others() -> Router<Api> {
-    Router::new().merge(health::router()).merge(hooks::router()).merge(chat::router()).merge(docs::router()).merge(signin::pages())
+    Router::new()
+        .merge(health::router())
+        .merge(hooks::router())
+        .merge(chat::router())
+        .merge(docs::router())
+        .merge(signin::pages())
 }
 
 /// The whole router, with its layers.

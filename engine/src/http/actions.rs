@@ -91,19 +91,25 @@ fn command(
     Ok(match action {
         "assign" => Command::Assign { agent: given(bytes, "agent")?.agent },
         "route" => Command::Route { group: given(bytes, "group")?.group },
-        "end" => Command::End { status: word(given(bytes, "status")?.status, "status", Status::from_word, Status::WORDS)? },
-        "status" => {
-            Command::SetStatus { status: word(given(bytes, "status")?.status, "status", Status::from_word, Status::WORDS)? }
-        }
+        "end" => Command::End {
+            status: word(given(bytes, "status")?.status, "status", Status::from_word, Status::WORDS)?,
+        },
+        "status" => Command::SetStatus {
+            status: word(given(bytes, "status")?.status, "status", Status::from_word, Status::WORDS)?,
+        },
         "archive" => plain(bytes, Command::Archive)?,
         "reopen" => plain(bytes, Command::Reopen)?,
         "read" => plain(bytes, Command::MarkRead)?,
         "postpone-idle" => plain(bytes, Command::PostponeIdle)?,
-        "snooze" => Command::Snooze { until_ms: time(given(bytes, "until")?.until.as_deref().unwrap_or_default())? },
+        "snooze" => {
+            Command::Snooze { until_ms: time(given(bytes, "until")?.until.as_deref().unwrap_or_default())? }
+        }
         "ai" => set_ai(given(bytes, "on")?)?,
         "priority" => {
             let priority = given(bytes, "priority")?.priority;
-            Command::SetPriority { priority: word(priority, "priority", Priority::from_word, Priority::WORDS)? }
+            Command::SetPriority {
+                priority: word(priority, "priority", Priority::from_word, Priority::WORDS)?,
+            }
         }
         "labels" => {
             let Action { add, remove, .. } = parse::<Action>(bytes)?;

@@ -248,11 +248,17 @@ async fn list(
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<List<Conversation>>, Problem> {
     let (filter, rows) = (wanted.filter()?, rows(wanted.limit)?);
-    let after = wanted.cursor.as_deref().map(decode::<Place>).transpose()?.map(|Place(at_ms, id)| (at_ms, id));
+    let after =
+        wanted.cursor.as_deref().map(decode::<Place>).transpose()?.map(|Place(at_ms, id)| (at_ms, id));
     let tx = &mut api.read().await?;
     let found = conversation_views::list(tx, who.tenant, sight(&who), &filter, after, rows as u32).await?;
     let now_ms = api.flow.clock.now_ms();
-    Ok(Json(List::page(found, rows, |it| Place(it.last_activity_ms, it.id), |it| Conversation::show(it, now_ms))))
+    Ok(Json(List::page(
+        found,
+        rows,
+        |it| Place(it.last_activity_ms, it.id),
+        |it| Conversation::show(it, now_ms),
+    )))
 }
 
 /// One conversation.

@@ -109,7 +109,8 @@ fn known_kind(kind: String) -> Result<String, Problem> {
     if EventKind::ALL.iter().any(is_known) {
         return Ok(kind);
     }
-    let nearest = EventKind::ALL.iter().map(|it| it.name()).min_by_key(|name| strsim::levenshtein(name, &kind));
+    let nearest =
+        EventKind::ALL.iter().map(|it| it.name()).min_by_key(|name| strsim::levenshtein(name, &kind));
     Err(bad_query("type", format!("no event has this type; did you mean `{}`?", nearest.unwrap_or_default())))
 }
 
@@ -152,8 +153,7 @@ async fn timeline(
     conversation(&api, &who, id).await?;
     let tx = &mut api.read().await?;
     let found = event_views::timeline(tx, who.tenant, id, after, rows as u32).await?;
-    let names: HashMap<String, String> =
-        event_views::rule_names(tx, who.tenant).await?.into_iter().collect();
+    let names: HashMap<String, String> = event_views::rule_names(tx, who.tenant).await?.into_iter().collect();
     let page = List::page(found, rows, |it| it.event.moment(), |it| show(it, &names));
     Ok(Json(List { items: page.items.into_iter().flatten().collect(), next: page.next }))
 }

@@ -62,7 +62,11 @@ pub(super) trait Source: Send + Sync + 'static {
 }
 
 /// Follows the log after the request's `Last-Event-ID`, or from now on.
-pub(super) async fn follow(api: Api, headers: &HeaderMap, mut source: impl Source) -> Result<Response, Problem> {
+pub(super) async fn follow(
+    api: Api,
+    headers: &HeaderMap,
+    mut source: impl Source,
+) -> Result<Response, Problem> {
     let news = api.flow.bus.subscribe(); // before the first look, so that nothing falls between
     let last = last_event_id(headers)?;
     let tail = open(&api, &mut source, last).await?;
@@ -81,7 +85,8 @@ pub(super) async fn follow(api: Api, headers: &HeaderMap, mut source: impl Sourc
 }
 
 fn last_event_id(headers: &HeaderMap) -> Result<Option<EventId>, Problem> {
-    let given = headers.get("last-event-id").and_then(|value| value.to_str().ok()).filter(|id| !id.is_empty());
+    let given =
+        headers.get("last-event-id").and_then(|value| value.to_str().ok()).filter(|id| !id.is_empty());
     given
         .map(|id| id.parse())
         .transpose()
@@ -197,7 +202,9 @@ impl<S: Source> Pump<S> {
             look = look.max(concerns.then_some(wanted));
             next = match self.news.try_recv() {
                 Ok(news) => Some(Ok(news)),
-                Err(tokio::sync::broadcast::error::TryRecvError::Lagged(missed)) => Some(Err(RecvError::Lagged(missed))),
+                Err(tokio::sync::broadcast::error::TryRecvError::Lagged(missed)) => {
+                    Some(Err(RecvError::Lagged(missed)))
+                }
                 Err(_) => None,
             };
         }

@@ -94,7 +94,9 @@ fn describe(public_url: &str, uri: &Uri, parts: &Parts) -> WebhookRequest {
         headers: parts
             .headers
             .iter()
-            .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+            .map(|(name, value)| {
+                (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+            })
             .collect(),
         body: Vec::new(),
         remote_address: remote_address(parts).map(|address| address.to_string()),
@@ -108,7 +110,17 @@ pub(super) fn remote_address(parts: &Parts) -> Option<IpAddr> {
 }
 
 fn forwarded_for(headers: &HeaderMap) -> Option<IpAddr> {
-    headers.get_all("x-forwarded-for").iter().next_back()?.to_str().ok()?.rsplit(',').next()?.trim().parse().ok()
+    headers
+        .get_all("x-forwarded-for")
+        .iter()
+        .next_back()?
+        .to_str()
+        .ok()?
+        .rsplit(',')
+        .next()?
+        .trim()
+        .parse()
+        .ok()
 }
 
 /// What the plugin answers. Headers about the connection are ours.
@@ -118,7 +130,9 @@ pub(super) fn reply(given: WebhookReply) -> Response {
     *response.status_mut() = status;
     let ours = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::CONNECTION];
     for (name, value) in given.headers {
-        let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) else { continue };
+        let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) else {
+            continue;
+        };
         if !ours.contains(&name) {
             response.headers_mut().append(name, value);
         }
@@ -214,7 +228,10 @@ mod tests {
     fn the_plugins_answer_is_given_as_it_is() {
         let given = WebhookReply {
             status: 202,
-            headers: vec![("Content-Type".into(), "text/xml".into()), ("content-length".into(), "999".into())],
+            headers: vec![
+                ("Content-Type".into(), "text/xml".into()),
+                ("content-length".into(), "999".into()),
+            ],
             body: b"<Response/>".to_vec(),
         };
         let response = reply(given);

@@ -143,11 +143,7 @@ async fn dead(
 /// Does it once more. An unclear message may then reach the contact twice.
 #[utoipa::path(post, path = "/api/v1/jobs/{id}/retry", tag = "jobs", params(("id" = String, Path)),
     responses((status = 200, body = messages::Message), (status = 202, body = Pending)))]
-async fn retry(
-    State(api): State<Api>,
-    Admin(who): Admin,
-    Id(id): Id<EffectId>,
-) -> Result<Response, Problem> {
+async fn retry(State(api): State<Api>, Admin(who): Admin, Id(id): Id<EffectId>) -> Result<Response, Problem> {
     let found = effect_views::dead_one(&mut api.read().await?, who.tenant, id).await?;
     let message = found.and_then(|it| it.message).ok_or_else(|| not_found("job that gave up"))?;
     retry_message(&api, &who, message).await

@@ -14,6 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::Api;
 use super::auth::Principal;
 use super::body::Json;
 use super::conversations::bad_query;
@@ -21,7 +22,6 @@ use super::orders::{Carried, Pending, conversation, not_found, order, sight, sta
 use super::paging::{List, Query, decode, rows};
 use super::path::Id;
 use super::problem::Problem;
-use super::Api;
 use crate::clock::rfc3339;
 use crate::flow::command::{Command, Draft};
 use crate::plugins::Party;
@@ -217,7 +217,9 @@ impl NewMessage {
                 let content = Draft::Text { text: filled(text, "/text")?, buttons: self.buttons };
                 Ok(Command::Send { message, content, reply_to })
             }
-            (None, Some(template), None) => Ok(Command::Send { message, content: template.draft(), reply_to }),
+            (None, Some(template), None) => {
+                Ok(Command::Send { message, content: template.draft(), reply_to })
+            }
             (None, None, Some(text)) => Ok(Command::Note { message, text: filled(text, "/note")? }),
             _ => Err(Problem::field("", "give exactly one of `text`, `template` and `note`")),
         }
@@ -343,7 +345,10 @@ async fn write_first(
 fn party(to: &str, our_address: &str, name: Option<String>) -> Result<Party, Problem> {
     let to = to.trim();
     if to.is_empty() || to.chars().count() > ADDRESS_CHARS_MAX || to.chars().any(char::is_control) {
-        return Err(Problem::field("/to", format!("must be an address of 1 to {ADDRESS_CHARS_MAX} characters")));
+        return Err(Problem::field(
+            "/to",
+            format!("must be an address of 1 to {ADDRESS_CHARS_MAX} characters"),
+        ));
     }
     let scheme = our_address.split_once(':').map(|(scheme, _)| scheme);
     let address = match scheme {
@@ -379,7 +384,10 @@ mod tests {
     fn a_number_is_written_as_our_own_address_is() {
         let to = |to: &str, ours: &str| party(to, ours, None).map(|it| (it.address, it.phone));
         let phone = Some("+34600000000".to_owned());
-        assert_eq!(to("+34 600-000-000", "whatsapp:+1415").unwrap(), ("whatsapp:+34600000000".into(), phone.clone()));
+        assert_eq!(
+            to("+34 600-000-000", "whatsapp:+1415").unwrap(),
+            ("whatsapp:+34600000000".into(), phone.clone())
+        );
         assert_eq!(to("whatsapp:+34600000000", "whatsapp:+1415").unwrap().1, phone);
         assert_eq!(to("+34600000000", "+1415").unwrap(), ("+34600000000".into(), phone));
         assert_eq!(to("v_abc", "").unwrap(), ("v_abc".into(), None));
@@ -398,7 +406,12 @@ mod tests {
         assert!(matches!(read(serde_json::json!({"note": "a"})), Ok(Command::Note { .. })));
         let template = serde_json::json!({"template": {"name": "hello", "slots": {"1": "x"}}});
         assert!(matches!(read(template), Ok(Command::Send { content: Draft::Template { .. }, .. })));
-        for bad in [r#"{}"#, r#"{"text":"a","note":"b"}"#, r#"{"text":" "}"#, r#"{"note":"b","buttons":[{"id":"1","title":"t"}]}"#] {
+        for bad in [
+            r#"{}"#,
+            r#"{"text":"a","note":"b"}"#,
+            r#"{"text":" "}"#,
+            r#"{"note":"b","buttons":[{"id":"1","title":"t"}]}"#,
+        ] {
             assert_eq!(read(serde_json::from_str(bad).unwrap()).unwrap_err().code, "invalid", "{bad}");
         }
     }

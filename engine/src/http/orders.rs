@@ -12,8 +12,8 @@ use super::Api;
 use super::auth::{Principal, Role};
 use super::hooks::flow_problem;
 use super::problem::Problem;
-use crate::flow::command::{Command, Order};
 use crate::flow::OrderError;
+use crate::flow::command::{Command, Order};
 use crate::store::conversation_views::{self, ConversationView};
 use crate::store::filter::Sight;
 
@@ -65,7 +65,11 @@ pub(super) async fn conversation(
 
 /// 404 that does not tell whether somebody else has one.
 pub(super) fn not_found(what: &str) -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "not_found", format!("there is no such {what}, or it is not yours to see"))
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        "not_found",
+        format!("there is no such {what}, or it is not yours to see"),
+    )
 }
 
 /// Gives a command to a conversation that the caller may see.

@@ -66,7 +66,10 @@ impl Source for Log {
         match news {
             News::Event { tenant, conversation, .. } => {
                 // An event that was published without its conversation may be of any.
-                let is_other = self.filter.conversation.is_some_and(|wanted| conversation.is_some_and(|it| it != wanted));
+                let is_other = self
+                    .filter
+                    .conversation
+                    .is_some_and(|wanted| conversation.is_some_and(|it| it != wanted));
                 *tenant == self.tenant && !is_other
             }
             News::Elsewhere => true,

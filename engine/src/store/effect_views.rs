@@ -109,11 +109,7 @@ pub async fn dead(
 ///
 /// # Errors
 /// The database's own.
-pub async fn dead_one(
-    tx: &mut Tx,
-    tenant: TenantId,
-    id: EffectId,
-) -> Result<Option<EffectView>, StoreError> {
+pub async fn dead_one(tx: &mut Tx, tenant: TenantId, id: EffectId) -> Result<Option<EffectView>, StoreError> {
     let mut filter = Filter::new("e", tenant);
     filter.and("e.id = ? and e.state in ('failed', 'unknown')", args![id]);
     let (sql, args) = filter.finish(HEAD, "", 1);

@@ -68,7 +68,9 @@ impl Source for Thread {
         let mut messages: HashMap<MessageId, _> = found.into_iter().map(|it| (it.id, it)).collect();
         let mut out = Vec::new();
         for (event, message, what) in told {
-            let Some(message) = messages.remove(&message).map(|it| show(it, &self.visitor.id)) else { continue };
+            let Some(message) = messages.remove(&message).map(|it| show(it, &self.visitor.id)) else {
+                continue;
+            };
             let (name, data) = match what {
                 Told::Received => {
                     ("received", json!({"id": message.id, "client_id": message.client_id}).to_string())
@@ -98,7 +100,9 @@ fn tells(event: &EventView) -> Option<(EventId, MessageId, Told)> {
     let message = word("message")?.parse().ok()?;
     let what = match event.kind.as_str() {
         "message.received" => Told::Received,
-        "message.status_changed" if LEFT.contains(&word("to")?) && !LEFT.contains(&word("from")?) => Told::Left,
+        "message.status_changed" if LEFT.contains(&word("to")?) && !LEFT.contains(&word("from")?) => {
+            Told::Left
+        }
         _ => return None,
     };
     Some((event.id, message, what))
@@ -128,7 +132,8 @@ mod tests {
         let what = |body| tells(&event(body)).map(|(_, _, what)| what);
         assert_eq!(what(json!({"type": "message.received", "message": id})), Some(Told::Received));
         assert_eq!(what(json!({"type": "message.sent", "message": id})), None, "only queued");
-        let moved = |from, to| what(json!({"type": "message.status_changed", "message": id, "from": from, "to": to}));
+        let moved =
+            |from, to| what(json!({"type": "message.status_changed", "message": id, "from": from, "to": to}));
         assert_eq!(moved("queued", "sending"), None);
         assert_eq!(moved("sending", "sent"), Some(Told::Left));
         assert_eq!(moved("sending", "delivered"), Some(Told::Left), "a receipt overtook us");

@@ -69,7 +69,8 @@ pub(super) fn show(it: MessageView, visitor: &str) -> Shown {
     let content = &it.content;
     let word = |name: &str| content.get(name).and_then(Value::as_str).map(str::to_owned);
     let choices = content.get("items").and_then(Value::as_array).filter(|_| content["kind"] == "choices");
-    let pick = |item: &Value| Some(json!({"id": item.get("id")?.as_str()?, "title": item.get("title")?.as_str()?}));
+    let pick =
+        |item: &Value| Some(json!({"id": item.get("id")?.as_str()?, "title": item.get("title")?.as_str()?}));
     Shown {
         id: it.id,
         client_id: it.vendor_id.filter(|_| it.direction == Direction::Inbound).map(|id| own_id(&id, visitor)),
@@ -106,7 +107,8 @@ pub(super) async fn history(
         (None, Some(before)) => Page::Before(before),
         (None, None) => Page::Latest,
     };
-    let rows = message_views::of_visitor(&mut api.read().await?, &visitor.in_store, page, HISTORY_ROWS).await?;
+    let rows =
+        message_views::of_visitor(&mut api.read().await?, &visitor.in_store, page, HISTORY_ROWS).await?;
     let more = rows.len() == HISTORY_ROWS as usize;
     let items: Vec<Shown> = rows.into_iter().map(|it| show(it, &visitor.id)).collect();
     Ok(Json(json!({"items": items, "more": more})))
@@ -168,9 +170,13 @@ fn check(written: &Written) -> Result<(), Problem> {
         (Some(_), None) => {
             return Err(Problem::field("/text", format!("must have 1 to {TEXT_CHARS_MAX} characters")));
         }
-        (None, Some(choice)) if fits(&choice.id, CHOICE_CHARS_MAX) && fits(&choice.title, CHOICE_CHARS_MAX) => {}
+        (None, Some(choice))
+            if fits(&choice.id, CHOICE_CHARS_MAX) && fits(&choice.title, CHOICE_CHARS_MAX) => {}
         (None, Some(_)) => {
-            return Err(Problem::field("/choice", format!("id and title must have 1 to {CHOICE_CHARS_MAX} characters")));
+            return Err(Problem::field(
+                "/choice",
+                format!("id and title must have 1 to {CHOICE_CHARS_MAX} characters"),
+            ));
         }
         _ => return Err(Problem::field("", "give exactly one of `text` and `choice`")),
     }

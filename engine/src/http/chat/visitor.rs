@@ -102,7 +102,9 @@ pub(super) fn known(channel: &Channel, parts: &Parts) -> Result<Known, Problem> 
 /// A parameter of the query.
 pub(super) fn query(parts: &Parts, name: &str) -> Option<String> {
     let query = parts.uri.query().unwrap_or_default();
-    url::form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+    url::form_urlencoded::parse(query.as_bytes())
+        .find(|(key, _)| key == name)
+        .map(|(_, value)| value.into_owned())
 }
 
 /// Where the request comes from, as limits name it. An IPv6 network is one address: a household has 2^64 of them.
