@@ -14,6 +14,7 @@ pub mod api_keys;
 pub mod audit;
 pub mod auth;
 pub mod body;
+pub mod channels;
 pub mod chat;
 pub mod conversations;
 pub mod docs;
@@ -33,9 +34,11 @@ pub mod orders;
 pub mod paging;
 pub mod password;
 pub mod path;
+pub mod plugins;
 pub mod problem;
 pub mod rate;
 pub mod request_id;
+pub mod rules;
 pub mod signin;
 pub mod stream;
 mod tail;
@@ -55,6 +58,9 @@ fn families() -> OpenApiRouter<Api> {
         .merge(api_keys::router())
         .merge(users::router())
         .merge(groups::router())
+        .merge(plugins::router())
+        .merge(channels::router())
+        .merge(rules::router())
         .merge(conversations::router())
         .merge(actions::router())
         .merge(messages::router())

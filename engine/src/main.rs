@@ -1,3 +1,7 @@
-//! The one binary.
+//! The one binary. What it can do is in [`pointsman::cli`].
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    pointsman::cli::main(std::env::args_os())
+}

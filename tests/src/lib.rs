@@ -1,1 +1,46 @@
+//! The harness of the black-box stories: it starts the real binary, plays the
+//! vendor, the customer and the API client, and looks only at what an outsider
+//! could see. It must not import the engine: a story that needs an engine type
+//! would test the code against itself.
 
+pub mod api;
+pub mod backend;
+pub mod chat;
+pub mod dice;
+pub mod metrics;
+pub mod postgres;
+pub mod server;
+pub mod sse;
+pub mod twilio;
+pub mod vendor;
+pub mod wait;
+
+pub use api::{Answer, Api};
+pub use backend::Backend;
+pub use chat::Chat;
+pub use dice::Dice;
+pub use server::{Server, Setup};
+pub use twilio::{Form, Twilio};
+pub use vendor::{Callbacks, Fault, Vendor};
+pub use wait::eventually;
+
+use std::sync::Once;
+use std::time::Duration;
+
+/// Longest wait for one HTTP answer in a story.
+const HTTP_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// An HTTP client for the harness; keep-alive, no redirects, no proxy from the environment.
+///
+/// # Errors
+/// The TLS setup of this machine is unusable.
+pub fn http_client() -> anyhow::Result<reqwest::Client> {
+    static TLS: Once = Once::new();
+    // A second installation reports "already installed", which is as good.
+    TLS.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
+    Ok(reqwest::Client::builder()
+        .timeout(HTTP_TIMEOUT)
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .build()?)
+}

@@ -208,14 +208,14 @@ impl<'a> Case<'a> {
             it.seq += 1;
             (it.facts.id, it.seq)
         });
+        let seq = conversation.map_or(0, |(_, seq)| seq);
         let event = Event {
-            id: EventId::new(self.now_ms, self.clock.random()),
+            id: event_id(self.now_ms, seq, self.clock.random()),
             at_ms: self.now_ms,
             conversation: conversation.map(|(id, _)| id),
             cause: self.cause.clone(),
             body,
         };
-        let seq = conversation.map_or(0, |(_, seq)| seq);
         let channel = Some(self.channel.facts.id);
         self.out.events.push(Logged { event: event.clone(), channel, seq });
         self.fresh.push_back(event);
@@ -314,6 +314,14 @@ impl<'a> Case<'a> {
     pub(super) fn channel_id(&self) -> ChannelId {
         self.channel.facts.id
     }
+}
+
+/// Ids of one conversation's events sort in the order in which they happened, also within a millisecond: the place in
+/// the conversation leads the random part.
+fn event_id(at_ms: i64, seq: i64, random: u128) -> EventId {
+    const RANDOM_BITS: u32 = 64;
+    let seq = u128::from(seq.unsigned_abs() & 0xffff);
+    EventId::new(at_ms, (seq << RANDOM_BITS) | (random & u128::from(u64::MAX)))
 }
 
 /// What rules see of a message.

@@ -115,14 +115,17 @@ async fn step(
                 (inside.clone(), view.clone(), channel.clone(), called.clone());
             Box::pin(async move {
                 let now_ms = flow.clock.now_ms();
-                let ours = lanes::hold(tx, Task::Deliver, &claim, now_ms + flow.settings.lease_ms).await?;
+                let held = lanes::hold(tx, Task::Deliver, &claim, now_ms + flow.settings.lease_ms).await?;
                 let (flow, channel, view) = (&flow, &*channel, &*view);
                 let mut desk = Desk { tx, flow, channel, view, claim, now_ms, news: Vec::new() };
                 if let Some(called) = called.as_ref() {
                     // Recorded even when the lease is lost: nobody else knows how the call ended.
                     desk.record(called).await?;
                 }
-                let next = if ours { advance(&mut desk, is_last).await? } else { Next::Lost };
+                let next = match held {
+                    Some(gen_now) => advance(&mut desk, gen_now, is_last).await?,
+                    None => Next::Lost,
+                };
                 Ok((next, desk.news))
             })
         })
@@ -134,14 +137,15 @@ async fn step(
 }
 
 /// Finds the next effect that may leave and marks it; refused ones fail here, in order.
-async fn advance(desk: &mut Desk<'_>, is_last: bool) -> Result<Next, StoreError> {
+async fn advance(desk: &mut Desk<'_>, gen_now: i64, is_last: bool) -> Result<Next, StoreError> {
     let (claim, now_ms) = (desk.claim, desk.now_ms);
-    let gen_now = lanes::generation(desk.tx, Task::Deliver, &claim).await?;
     if is_last {
         lanes::rest(desk.tx, &claim, gen_now, now_ms, Some(now_ms)).await?;
         return Ok(Next::Rest(true));
     }
-    for effect in waiting(desk.tx, &claim, WAITING_PER_STEP_MAX).await? {
+    let effects = waiting(desk.tx, &claim, WAITING_PER_STEP_MAX).await?;
+    let left = effects.len() == WAITING_PER_STEP_MAX as usize;
+    for effect in effects {
         if effect.next_ms > now_ms {
             lanes::rest(desk.tx, &claim, gen_now, now_ms, Some(effect.next_ms)).await?;
             return Ok(Next::Rest(false));
@@ -153,7 +157,7 @@ async fn advance(desk: &mut Desk<'_>, is_last: bool) -> Result<Next, StoreError>
             return Ok(Next::Send(Box::new(parcel)));
         }
     }
-    let left = !waiting(desk.tx, &claim, 1).await?.is_empty();
+    // What was added after `gen_now` was read makes the lane ready again by itself.
     lanes::rest(desk.tx, &claim, gen_now, now_ms, left.then_some(now_ms)).await?;
     Ok(Next::Rest(left))
 }

@@ -238,15 +238,24 @@ pub async fn renew(tx: &mut Tx, owner: &str, lease_until_ms: i64) -> Result<u64,
     tx.execute("renew leases", sql, args![owner, lease_until_ms]).await
 }
 
-/// Is this lease still ours? Locks the lane until the end of the transaction.
+/// Is this lease still ours? Locks the lane until the end of the transaction and answers its `gen`: whatever it
+/// counts is visible to later statements.
 ///
 /// # Errors
 /// The database's own.
-pub async fn hold(tx: &mut Tx, task: Task, claim: &Claim, lease_until_ms: i64) -> Result<bool, StoreError> {
+pub async fn hold(
+    tx: &mut Tx,
+    task: Task,
+    claim: &Claim,
+    lease_until_ms: i64,
+) -> Result<Option<i64>, StoreError> {
     let sql = "update lanes set ready_ms = $5 where tenant_id = $1 and id = $2 and task = $3 and token = $4 \
-               and leased";
+               and leased returning gen";
     let args = args![claim.tenant, claim.lane, task.word(), claim.token, lease_until_ms];
-    Ok(tx.execute("hold a lease", sql, args).await? > 0)
+    match tx.first("hold a lease", sql, args).await? {
+        Some(row) => row.columns("lanes").int("gen").map(Some),
+        None => Ok(None),
+    }
 }
 
 /// Gives up a lease without having done anything: the lane is ready again at `ready_ms`.
@@ -276,18 +285,6 @@ pub async fn free_owned(tx: &mut Tx, owner: &str, now_ms: i64) -> Result<u64, St
 pub async fn free_all(tx: &mut Tx, now_ms: i64) -> Result<u64, StoreError> {
     let sql = "update lanes set leased = false, ready_ms = $1 where leased";
     tx.execute("free leases", sql, args![now_ms]).await
-}
-
-/// The `gen` of a lane's delivery row, read after the claim: effects counted by it are visible to later statements.
-///
-/// # Errors
-/// The database's own.
-pub async fn generation(tx: &mut Tx, task: Task, claim: &Claim) -> Result<i64, StoreError> {
-    let sql = "select gen from lanes where tenant_id = $1 and id = $2 and task = $3";
-    match tx.first("read a lane", sql, args![claim.tenant, claim.lane, task.word()]).await? {
-        Some(row) => row.columns("lanes").int("gen"),
-        None => Ok(0),
-    }
 }
 
 /// How many lanes wait or run, and since when the oldest waits (unix milliseconds).

@@ -2,6 +2,7 @@
 //! on ready lanes and is emitted as a task; the verb gives the lease back in the
 //! transaction that ends its work.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,7 +36,10 @@ struct Source {
     flow: Flow,
     kind: Kind,
     permits: Arc<Semaphore>,
+    /// Lanes in one claim at most.
     lanes_max: u32,
+    /// Is each claimed lane a task of its own, with its own permit?
+    lane_by_lane: bool,
     sweep: Duration,
     stop: CancellationToken,
 }
@@ -48,7 +52,8 @@ pub(super) async fn run_turns(
     stop: CancellationToken,
 ) {
     let (kind, lanes_max, sweep) = (Kind::Turn, settings.lanes_per_claim, settings.sweep);
-    let source = Source { flow: flow.clone(), kind, permits, lanes_max, sweep, stop: stop.clone() };
+    let (inside, lane_by_lane) = (flow.clone(), false);
+    let source = Source { flow: inside, kind, permits, lanes_max, lane_by_lane, sweep, stop: stop.clone() };
     let work = move |job: Job| {
         let flow = flow.clone();
         async move {
@@ -91,8 +96,9 @@ pub(super) async fn run_deliveries(
     permits: Arc<Semaphore>,
     stop: CancellationToken,
 ) {
-    let (kind, lanes_max, sweep) = (Kind::Deliver, 1, settings.sweep);
-    let source = Source { flow: flow.clone(), kind, permits, lanes_max, sweep, stop: stop.clone() };
+    let (kind, lanes_max, sweep) = (Kind::Deliver, settings.lanes_per_claim, settings.sweep);
+    let (inside, lane_by_lane) = (flow.clone(), true);
+    let source = Source { flow: inside, kind, permits, lanes_max, lane_by_lane, sweep, stop: stop.clone() };
     let work = move |job: Job| {
         let flow = flow.clone();
         async move {
@@ -179,20 +185,17 @@ where
 
 /// Claimed lanes, as they become ready. Never ends before `stop`.
 fn claims(source: Source) -> impl Stream<Item = Result<Option<Task<Job>>, BoxDynError>> + Send {
-    stream::unfold(source, |source| async move {
-        loop {
+    stream::unfold((source, VecDeque::new()), |(source, mut jobs)| async move {
+        while jobs.is_empty() {
             if source.stop.is_cancelled() {
                 return None;
             }
-            // First a place to run in, then the lease: a lease must not wait.
-            let permit = Arc::new(source.permits.clone().acquire_owned().await.ok()?);
-            match claim(&source).await {
-                Ok(claims) if !claims.is_empty() => {
-                    let job = Job { claims: Arc::new(claims), permit };
-                    return Some((Ok(Some(Task::new(job))), source));
-                }
+            // First places to run in, then the leases: a lease must not wait.
+            let permits = places(&source).await?;
+            match claim(&source, permits.len()).await {
+                Ok(claims) if !claims.is_empty() => jobs = split(&source, claims, permits),
                 Ok(_) => {
-                    drop(permit);
+                    drop(permits);
                     tokio::select! {
                         () = source.flow.bus.rung(source.kind) => {}
                         () = tokio::time::sleep(source.sweep) => {}
@@ -200,17 +203,41 @@ fn claims(source: Source) -> impl Stream<Item = Result<Option<Task<Job>>, BoxDyn
                     }
                 }
                 Err(error) => {
-                    drop(permit);
+                    drop(permits);
                     tracing::error!(error = &error as &dyn std::error::Error, "lanes cannot be claimed");
                     tokio::time::sleep(STORE_PAUSE).await;
                 }
             }
         }
+        let job = jobs.pop_front()?;
+        Some((Ok(Some(Task::new(job))), (source, jobs)))
     })
 }
 
-async fn claim(source: &Source) -> Result<Vec<Claim>, FlowError> {
-    let (kind, lanes_max, now_ms) = (source.kind, source.lanes_max, source.flow.clock.now_ms());
+/// At least one permit; where every lane needs its own, as many as are free now. `None`: we are stopping.
+async fn places(source: &Source) -> Option<Vec<OwnedSemaphorePermit>> {
+    let mut permits = vec![source.permits.clone().acquire_owned().await.ok()?];
+    while source.lane_by_lane && permits.len() < source.lanes_max as usize {
+        match source.permits.clone().try_acquire_owned() {
+            Ok(permit) => permits.push(permit),
+            Err(_) => break,
+        }
+    }
+    Some(permits)
+}
+
+fn split(source: &Source, claims: Vec<Claim>, permits: Vec<OwnedSemaphorePermit>) -> VecDeque<Job> {
+    if source.lane_by_lane {
+        let alone = |(claim, permit)| Job { claims: Arc::new(vec![claim]), permit: Arc::new(permit) };
+        return claims.into_iter().zip(permits).map(alone).collect();
+    }
+    let together = |permit| Job { claims: Arc::new(claims), permit: Arc::new(permit) };
+    permits.into_iter().next().map(together).into_iter().collect()
+}
+
+async fn claim(source: &Source, places: usize) -> Result<Vec<Claim>, FlowError> {
+    let lanes_max = if source.lane_by_lane { u32::try_from(places).unwrap_or(1) } else { source.lanes_max };
+    let (kind, now_ms) = (source.kind, source.flow.clock.now_ms());
     if !lanes::any_ready(&mut source.flow.db.read().await?, kind, now_ms).await? {
         return Ok(Vec::new());
     }

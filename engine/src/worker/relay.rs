@@ -4,13 +4,13 @@
 use std::time::Duration;
 
 use pointsman_rules::ids::TenantId;
-use sqlx::postgres::PgListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::bus::{News, Outward};
 use crate::flow::Flow;
+use crate::store::StoreError;
 use crate::store::lanes::Task;
-use crate::store::notify;
+use crate::store::notify::{self, Listener};
 
 /// Rings within this time become one notification.
 const GATHER: Duration = Duration::from_millis(2);
@@ -35,24 +35,23 @@ pub(super) async fn send(flow: Flow, stop: CancellationToken) {
 
 /// Listens to other processes until `stop`.
 pub(super) async fn receive(flow: Flow, stop: CancellationToken) {
-    let Some(pool) = flow.db.postgres_pool().cloned() else { return };
     while !stop.is_cancelled() {
-        let listening = async {
-            let mut listener = PgListener::connect_with(&pool).await?;
-            listener.listen(notify::TOPIC).await?;
-            loop {
-                let note = listener.recv().await?;
-                read(&flow, note.payload());
-            }
-        };
-        let ended: Result<(), sqlx::Error> = tokio::select! {
-            ended = listening => ended,
+        let ended = tokio::select! {
+            ended = listen(&flow) => ended,
             () = stop.cancelled() => return,
         };
         if let Err(error) = ended {
-            tracing::warn!(%error, "listening to other processes failed; the sweep goes on");
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "listening to other processes failed; the sweep goes on");
         }
         tokio::time::sleep(RECONNECT).await;
+    }
+}
+
+async fn listen(flow: &Flow) -> Result<(), StoreError> {
+    let Some(mut listener) = Listener::start(&flow.db).await? else { return Ok(()) };
+    loop {
+        read(flow, &listener.next().await?);
     }
 }
 

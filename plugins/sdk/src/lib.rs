@@ -1,1 +1,84 @@
+//! Guest kit: what a Pointsman plugin is written with.
+//!
+//! A plugin is a type that implements [`Provider`] (and [`Account`], [`Media`],
+//! [`Templates`] where the vendor offers them) and one line of [`export!`].
+//! Operations are plain `async fn`s; every `http.call(…).await` becomes one step
+//! of the contract. There is no network, clock or chance in here, so a provider
+//! runs natively in `cargo test` exactly as it runs as wasm; see [`testing`].
+//!
+//! `plugins/README.md` shows a first provider; `plugins/wit/plugin.wit` says what
+//! the words mean.
 
+#[allow(missing_docs, unsafe_code, unreachable_pub, clippy::all, reason = "generated")]
+pub mod bindings;
+mod context;
+mod failure;
+mod form;
+#[cfg(target_arch = "wasm32")]
+#[doc(hidden)]
+pub mod glue;
+pub mod http;
+pub mod log;
+mod operation;
+mod provider;
+#[cfg(all(feature = "testing", not(target_arch = "wasm32")))]
+pub mod testing;
+
+pub use bindings::base::exports::pointsman::plugin::{descriptor, sender, webhook};
+pub use bindings::base::pointsman::plugin::types::{
+    Certainty, Context, Extra, Failure, FailureKind, Pair, Retry,
+};
+pub use form::Form;
+pub use http::Http;
+pub use operation::{Operation, Progress};
+pub use provider::{Account, Media, Provider, Templates};
+
+/// Reads JSON; a guest that only reads needs no `serde_json` of its own.
+///
+/// # Errors
+/// It is not JSON of this form.
+pub fn json<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, serde_json::Error> {
+    serde_json::from_slice(bytes)
+}
+
+/// The words of the optional export `account`.
+pub mod account {
+    pub use crate::bindings::account::exports::pointsman::plugin::account::{Address, Report, Task};
+}
+
+/// The words of the optional export `templates`.
+pub mod templates {
+    pub use crate::bindings::templates::exports::pointsman::plugin::templates::{
+        Button, Page, Slot, Template,
+    };
+}
+
+/// Makes a crate of type `cdylib` a plugin: `export!(Acme);`, or with optional
+/// exports `export!(Acme: account, media, templates);`. Only the named ones are
+/// exported. Does nothing on other targets than wasm.
+#[macro_export]
+macro_rules! export {
+    ($provider:ident $(: $($part:ident),+)?) => {
+        #[cfg(target_arch = "wasm32")]
+        #[allow(unsafe_code, missing_docs, unreachable_pub)]
+        mod pointsman_exports {
+            type Exported = $crate::glue::Exported<super::$provider>;
+            $crate::bindings::base::export_base!(Exported with_types_in $crate::bindings::base);
+            $($($crate::__export_part!($part Exported);)+)?
+        }
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __export_part {
+    (account $exported:ident) => {
+        $crate::bindings::account::export_account!($exported with_types_in $crate::bindings::account);
+    };
+    (media $exported:ident) => {
+        $crate::bindings::media::export_media!($exported with_types_in $crate::bindings::media);
+    };
+    (templates $exported:ident) => {
+        $crate::bindings::templates::export_templates!($exported with_types_in $crate::bindings::templates);
+    };
+}

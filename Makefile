@@ -1,0 +1,74 @@
+# Everything this project is run, tested and measured with. `make help` lists it.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+WASM := wasm32-unknown-unknown
+GUESTS := target/$(WASM)/guest
+CRASH_ROUNDS ?= 100
+LISTEN ?= 127.0.0.1:8080
+# The stories run against the debug build. `--workspace` everywhere: with other packages
+# selected, cargo unifies other features and builds the dependencies twice.
+export POINTSMAN_BIN ?= $(CURDIR)/target/debug/pointsman
+export POINTSMAN_PLUGINS ?= $(CURDIR)/$(GUESTS)
+HAS_NEXTEST = cargo nextest --version >/dev/null 2>&1
+
+.PHONY: help run plugins build lint test unit stories crash bench clean wasm-target
+
+help: ## this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
+
+run: build ## build everything and start it on http://127.0.0.1:8080 with data in ./data
+	target/debug/pointsman serve --listen $(LISTEN) --data ./data --plugins $(GUESTS)
+
+wasm-target:
+	@command -v cargo >/dev/null || { \
+	  echo "Rust is missing. Install it from https://rustup.rs, open a new shell and try again."; exit 69; }
+	@if [ ! -d "$$(rustc --print sysroot)/lib/rustlib/$(WASM)" ]; then \
+	  command -v rustup >/dev/null || { \
+	    echo "Plugins need the target $(WASM), and there is no rustup to add it."; \
+	    echo "Install Rust from https://rustup.rs, or your distribution's package of that target."; exit 69; }; \
+	  rustup target add $(WASM); \
+	fi
+
+plugins: wasm-target ## build the plugins (wasm)
+	cargo build --locked --profile guest --target $(WASM) -p pointsman-twilio -p pointsman-webchat
+
+build: plugins ## build plugins and engine (debug)
+	cargo build --locked --workspace
+
+lint: ## formatting, clippy, documentation, dependencies
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
+	@tests/tool.sh machete || [ $$? -eq 69 ]
+	@tests/tool.sh deny check || [ $$? -eq 69 ]
+
+test: lint build unit stories ## lint, unit tests and stories on SQLite and PostgreSQL
+
+unit: ## unit tests and tidy checks of all packages
+	@if $(HAS_NEXTEST); then \
+	  tests/pg.sh run cargo nextest run --locked --workspace -E 'not binary(stories)'; \
+	else \
+	  tests/pg.sh run cargo test --locked --workspace --lib --bins --test tidy; \
+	fi
+
+stories: build ## black-box stories; one of them: make stories ONLY=webchat
+	@if $(HAS_NEXTEST); then \
+	  tests/pg.sh run cargo nextest run --locked --workspace -E 'binary(stories) and test(/$(ONLY)/)'; \
+	else \
+	  tests/pg.sh run cargo test --locked --workspace --test stories $(ONLY); \
+	fi
+
+crash: build ## kill -9 loop, CRASH_ROUNDS=100 rounds on each database
+	CRASH_ROUNDS=$(CRASH_ROUNDS) tests/pg.sh run \
+	  cargo test --locked --workspace --test stories -- --nocapture --test-threads 1 crash::
+
+bench: plugins ## floors and the release build in the same run; table, JSON and plot in target/bench
+	cargo build --locked --release -p pointsman -p pointsman-tests --bin pointsman --bin bench
+	@# Databases on the disk that holds target/: the system's own temporary directory may be memory.
+	mkdir -p target/bench/tmp
+	TMPDIR=$(CURDIR)/target/bench/tmp POINTSMAN_BIN=$(CURDIR)/target/release/pointsman target/release/bench $(BENCH_ARGS)
+
+clean: ## remove build output; ./data stays
+	cargo clean

@@ -1,0 +1,79 @@
+//! The command line as it is typed: what is taken, what is refused, what is hidden.
+
+use clap::CommandFactory as _;
+
+use super::*;
+
+fn parse(line: &str) -> Result<Cli, clap::Error> {
+    Cli::try_parse_from(std::iter::once("pointsman").chain(line.split_whitespace()))
+}
+
+#[test]
+fn the_definition_is_sound() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn every_documented_command_is_taken() {
+    for line in [
+        "serve",
+        "serve --listen 127.0.0.1:0 --data d --database-url postgres://h/d --public-url https://x --plugins p --role all",
+        "serve --show-defaults",
+        "migrate --data d",
+        "user create --email a@b.c --name A --role owner --password long-enough",
+        "key create --name k --role admin --data d",
+        "channel list",
+        "channel connect twilio --name N --kind whatsapp --set a=b --secret c=d --secret-env e=F --group Billing --active",
+        "channel check chn_1",
+        "rules check a.rhai b",
+        "rules test a.rhai",
+        "rules push a --draft --message why",
+        "send --conversation cnv_1 --text hello",
+        "tail --conversation cnv_1 --bodies",
+        "doctor --database-url postgres://h/d",
+        "bench --chat http://127.0.0.1:8080/chat/k --messages 10 --visitors 2",
+        "plugin list --url http://127.0.0.1:1 --key pm_x",
+        "plugin check a.wasm",
+        "plugin-compile",
+    ] {
+        assert!(parse(line).is_ok(), "{line}: {}", parse(line).unwrap_err());
+        assert!(parse(&format!("{line} --json")).unwrap().json, "{line}");
+        assert!(parse(&format!("--json {line}")).unwrap().json, "{line}");
+    }
+}
+
+#[test]
+fn wrong_lines_are_refused() {
+    for line in [
+        "",
+        "sreve",
+        "serve extra",
+        "key create --name k --role king",
+        "key create --name k",
+        "user create --email a@b.c --name A",
+        "channel connect twilio --name N",
+        "channel connect twilio --name N --kind sms --set novalue",
+        "rules check",
+        "send --conversation c",
+        "bench",
+        "bench --chat http://x/chat/k --messages 0",
+        "plugin list --url nowhere",
+    ] {
+        assert!(parse(line).is_err(), "{line}");
+    }
+}
+
+#[test]
+fn secrets_do_not_show_in_debug_output_or_help() {
+    let cli =
+        parse("channel connect twilio --name N --kind sms --secret token=hidden --key pm_hidden").unwrap();
+    let user = parse("user create --email a@b.c --name A --role owner --password hidden").unwrap();
+    let shown = format!("{cli:?} {user:?}");
+    assert!(!shown.contains("hidden"), "{shown}");
+}
+
+#[test]
+fn the_compiling_child_is_not_advertised() {
+    let help = Cli::command().render_help().to_string();
+    assert!(!help.contains("plugin-compile") && help.contains("Exit codes:"), "{help}");
+}

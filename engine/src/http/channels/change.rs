@@ -1,0 +1,370 @@
+//! What is asked when a channel is connected or changed, and the checked
+//! channel that comes out of it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use pointsman_rules::ids::{ChannelId, GroupId, UserId};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
+
+use super::form;
+use super::view::{MINUTE_MS, WEBCHAT};
+use crate::crypto::random_token;
+use crate::http::problem::{FieldProblem, Problem};
+use crate::http::{Api, body};
+use crate::plugins::Plugin;
+use crate::plugins::manifest::SettingKind;
+use crate::store::channels::Channel;
+
+/// Silence after which a live chat ends, unless something else is said.
+const IDLE_END_MINUTES: u32 = 10;
+/// A week.
+const IDLE_END_MINUTES_MAX: u32 = 7 * 24 * 60;
+/// A year.
+const REOPEN_MINUTES_MAX: u32 = 366 * 24 * 60;
+const NAME_CHARS_MAX: usize = 100;
+/// The chat page's secret; made here, since nobody has to know it.
+const VISITOR_KEY: &str = "visitor_key";
+
+/// A new channel.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewChannel {
+    /// Id of an installed plugin.
+    #[schema(example = "twilio")]
+    provider: String,
+    /// One of the plugin's kinds.
+    #[schema(example = "whatsapp")]
+    kind: String,
+    /// For people.
+    #[schema(example = "Sales WhatsApp")]
+    name: String,
+    /// Our number or account, where the settings do not say it.
+    address: Option<String>,
+    /// As the plugin's manifest describes them.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    settings: Map<String, Value>,
+    /// Secret settings by name; sealed, never shown again.
+    #[serde(default)]
+    secrets: BTreeMap<String, Option<String>>,
+    /// Team for new conversations.
+    #[schema(value_type = Option<String>)]
+    default_group: Option<GroupId>,
+    /// Agent for new conversations.
+    #[schema(value_type = Option<String>)]
+    assigned_agent: Option<UserId>,
+    /// BCP 47.
+    language: Option<String>,
+    /// Take and send messages? Needs a default group or an assigned agent.
+    #[serde(default)]
+    active: bool,
+    /// Only read along?
+    #[serde(default)]
+    receive_only: bool,
+    /// Hide addresses from agents?
+    #[serde(default)]
+    masked: bool,
+    /// May its settings point into a private network?
+    #[serde(default)]
+    allow_private_egress: bool,
+    /// A live chat ends after so much silence; 10 when absent, 0: never.
+    idle_end_minutes: Option<u32>,
+    /// What an inbound message does to a closed conversation; `reopen` when absent.
+    reopen: Option<Reopen>,
+}
+
+/// What may be changed. What is left out stays.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ChannelChange {
+    /// For people.
+    name: Option<String>,
+    /// Our number or account.
+    address: Option<String>,
+    /// Settings to change; `null` takes one back to its default.
+    #[schema(value_type = Option<Object>)]
+    settings: Option<Map<String, Value>>,
+    /// Secrets to change; `null` removes one.
+    secrets: Option<BTreeMap<String, Option<String>>>,
+    /// Team for new conversations; `null` for none.
+    #[serde(default, deserialize_with = "body::given")]
+    #[schema(value_type = Option<String>)]
+    default_group: Option<Option<GroupId>>,
+    /// Agent for new conversations; `null` for none.
+    #[serde(default, deserialize_with = "body::given")]
+    #[schema(value_type = Option<String>)]
+    assigned_agent: Option<Option<UserId>>,
+    /// BCP 47; `null` for none.
+    #[serde(default, deserialize_with = "body::given")]
+    #[schema(value_type = Option<String>)]
+    language: Option<Option<String>>,
+    /// Take and send messages?
+    active: Option<bool>,
+    /// Only read along?
+    receive_only: Option<bool>,
+    /// Hide addresses from agents?
+    masked: Option<bool>,
+    /// May its settings point into a private network?
+    allow_private_egress: Option<bool>,
+    /// A live chat ends after so much silence; 0: never.
+    idle_end_minutes: Option<u32>,
+    /// What an inbound message does to a closed conversation.
+    reopen: Option<Reopen>,
+}
+
+/// What an inbound message does to a closed conversation.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(tag = "policy", rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum Reopen {
+    /// It goes on.
+    Reopen,
+    /// A new one begins.
+    New,
+    /// It goes on for so long, then a new one begins.
+    ReopenWithin {
+        /// Minutes since it was closed.
+        within_minutes: u32,
+    },
+}
+
+impl NewChannel {
+    /// The channel to keep.
+    ///
+    /// # Errors
+    /// 422 with everything that is wrong with it.
+    pub(super) async fn checked(
+        self,
+        api: &Api,
+        id: ChannelId,
+        hook_key: String,
+    ) -> Result<Channel, Problem> {
+        let now_ms = api.flow.clock.now_ms();
+        let blank = Channel {
+            id,
+            provider: self.provider,
+            kind: self.kind,
+            name: String::new(),
+            address: String::new(),
+            settings: json!({}),
+            secrets: String::new(),
+            secrets_set: BTreeMap::new(),
+            hook_key,
+            default_group: None,
+            assigned_user: None,
+            owner: None,
+            language: None,
+            active: false,
+            receive_only: false,
+            masked: false,
+            allow_private_egress: false,
+            idle_end_ms: 0,
+            reopen_policy: Value::Null,
+            state: "paused".to_owned(),
+            state_reason: Some("it was not switched on yet".to_owned()),
+            state_since_ms: now_ms,
+            version: 1,
+            created_ms: now_ms,
+        };
+        let mut secrets = self.secrets;
+        if blank.provider == WEBCHAT && !secrets.contains_key(VISITOR_KEY) {
+            secrets.insert(VISITOR_KEY.to_owned(), Some(random_token(&api.flow.clock, "")));
+        }
+        let change = ChannelChange {
+            name: Some(self.name),
+            address: self.address,
+            settings: Some(self.settings),
+            secrets: Some(secrets),
+            default_group: Some(self.default_group),
+            assigned_agent: Some(self.assigned_agent),
+            language: Some(self.language),
+            active: Some(self.active),
+            receive_only: Some(self.receive_only),
+            masked: Some(self.masked),
+            allow_private_egress: Some(self.allow_private_egress),
+            idle_end_minutes: Some(self.idle_end_minutes.unwrap_or(IDLE_END_MINUTES)),
+            reopen: Some(self.reopen.unwrap_or(Reopen::Reopen)),
+        };
+        change.applied(api, blank).await
+    }
+}
+
+impl ChannelChange {
+    /// Names of what is changed, for the audit log.
+    pub(super) fn fields(&self) -> Vec<&'static str> {
+        [
+            ("name", self.name.is_some()),
+            ("address", self.address.is_some()),
+            ("settings", self.settings.is_some()),
+            ("secrets", self.secrets.is_some()),
+            ("default_group", self.default_group.is_some()),
+            ("assigned_agent", self.assigned_agent.is_some()),
+            ("language", self.language.is_some()),
+            ("active", self.active.is_some()),
+            ("receive_only", self.receive_only.is_some()),
+            ("masked", self.masked.is_some()),
+            ("allow_private_egress", self.allow_private_egress.is_some()),
+            ("idle_end_minutes", self.idle_end_minutes.is_some()),
+            ("reopen", self.reopen.is_some()),
+        ]
+        .into_iter()
+        .filter_map(|(name, given)| given.then_some(name))
+        .collect()
+    }
+
+    /// The channel with this change.
+    ///
+    /// # Errors
+    /// 422 with everything that is wrong with it.
+    pub(super) async fn applied(self, api: &Api, mut ch: Channel) -> Result<Channel, Problem> {
+        let plugin = plugin_for(api, &ch)?;
+        let mut problems = self.plain_fields(&mut ch);
+        if self.settings.is_some() || self.secrets.is_some() || self.allow_private_egress.is_some() {
+            self.form(api, &plugin, &mut ch, &mut problems).await?;
+        }
+        if let Some(address) = self.address {
+            ch.address = address.trim().to_owned();
+        }
+        if let Some(active) = self.active.filter(|active| *active != ch.active) {
+            ch.active = active;
+            let (state, reason) = match (active, plugin.exports().account) {
+                (false, _) => ("paused", Some("it was switched off".to_owned())),
+                (true, true) => ("connecting", Some("the account was not checked yet".to_owned())),
+                (true, false) => ("connected", None),
+            };
+            (ch.state, ch.state_reason) = (state.to_owned(), reason);
+            ch.state_since_ms = api.flow.clock.now_ms();
+        }
+        if problems.is_empty() { Ok(ch) } else { Err(Problem::invalid(problems)) }
+    }
+
+    fn plain_fields(&self, ch: &mut Channel) -> Vec<FieldProblem> {
+        let mut problems = Vec::new();
+        if let Some(name) = &self.name {
+            ch.name = name.trim().to_owned();
+            if ch.name.is_empty() || ch.name.chars().count() > NAME_CHARS_MAX {
+                problems
+                    .push(FieldProblem::new("/name", format!("must have 1 to {NAME_CHARS_MAX} characters")));
+            }
+        }
+        ch.default_group = self.default_group.unwrap_or(ch.default_group);
+        ch.assigned_user = self.assigned_agent.unwrap_or(ch.assigned_user);
+        ch.language = self.language.clone().unwrap_or_else(|| ch.language.take());
+        ch.receive_only = self.receive_only.unwrap_or(ch.receive_only);
+        ch.masked = self.masked.unwrap_or(ch.masked);
+        ch.allow_private_egress = self.allow_private_egress.unwrap_or(ch.allow_private_egress);
+        if let Some(minutes) = self.idle_end_minutes {
+            ch.idle_end_ms = i64::from(minutes) * MINUTE_MS;
+            if minutes > IDLE_END_MINUTES_MAX {
+                let message = format!("must be at most {IDLE_END_MINUTES_MAX}; 0 for never");
+                problems.push(FieldProblem::new("/idle_end_minutes", message));
+            }
+        }
+        match self.reopen {
+            Some(Reopen::Reopen) => ch.reopen_policy = json!({"policy": "reopen"}),
+            Some(Reopen::New) => ch.reopen_policy = json!({"policy": "new"}),
+            Some(Reopen::ReopenWithin { within_minutes: minutes @ 1..=REOPEN_MINUTES_MAX }) => {
+                let ms = i64::from(minutes) * MINUTE_MS;
+                ch.reopen_policy = json!({"policy": "reopen_within", "ms": ms});
+            }
+            Some(Reopen::ReopenWithin { .. }) => {
+                let message = format!("must be from 1 to {REOPEN_MINUTES_MAX}");
+                problems.push(FieldProblem::new("/reopen/within_minutes", message));
+            }
+            None => {}
+        }
+        problems
+    }
+
+    /// Settings and secrets: merged, checked against the manifest, then by the plugin itself.
+    async fn form(
+        &self,
+        api: &Api,
+        plugin: &Arc<Plugin>,
+        ch: &mut Channel,
+        problems: &mut Vec<FieldProblem>,
+    ) -> Result<(), Problem> {
+        let mut wanted = ch.settings.as_object().cloned().unwrap_or_default();
+        wanted.extend(self.settings.clone().unwrap_or_default());
+        let given = self.secrets.clone().unwrap_or_default();
+        let will_be_set = |name: &str| match given.get(name) {
+            Some(value) => value.is_some(),
+            None => ch.secrets_set.contains_key(name),
+        };
+        let manifest = plugin.manifest();
+        problems.extend(form::secrets(manifest, &given));
+        match form::settings(manifest, &wanted, will_be_set, ch.allow_private_egress) {
+            Ok(settings) => {
+                if let Some(address) = form::address(manifest, &settings) {
+                    ch.address = address;
+                }
+                ch.settings = Value::Object(settings);
+            }
+            Err(found) => problems.extend(found),
+        }
+        if !problems.is_empty() {
+            return Ok(());
+        }
+        let verdict = plugin.validate(&ch.settings.to_string(), &ch.kind).await.map_err(|error| {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "a plugin could not check a channel's settings"
+            );
+            Problem::refused("plugin_failed", format!("the plugin could not check the settings: {error}"))
+        })?;
+        problems.extend(verdict.into_iter().map(|wrong| {
+            let is_secret = manifest.setting(&wrong.setting).is_some_and(|s| s.kind == SettingKind::Secret);
+            let part = if is_secret { "secrets" } else { "settings" };
+            FieldProblem::new(format!("/{part}/{}", body::escape(&wrong.setting)), wrong.message)
+        }));
+        seal(api, ch, given)
+    }
+}
+
+/// Puts new secrets among those that are kept.
+fn seal(api: &Api, ch: &mut Channel, given: BTreeMap<String, Option<String>>) -> Result<(), Problem> {
+    let (flow, place) = (&api.flow, format!("channel:{}", ch.id));
+    if given.is_empty() && !ch.secrets.is_empty() {
+        return Ok(());
+    }
+    let mut secrets: BTreeMap<String, String> = BTreeMap::new();
+    if !ch.secrets.is_empty() {
+        let plain = flow
+            .keyring
+            .open(&place, &ch.secrets)
+            .map_err(|error| Problem::internal("a channel's secrets cannot be opened", &error))?;
+        secrets = serde_json::from_slice(&plain)
+            .map_err(|error| Problem::internal("a channel's secrets cannot be read", &error))?;
+    }
+    for (name, value) in given {
+        match value {
+            Some(value) => {
+                ch.secrets_set.insert(name.clone(), flow.clock.now_ms());
+                secrets.insert(name, value);
+            }
+            None => {
+                ch.secrets_set.remove(&name);
+                secrets.remove(&name);
+            }
+        }
+    }
+    ch.secrets = flow.keyring.seal(&flow.clock, &place, json!(secrets).to_string().as_bytes());
+    Ok(())
+}
+
+fn plugin_for(api: &Api, ch: &Channel) -> Result<Arc<Plugin>, Problem> {
+    let Some(plugin) = api.flow.host.get(&ch.provider) else {
+        let known: Vec<String> = api.flow.host.list().iter().map(|p| p.manifest().id.clone()).collect();
+        let message =
+            format!("no plugin `{}` is installed; installed are: {}", ch.provider, known.join(", "));
+        return Err(Problem::field("/provider", message));
+    };
+    if plugin.capabilities(&ch.kind).is_none() {
+        let kinds: Vec<&str> = plugin.manifest().kinds.iter().map(|k| k.kind.as_str()).collect();
+        let message = format!("{} has no kind `{}`; it has {}", ch.provider, ch.kind, kinds.join(", "));
+        return Err(Problem::field("/kind", message));
+    }
+    Ok(plugin)
+}

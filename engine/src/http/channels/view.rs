@@ -1,0 +1,157 @@
+//! A channel as the API shows it. Secrets are never shown, only that they are
+//! set; settings and the webhook address are for admins, since with some vendors
+//! knowing the address is the proof.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+
+use crate::clock::rfc3339;
+use crate::http::Api;
+use crate::http::auth::{Principal, Role};
+use crate::store::channels::{Channel, Counters};
+
+/// The plugin of our own chat page.
+pub(super) const WEBCHAT: &str = "webchat";
+pub(super) const MINUTE_MS: i64 = 60_000;
+
+/// A connected number or account.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ChannelView {
+    /// `chn_…`.
+    id: String,
+    /// Id of the plugin that speaks for it.
+    provider: String,
+    /// `whatsapp`, `sms`, `webchat`, …
+    kind: String,
+    /// For people.
+    name: String,
+    /// Our number or account, as the vendor writes it; empty: not known yet.
+    address: String,
+    /// As the plugin's manifest describes them; for admins.
+    #[schema(value_type = Option<Object>)]
+    settings: Option<Value>,
+    /// Which secrets are set, and since when. They are never shown.
+    secrets: BTreeMap<String, SecretView>,
+    /// What the vendor must call; for admins.
+    webhook_url: Option<String>,
+    /// The chat page, for provider `webchat`.
+    chat_url: Option<String>,
+    /// Does it take and send messages?
+    active: bool,
+    /// Do we only read along?
+    receive_only: bool,
+    /// Are addresses hidden from agents?
+    masked: bool,
+    /// May its settings point into a private network?
+    allow_private_egress: bool,
+    /// `connecting`, `qr_required`, `connected`, `degraded`, `failed`, `paused`, `disconnected`.
+    state: String,
+    /// Why.
+    state_reason: Option<String>,
+    /// Since when.
+    #[schema(format = DateTime)]
+    state_since: String,
+    /// Team for new conversations.
+    default_group: Option<String>,
+    /// Agent for new conversations.
+    assigned_agent: Option<String>,
+    /// BCP 47.
+    language: Option<String>,
+    /// A live chat ends after so much silence; 0: never.
+    idle_end_minutes: i64,
+    /// What an inbound message does to a closed conversation: `policy` is `reopen`, `new` or `reopen_within`.
+    #[schema(value_type = Object)]
+    reopen: Value,
+    /// What the vendor can do there; `null` when the plugin is missing.
+    #[schema(value_type = Option<Object>)]
+    capabilities: Option<Value>,
+    /// How much went through; only when one channel is asked for.
+    counters: Option<CountersView>,
+    /// When it was connected.
+    #[schema(format = DateTime)]
+    created_at: String,
+    /// Also the `ETag`.
+    version: i64,
+}
+
+/// A secret that is not shown.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct SecretView {
+    /// Always true.
+    set: bool,
+    /// When it was set last.
+    #[schema(format = DateTime)]
+    updated_at: String,
+}
+
+/// How much went through a channel.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct CountersView {
+    /// Webhooks that are kept.
+    received: i64,
+    /// Webhooks that are authentic but could not be read.
+    quarantined: i64,
+    /// Messages from contacts.
+    inbound: i64,
+    /// Messages to contacts.
+    outbound: i64,
+    /// Messages that failed.
+    failed: i64,
+    /// Inbox entries that wait.
+    waiting: i64,
+}
+
+pub(super) fn view(api: &Api, who: &Principal, ch: Channel, counters: Option<Counters>) -> ChannelView {
+    let (public_url, is_admin) = (&api.flow.settings.public_url, who.role >= Role::Admin);
+    let plugin = api.flow.host.get(&ch.provider);
+    let capabilities =
+        plugin.and_then(|p| p.capabilities(&ch.kind).and_then(|c| serde_json::to_value(c).ok()));
+    ChannelView {
+        webhook_url: is_admin.then(|| format!("{public_url}/hooks/{}", ch.hook_key)),
+        chat_url: (ch.provider == WEBCHAT).then(|| format!("{public_url}/chat/{}", ch.hook_key)),
+        id: ch.id.to_string(),
+        provider: ch.provider,
+        kind: ch.kind,
+        name: ch.name,
+        address: ch.address,
+        settings: is_admin.then_some(ch.settings),
+        secrets: ch
+            .secrets_set
+            .into_iter()
+            .map(|(name, at)| (name, SecretView { set: true, updated_at: rfc3339(at) }))
+            .collect(),
+        active: ch.active,
+        receive_only: ch.receive_only,
+        masked: ch.masked,
+        allow_private_egress: ch.allow_private_egress,
+        state: ch.state,
+        state_reason: ch.state_reason,
+        state_since: rfc3339(ch.state_since_ms),
+        default_group: ch.default_group.map(|id| id.to_string()),
+        assigned_agent: ch.assigned_user.map(|id| id.to_string()),
+        language: ch.language,
+        idle_end_minutes: ch.idle_end_ms / MINUTE_MS,
+        reopen: reopen(&ch.reopen_policy),
+        capabilities,
+        counters: counters.map(|c| CountersView {
+            received: c.received,
+            quarantined: c.quarantined,
+            inbound: c.inbound,
+            outbound: c.outbound,
+            failed: c.failed,
+            waiting: c.waiting,
+        }),
+        created_at: rfc3339(ch.created_ms),
+        version: ch.version,
+    }
+}
+
+fn reopen(policy: &Value) -> Value {
+    match policy.get("ms").and_then(Value::as_i64) {
+        Some(ms) => json!({"policy": policy["policy"], "within_minutes": ms / MINUTE_MS}),
+        None => policy.clone(),
+    }
+}

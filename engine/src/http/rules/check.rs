@@ -1,0 +1,129 @@
+//! Checks a rule's source and cases before it is kept, off the reactor, since
+//! compiling and running cases takes a while.
+
+use std::sync::Arc;
+
+use pointsman_rules::case::{CaseResult, Cases, run_cases};
+use pointsman_rules::ids::TenantId;
+use pointsman_rules::problem::Problem as RuleProblem;
+use pointsman_rules::script::Script;
+
+use super::view::CheckView;
+use crate::http::Api;
+use crate::http::problem::{FieldProblem, Problem};
+use crate::store::catalog;
+
+struct Outcome {
+    script: Option<Script>,
+    problems: Vec<FieldProblem>,
+    cases: Vec<CaseResult>,
+}
+
+/// The compiled rule, if it is sound, its names are known and its cases pass.
+///
+/// # Errors
+/// 422 `rule_invalid` with every problem, or `cases_failed`.
+pub(super) async fn checked(
+    api: &Api,
+    tenant: TenantId,
+    source: &str,
+    cases: Option<&str>,
+) -> Result<Script, Problem> {
+    let outcome = examine(api, tenant, source, cases).await?;
+    if let (Some(script), true) = (outcome.script, outcome.problems.is_empty()) {
+        let failed: Vec<FieldProblem> =
+            outcome.cases.iter().filter(|case| !case.passed).map(case_problem).collect();
+        if failed.is_empty() {
+            return Ok(script);
+        }
+        let detail = format!("{} of {} cases failed; see `errors`", failed.len(), outcome.cases.len());
+        return Err(Problem::refused("cases_failed", detail).with_errors(failed));
+    }
+    let detail = match outcome.problems.as_slice() {
+        [first, rest @ ..] => {
+            let place = first.line.map_or_else(String::new, |line| format!("line {line}: "));
+            let more = if rest.is_empty() { String::new() } else { format!(" (and {} more)", rest.len()) };
+            format!("{place}{}{more}", first.message)
+        }
+        [] => "the rule is not valid".to_owned(),
+    };
+    Err(Problem::refused("rule_invalid", detail).with_errors(outcome.problems))
+}
+
+/// The same as an answer.
+///
+/// # Errors
+/// The database's own.
+pub(super) async fn report(
+    api: &Api,
+    tenant: TenantId,
+    source: &str,
+    cases: Option<&str>,
+) -> Result<CheckView, Problem> {
+    let outcome = examine(api, tenant, source, cases).await?;
+    let ok = outcome.problems.is_empty() && outcome.cases.iter().all(|case| case.passed);
+    Ok(CheckView {
+        ok,
+        problems: outcome.problems,
+        cases: outcome.cases.into_iter().map(Into::into).collect(),
+    })
+}
+
+/// Can the cases be read?
+///
+/// # Errors
+/// 422 with every problem.
+pub(super) fn readable_cases(cases: &str) -> Result<(), Problem> {
+    Cases::parse(cases).map(|_| ()).map_err(|problems| {
+        let errors = problems.iter().map(|problem| field("/cases", problem, cases)).collect();
+        Problem::refused("rule_invalid", "the cases cannot be read; see `errors`").with_errors(errors)
+    })
+}
+
+async fn examine(api: &Api, tenant: TenantId, source: &str, cases: Option<&str>) -> Result<Outcome, Problem> {
+    let directory = Arc::new(catalog::directory(&mut api.read().await?, tenant).await?);
+    let (source, cases) = (source.to_owned(), cases.map(str::to_owned));
+    tokio::task::spawn_blocking(move || {
+        let script = match Script::parse(&source) {
+            Ok(script) => script,
+            Err(problems) => {
+                let problems = problems.iter().map(|problem| field("/source", problem, &source)).collect();
+                return Outcome { script: None, problems, cases: Vec::new() };
+            }
+        };
+        let unknown = script.check(&directory);
+        let mut problems: Vec<_> = unknown.iter().map(|problem| field("/source", problem, &source)).collect();
+        let mut results = Vec::new();
+        match cases.as_deref().map(|text| (text, Cases::parse(text))) {
+            Some((_, Ok(parsed))) => results = run_cases(&script, &parsed),
+            Some((text, Err(found))) => {
+                problems.extend(found.iter().map(|problem| field("/cases", problem, text)));
+            }
+            None => {}
+        }
+        Outcome { script: Some(script), problems, cases: results }
+    })
+    .await
+    .map_err(|error| Problem::internal("checking a rule failed", &error))
+}
+
+fn field(pointer: &str, problem: &RuleProblem, source: &str) -> FieldProblem {
+    FieldProblem {
+        pointer: pointer.to_owned(),
+        message: problem.message.clone(),
+        code: Some(problem.code.to_string()),
+        line: Some(problem.line).filter(|line| *line > 0),
+        column: Some(problem.column).filter(|column| *column > 0),
+        hint: problem.hint.clone(),
+        excerpt: Some(problem.render(source)),
+    }
+}
+
+fn case_problem(case: &CaseResult) -> FieldProblem {
+    FieldProblem {
+        code: Some("case_failed".to_owned()),
+        line: Some(case.line),
+        excerpt: Some(case.diff.clone()),
+        ..FieldProblem::new("/cases", format!("case `{}` failed", case.name))
+    }
+}

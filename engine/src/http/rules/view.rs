@@ -1,0 +1,142 @@
+//! Rules as the API shows them.
+
+use pointsman_rules::case::CaseResult;
+use pointsman_rules::header::Header;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::clock::rfc3339;
+use crate::http::problem::FieldProblem;
+use crate::store::rules::{Rule, Version};
+
+/// A rule.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct RuleView {
+    /// `rul_…`.
+    id: String,
+    /// First line of its header.
+    name: String,
+    /// Lower runs earlier.
+    position: i64,
+    /// `reply` or `background`.
+    stage: &'static str,
+    /// The events it runs on.
+    on: Vec<&'static str>,
+    /// Does it run?
+    enabled: bool,
+    /// The version that runs; `null`: it was never published.
+    version: Option<VersionRef>,
+    /// What runs; the draft while it was never published.
+    source: String,
+    /// A source that was not published yet.
+    draft: Option<String>,
+    /// Cases, TOML.
+    cases: Option<String>,
+    /// Also the `ETag`.
+    revision: i64,
+    /// When it was added.
+    #[schema(format = DateTime)]
+    created_at: String,
+    /// When it was changed last.
+    #[schema(format = DateTime)]
+    updated_at: String,
+}
+
+/// The version that runs.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct VersionRef {
+    /// `rvs_…`.
+    id: String,
+    /// From 1.
+    number: i64,
+    /// When it was published.
+    #[schema(format = DateTime)]
+    published_at: String,
+}
+
+/// A published version.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct VersionView {
+    /// `rvs_…`.
+    id: String,
+    /// From 1.
+    number: i64,
+    /// When it was published.
+    #[schema(format = DateTime)]
+    published_at: String,
+    /// Id of the user or key; `system` for starter rules.
+    author: String,
+    /// Why.
+    message: Option<String>,
+    /// What it says.
+    source: String,
+}
+
+impl From<Version> for VersionView {
+    fn from(version: Version) -> Self {
+        Self {
+            id: version.id.to_string(),
+            number: version.number,
+            published_at: rfc3339(version.created_ms),
+            author: version.author,
+            message: version.message,
+            source: version.source,
+        }
+    }
+}
+
+/// What a check found.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct CheckView {
+    /// No problem, and every case passed.
+    pub(super) ok: bool,
+    /// What is wrong, with line, column and advice.
+    pub(super) problems: Vec<FieldProblem>,
+    /// How the cases went.
+    pub(super) cases: Vec<CaseView>,
+}
+
+/// How a case went.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct CaseView {
+    /// Its name.
+    name: String,
+    /// Where it begins in the file.
+    line: u32,
+    /// Did the rule do what was expected?
+    passed: bool,
+    /// What was expected and what came.
+    diff: String,
+}
+
+impl From<CaseResult> for CaseView {
+    fn from(result: CaseResult) -> Self {
+        Self { name: result.name, line: result.line, passed: result.passed, diff: result.diff }
+    }
+}
+
+pub(super) fn rule(rule: Rule, version: Option<Version>) -> RuleView {
+    let source =
+        version.as_ref().map(|v| v.source.clone()).or_else(|| rule.draft.clone()).unwrap_or_default();
+    // Sources were checked when they were kept.
+    let header = Header::parse(&source).unwrap_or_default();
+    RuleView {
+        id: rule.id.to_string(),
+        name: rule.name,
+        position: rule.position,
+        stage: header.stage.word(),
+        on: header.on.iter().map(|kind| kind.name()).collect(),
+        enabled: rule.enabled,
+        version: version.map(|v| VersionRef {
+            id: v.id.to_string(),
+            number: v.number,
+            published_at: rfc3339(v.created_ms),
+        }),
+        source,
+        draft: rule.draft,
+        cases: rule.cases,
+        revision: rule.version,
+        created_at: rfc3339(rule.created_ms),
+        updated_at: rfc3339(rule.updated_ms),
+    }
+}

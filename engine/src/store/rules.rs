@@ -1,0 +1,320 @@
+//! Rules, their drafts and their published versions. Versions never change;
+//! publishing adds one.
+
+use pointsman_rules::ids::{RuleId, RuleVersionId, TenantId};
+
+use super::{Row, StoreError, Tx};
+use crate::args;
+
+/// A rule as kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// Its id.
+    pub id: RuleId,
+    /// First line of its header.
+    pub name: String,
+    /// Lower runs earlier; from the header.
+    pub position: i64,
+    /// Does it run?
+    pub enabled: bool,
+    /// Source that was not published yet.
+    pub draft: Option<String>,
+    /// Cases, TOML.
+    pub cases: Option<String>,
+    /// The version that runs.
+    pub published: Option<RuleVersionId>,
+    /// Number of the last version; 0: never published.
+    pub published_number: i64,
+    /// Counts changes, from 1.
+    pub version: i64,
+    /// Unix milliseconds.
+    pub created_ms: i64,
+    /// Unix milliseconds.
+    pub updated_ms: i64,
+}
+
+/// A published version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version {
+    /// Its id.
+    pub id: RuleVersionId,
+    /// Its rule.
+    pub rule: RuleId,
+    /// From 1.
+    pub number: i64,
+    /// What it says.
+    pub source: String,
+    /// Id of the user or key; `system` for starter rules.
+    pub author: String,
+    /// Why.
+    pub message: Option<String>,
+    /// Unix milliseconds.
+    pub created_ms: i64,
+}
+
+const COLUMNS: &str = "id, name, position, enabled, draft, cases, published_version_id, published_number, version, \
+    created_ms, updated_ms";
+const VERSION_COLUMNS: &str = "id, rule_id, number, source, author, message, created_ms";
+
+fn rule(row: &Row) -> Result<Rule, StoreError> {
+    let mut c = row.columns("rules");
+    Ok(Rule {
+        id: c.id("id")?,
+        name: c.text("name")?,
+        position: c.int("position")?,
+        enabled: c.bool("enabled")?,
+        draft: c.opt_text("draft")?,
+        cases: c.opt_text("cases")?,
+        published: c.opt_id("published_version_id")?,
+        published_number: c.int("published_number")?,
+        version: c.int("version")?,
+        created_ms: c.int("created_ms")?,
+        updated_ms: c.int("updated_ms")?,
+    })
+}
+
+fn version(row: &Row) -> Result<Version, StoreError> {
+    let mut c = row.columns("rule_versions");
+    Ok(Version {
+        id: c.id("id")?,
+        rule: c.id("rule_id")?,
+        number: c.int("number")?,
+        source: c.text("source")?,
+        author: c.text("author")?,
+        message: c.opt_text("message")?,
+        created_ms: c.int("created_ms")?,
+    })
+}
+
+/// Adds a rule.
+///
+/// # Errors
+/// The database's own.
+pub async fn insert(tx: &mut Tx, tenant: TenantId, r: &Rule) -> Result<(), StoreError> {
+    let values = args![
+        tenant,
+        r.id,
+        &r.name,
+        r.position,
+        r.enabled,
+        r.draft.clone(),
+        r.cases.clone(),
+        r.published,
+        r.published_number,
+        r.version,
+        r.created_ms,
+        r.updated_ms,
+    ];
+    let head = format!("insert into rules (tenant_id, {COLUMNS})");
+    tx.insert_many("add a rule", &head, vec![values], "").await.map(|_| ())
+}
+
+/// Writes everything but id and creation time, and counts the version up; `false`: there is none.
+///
+/// # Errors
+/// The database's own.
+pub async fn update(tx: &mut Tx, tenant: TenantId, r: &Rule) -> Result<bool, StoreError> {
+    let sql = "update rules set name = $3, position = $4, enabled = $5, draft = $6, cases = $7, \
+        published_version_id = $8, published_number = $9, updated_ms = $10, version = version + 1 \
+        where tenant_id = $1 and id = $2";
+    let values = args![
+        tenant,
+        r.id,
+        &r.name,
+        r.position,
+        r.enabled,
+        r.draft.clone(),
+        r.cases.clone(),
+        r.published,
+        r.published_number,
+        r.updated_ms,
+    ];
+    Ok(tx.execute("change a rule", sql, values).await? == 1)
+}
+
+/// Adds a published version.
+///
+/// # Errors
+/// The database's own, also when the number is taken.
+pub async fn insert_version(tx: &mut Tx, tenant: TenantId, v: &Version) -> Result<(), StoreError> {
+    let values = args![tenant, v.id, v.rule, v.number, &v.source, &v.author, v.message.clone(), v.created_ms];
+    let head = format!("insert into rule_versions (tenant_id, {VERSION_COLUMNS})");
+    tx.insert_many("publish a rule", &head, vec![values], "").await.map(|_| ())
+}
+
+/// Removes a rule. Its versions stay, since run records name them.
+///
+/// # Errors
+/// The database's own.
+pub async fn delete(tx: &mut Tx, tenant: TenantId, id: RuleId) -> Result<bool, StoreError> {
+    let sql = "delete from rules where tenant_id = $1 and id = $2";
+    Ok(tx.execute("remove a rule", sql, args![tenant, id]).await? == 1)
+}
+
+/// The rule with this id.
+///
+/// # Errors
+/// The database's own, or a row that cannot be read.
+pub async fn get(tx: &mut Tx, tenant: TenantId, id: RuleId) -> Result<Option<Rule>, StoreError> {
+    let sql = format!("select {COLUMNS} from rules where tenant_id = $1 and id = $2");
+    tx.first("read a rule", &sql, args![tenant, id]).await?.as_ref().map(rule).transpose()
+}
+
+/// How many rules a tenant has.
+///
+/// # Errors
+/// The database's own.
+pub async fn count(tx: &mut Tx, tenant: TenantId) -> Result<i64, StoreError> {
+    let row =
+        tx.first("count rules", "select count(*) from rules where tenant_id = $1", args![tenant]).await?;
+    row.map_or(Ok(0), |row| row.columns("rules").int("count"))
+}
+
+/// Is another rule called so? Rules are named in `run_rule`, whatever the case.
+///
+/// # Errors
+/// The database's own, or a row that cannot be read.
+pub async fn is_name_taken(
+    tx: &mut Tx,
+    tenant: TenantId,
+    name: &str,
+    but: RuleId,
+) -> Result<bool, StoreError> {
+    let wanted = name.to_lowercase();
+    // Compared here: the databases disagree about lower case beyond ASCII.
+    let sql = "select name from rules where tenant_id = $1 and id <> $2";
+    for row in tx.all("look for a rule", sql, args![tenant, but]).await? {
+        if row.columns("rules").text("name")?.to_lowercase() == wanted {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// All rules with the source that runs, in the order in which they run.
+///
+/// # Errors
+/// The database's own, or a row that cannot be read.
+pub async fn list(tx: &mut Tx, tenant: TenantId) -> Result<Vec<(Rule, Option<Version>)>, StoreError> {
+    let sql = format!("select {COLUMNS} from rules where tenant_id = $1 order by position, id");
+    let rules = tx.all("list rules", &sql, args![tenant]).await?;
+    let columns = VERSION_COLUMNS.split(", ").map(|c| format!("v.{c}")).collect::<Vec<_>>().join(", ");
+    let sql = format!(
+        "select {columns} from rule_versions v join rules r on r.tenant_id = v.tenant_id \
+        and r.published_version_id = v.id where v.tenant_id = $1"
+    );
+    let mut published = std::collections::HashMap::new();
+    for row in tx.all("list published rules", &sql, args![tenant]).await? {
+        let version = version(&row)?;
+        published.insert(version.rule, version);
+    }
+    rules
+        .iter()
+        .map(|row| {
+            let rule = rule(row)?;
+            let version = published.remove(&rule.id);
+            Ok((rule, version))
+        })
+        .collect()
+}
+
+/// A published version.
+///
+/// # Errors
+/// The database's own, or a row that cannot be read.
+pub async fn get_version(
+    tx: &mut Tx,
+    tenant: TenantId,
+    id: RuleVersionId,
+) -> Result<Option<Version>, StoreError> {
+    let sql = format!("select {VERSION_COLUMNS} from rule_versions where tenant_id = $1 and id = $2");
+    tx.first("read a rule version", &sql, args![tenant, id]).await?.as_ref().map(version).transpose()
+}
+
+/// Versions of a rule below `below`, newest first.
+///
+/// # Errors
+/// The database's own, or a row that cannot be read.
+pub async fn versions(
+    tx: &mut Tx,
+    tenant: TenantId,
+    rule: RuleId,
+    below: Option<i64>,
+    limit: i64,
+) -> Result<Vec<Version>, StoreError> {
+    let sql = format!(
+        "select {VERSION_COLUMNS} from rule_versions where tenant_id = $1 and rule_id = $2 and number < $3 \
+        order by number desc limit $4"
+    );
+    let values = args![tenant, rule, below.unwrap_or(i64::MAX), limit];
+    tx.all("list rule versions", &sql, values).await?.iter().map(version).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::each_db;
+    use super::super::{Durability, StoreError, catalog};
+    use super::*;
+
+    #[test]
+    fn the_published_version_runs_and_history_stays() {
+        each_db(|db| async move {
+            db.write(Durability::Hard, move |tx| {
+                Box::pin(async move {
+                    let tenant = TenantId::new(1, 1);
+                    let rule = |n: u128, name: &str, position| Rule {
+                        id: RuleId::new(1, n),
+                        name: name.into(),
+                        position,
+                        enabled: true,
+                        draft: Some("draft".into()),
+                        cases: None,
+                        published: None,
+                        published_number: 0,
+                        version: 1,
+                        created_ms: 1,
+                        updated_ms: 1,
+                    };
+                    let (late, early) = (rule(1, "Late", 20), rule(2, "Early", 10));
+                    insert(tx, tenant, &late).await?;
+                    insert(tx, tenant, &early).await?;
+                    assert!(catalog::published(tx, tenant).await?.is_empty(), "drafts do not run");
+                    let version = |n: i64| Version {
+                        id: RuleVersionId::new(n, 0),
+                        rule: late.id,
+                        number: n,
+                        source: format!("source {n}"),
+                        author: "usr_x".into(),
+                        message: None,
+                        created_ms: n,
+                    };
+                    for n in [1, 2] {
+                        insert_version(tx, tenant, &version(n)).await?;
+                    }
+                    let published = Rule {
+                        published: Some(version(2).id),
+                        published_number: 2,
+                        draft: None,
+                        ..late.clone()
+                    };
+                    assert!(update(tx, tenant, &published).await?);
+                    let runs = catalog::published(tx, tenant).await?;
+                    assert_eq!((runs.len(), runs[0].source.as_str()), (1, "source 2"));
+                    let listed = list(tx, tenant).await?;
+                    assert_eq!(listed[0], (early.clone(), None));
+                    assert_eq!(listed[1], (Rule { version: 2, ..published }, Some(version(2))));
+                    assert_eq!(versions(tx, tenant, late.id, None, 9).await?, [version(2), version(1)]);
+                    assert_eq!(versions(tx, tenant, late.id, Some(2), 9).await?, [version(1)]);
+                    assert!(is_name_taken(tx, tenant, "LATE", early.id).await?);
+                    assert!(!is_name_taken(tx, tenant, "late", late.id).await?);
+                    assert!(delete(tx, tenant, late.id).await? && get(tx, tenant, late.id).await?.is_none());
+                    assert_eq!(count(tx, tenant).await?, 1);
+                    assert_eq!(get_version(tx, tenant, version(1).id).await?, Some(version(1)));
+                    Ok::<_, StoreError>(())
+                })
+            })
+            .await
+            .unwrap();
+        });
+    }
+}

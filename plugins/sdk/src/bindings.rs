@@ -1,0 +1,62 @@
+//! The contract in Rust, generated from `plugins/wit/plugin.wit`: the part that
+//! every provider exports, and one world for each optional export, so that a
+//! plugin exports exactly what it offers. Nothing here is written by hand.
+
+/// `provider-core`: descriptor, webhook, sender.
+pub mod base {
+    wit_bindgen::generate!({
+        path: "../wit",
+        world: "provider-core",
+        pub_export_macro: true,
+        export_macro_name: "export_base",
+        additional_derives: [PartialEq],
+    });
+}
+
+/// The optional export `account`.
+pub mod account {
+    wit_bindgen::generate!({
+        inline: "package pointsman:parts-account@0.1.0; world account { export pointsman:plugin/account@0.1.0; }",
+        path: "../wit",
+        pub_export_macro: true,
+        export_macro_name: "export_account",
+        additional_derives: [PartialEq],
+        with: {
+            "pointsman:plugin/types@0.1.0": super::base::pointsman::plugin::types,
+            "pointsman:plugin/http@0.1.0": super::base::pointsman::plugin::http,
+        },
+        generate_all,
+    });
+}
+
+/// The optional export `media`.
+pub mod media {
+    wit_bindgen::generate!({
+        inline: "package pointsman:parts-media@0.1.0; world media { export pointsman:plugin/media@0.1.0; }",
+        path: "../wit",
+        pub_export_macro: true,
+        export_macro_name: "export_media",
+        additional_derives: [PartialEq],
+        with: {
+            "pointsman:plugin/types@0.1.0": super::base::pointsman::plugin::types,
+            "pointsman:plugin/http@0.1.0": super::base::pointsman::plugin::http,
+        },
+        generate_all,
+    });
+}
+
+/// The optional export `templates`.
+pub mod templates {
+    wit_bindgen::generate!({
+        inline: "package pointsman:parts-templates@0.1.0; world templates { export pointsman:plugin/templates@0.1.0; }",
+        path: "../wit",
+        pub_export_macro: true,
+        export_macro_name: "export_templates",
+        additional_derives: [PartialEq],
+        with: {
+            "pointsman:plugin/types@0.1.0": super::base::pointsman::plugin::types,
+            "pointsman:plugin/http@0.1.0": super::base::pointsman::plugin::http,
+        },
+        generate_all,
+    });
+}

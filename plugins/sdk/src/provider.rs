@@ -1,0 +1,73 @@
+//! What an author implements. Everything is a pure function of its arguments
+//! and of the answers to the calls it makes.
+
+use crate::descriptor::{FieldError, Manifest};
+use crate::http::Http;
+use crate::sender::{Message, Receipt};
+use crate::webhook::{Event, Request, Verdict};
+use crate::{Context, Failure, account, templates};
+
+/// A vendor of messages: the part that every plugin has.
+#[allow(async_fn_in_trait, reason = "a guest has one thread; futures need not be Send")]
+pub trait Provider: 'static {
+    /// Who this is and what it can do. Run once, at install.
+    fn describe() -> Manifest;
+
+    /// Checks of a channel's settings beyond the manifest: formats, combinations.
+    /// Secrets are not among the settings.
+    fn validate(settings_json: &str, kind: &str) -> Vec<FieldError> {
+        let _ = (settings_json, kind);
+        vec![]
+    }
+
+    /// Names what proves that a webhook is the vendor's; the host checks it.
+    fn authenticate(context: &Context, request: &Request) -> Verdict;
+
+    /// Everything a webhook says. The same bytes always give the same events.
+    ///
+    /// # Errors
+    /// The whole webhook cannot be understood: it is kept and shown, not lost.
+    /// One bad item of a batch is `EventBody::Unreadable` instead.
+    fn parse(context: &Context, request: &Request) -> Result<Vec<Event>, Failure>;
+
+    /// Sends one message.
+    ///
+    /// # Errors
+    /// It was not sent, or nobody knows; `effect` says which.
+    async fn send(context: &Context, message: Message, http: &Http) -> Result<Receipt, Failure>;
+}
+
+/// The optional export `account`: test the connection, set the webhook, list numbers.
+#[allow(async_fn_in_trait, reason = "a guest has one thread; futures need not be Send")]
+pub trait Account: Provider {
+    /// Does the task at the vendor's account.
+    ///
+    /// # Errors
+    /// What the vendor or the network said against it.
+    async fn account(context: &Context, task: account::Task, http: &Http)
+    -> Result<account::Report, Failure>;
+}
+
+/// The optional export `media`: fetch files that need the vendor's credentials.
+#[allow(async_fn_in_trait, reason = "a guest has one thread; futures need not be Send")]
+pub trait Media: Provider {
+    /// The host's id of the file behind a `vendor-ref`, stored by a call with `into_blob`.
+    ///
+    /// # Errors
+    /// The file is gone, not there yet, or not to be had.
+    async fn fetch(context: &Context, vendor_ref: &str, http: &Http) -> Result<String, Failure>;
+}
+
+/// The optional export `templates`: the approved templates of the account.
+#[allow(async_fn_in_trait, reason = "a guest has one thread; futures need not be Send")]
+pub trait Templates: Provider {
+    /// One page; `None` asks for the first.
+    ///
+    /// # Errors
+    /// What the vendor or the network said against it.
+    async fn list_page(
+        context: &Context,
+        cursor: Option<&str>,
+        http: &Http,
+    ) -> Result<templates::Page, Failure>;
+}

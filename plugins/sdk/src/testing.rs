@@ -1,0 +1,151 @@
+//! Runs case folders natively: recorded webhooks, sends with scripted answers,
+//! and what must come of them. No network and no mock server; the host runs the
+//! same folders against the built wasm. The format is described in [`case`].
+//!
+//! ```ignore
+//! #[test]
+//! fn cases() {
+//!     Suite::<Acme>::new().account().run(concat!(env!("CARGO_MANIFEST_DIR"), "/cases"));
+//! }
+//! ```
+//!
+//! Beyond comparing with `expect.json`, every case checks that nothing leaks:
+//! neither log lines nor failures may hold a secret or the text of a message.
+
+pub mod case;
+mod leak;
+mod message;
+mod mutate;
+mod operation;
+pub mod proof;
+pub mod shape;
+mod webhook;
+
+use std::marker::PhantomData;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::provider::{Account, Media, Provider, Templates};
+use crate::{Context, account, log, templates};
+use case::{Case, Run};
+use operation::Script;
+
+type StartAccount = fn(Context, account::Task, Script<'_>) -> Result<Value, String>;
+type StartWithText = fn(Context, Option<String>, Script<'_>) -> Result<Value, String>;
+
+/// The case folders of one provider.
+pub struct Suite<P> {
+    account: Option<StartAccount>,
+    media: Option<StartWithText>,
+    templates: Option<StartWithText>,
+    provider: PhantomData<P>,
+}
+
+impl<P: Provider> Default for Suite<P> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<P: Provider> Suite<P> {
+    /// A provider without optional exports.
+    pub fn new() -> Self {
+        Self { account: None, media: None, templates: None, provider: PhantomData }
+    }
+
+    /// It also exports `account`.
+    #[must_use]
+    pub fn account(mut self) -> Self
+    where
+        P: Account,
+    {
+        self.account = Some(|context, task, script| {
+            script.run(|http| async move { P::account(&context, task, &http).await }, shape::report)
+        });
+        self
+    }
+
+    /// It also exports `media`.
+    #[must_use]
+    pub fn media(mut self) -> Self
+    where
+        P: Media,
+    {
+        self.media = Some(|context, vendor_ref, script| {
+            let vendor_ref = vendor_ref.unwrap_or_default();
+            let done = |blob: &String| json!({ "blob": blob });
+            script.run(|http| async move { P::fetch(&context, &vendor_ref, &http).await }, done)
+        });
+        self
+    }
+
+    /// It also exports `templates`.
+    #[must_use]
+    pub fn templates(mut self) -> Self
+    where
+        P: Templates,
+    {
+        self.templates = Some(|context, cursor, script| {
+            let done = |page: &templates::Page| shape::page(page);
+            script.run(|http| async move { P::list_page(&context, cursor.as_deref(), &http).await }, done)
+        });
+        self
+    }
+
+    /// Runs every folder in `cases`.
+    ///
+    /// # Panics
+    /// A case does not come out as expected, or there is none. All that differ are shown.
+    pub fn run(&self, cases: impl AsRef<Path>) {
+        let found = Case::all(cases.as_ref()).unwrap_or_else(|problem| panic!("{problem}"));
+        assert!(!found.is_empty(), "there are no cases in {}", cases.as_ref().display());
+        let wrong: Vec<String> = found
+            .iter()
+            .filter_map(|case| self.check(case).err().map(|problem| format!("{}: {problem}", case.name)))
+            .collect();
+        assert!(
+            wrong.is_empty(),
+            "{} of {} cases differ:\n\n{}",
+            wrong.len(),
+            found.len(),
+            wrong.join("\n\n")
+        );
+    }
+
+    fn check(&self, case: &Case) -> Result<(), String> {
+        log::take();
+        let outcome = self.outcome(case)?;
+        leak::check(case, &outcome, &log::take())?;
+        case.compare(&outcome)?;
+        webhook::mutations::<P>(case)
+    }
+
+    fn outcome(&self, case: &Case) -> Result<Value, String> {
+        let script = || Script { calls: &case.calls };
+        let context = case.context();
+        match &case.run {
+            Run::Validate => {
+                let errors = P::validate(&context.settings, &context.kind);
+                Ok(json!({ "errors": errors.iter().map(shape::field_error).collect::<Vec<_>>() }))
+            }
+            Run::Webhook(request) => webhook::outcome::<P>(&context, &case.secrets, request),
+            Run::Send(message) => {
+                let message = message::read(message)?;
+                script().run(|http| async move { P::send(&context, message, &http).await }, shape::receipt)
+            }
+            Run::Account(task) => {
+                let start = self.account.ok_or("the suite was built without `.account()`")?;
+                start(context, *task, script())
+            }
+            Run::Media(vendor_ref) => {
+                let start = self.media.ok_or("the suite was built without `.media()`")?;
+                start(context, Some(vendor_ref.clone()), script())
+            }
+            Run::Templates(cursor) => {
+                let start = self.templates.ok_or("the suite was built without `.templates()`")?;
+                start(context, cursor.clone(), script())
+            }
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! `make bench`: the release build against floors measured in the same run.
+//! Three interleaved rounds of five measurements; medians and ratios as a table,
+//! JSON and a plot. Never a timed test: nothing fails because a machine is slow.
+
+mod floor;
+mod load;
+mod process;
+mod real;
+mod report;
+mod sink;
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+
+use crate::report::{Measure, Report};
+
+/// What a run may be told.
+#[derive(Debug, Clone)]
+struct Options {
+    /// Interleaved rounds; the medians of them count.
+    rounds: usize,
+    /// Messages per measurement.
+    messages: usize,
+    /// Connections of the load generator.
+    connections: usize,
+    /// Seconds of the latency measurement.
+    latency_seconds: usize,
+    /// Where the results go.
+    out: PathBuf,
+    /// Measures the machine only, without the engine.
+    floors_only: bool,
+}
+
+const USAGE: &str = "bench [--rounds 3] [--messages 16000] [--connections 64] [--latency-seconds 10] [--out DIR] [--only floors]";
+
+fn options(args: &[String]) -> Result<Options> {
+    let mut options = Options {
+        rounds: 3,
+        messages: 16_000,
+        connections: 64,
+        latency_seconds: 10,
+        out: PathBuf::from("target/bench"),
+        floors_only: false,
+    };
+    let mut args = args.iter();
+    while let Some(name) = args.next() {
+        let value = args.next().with_context(|| format!("{name} needs a value; usage: {USAGE}"))?;
+        match name.as_str() {
+            "--rounds" => options.rounds = value.parse()?,
+            "--messages" => options.messages = value.parse()?,
+            "--connections" => options.connections = value.parse()?,
+            "--latency-seconds" => options.latency_seconds = value.parse()?,
+            "--out" => options.out = PathBuf::from(value),
+            "--only" if value == "floors" => options.floors_only = true,
+            _ => bail!("unknown option {name}; usage: {USAGE}"),
+        }
+    }
+    if options.rounds == 0 || options.messages < options.connections || options.connections == 0 {
+        bail!("at least one round and one message per connection; usage: {USAGE}");
+    }
+    Ok(options)
+}
+
+fn main() -> Result<()> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    // A floor is this binary again, as a process of its own, so that its CPU can be counted.
+    if args.first().is_some_and(|arg| arg == floor::COMMAND) {
+        return runtime.block_on(floor::serve(&args[1..]));
+    }
+    runtime.block_on(run(&options(&args)?))
+}
+
+async fn run(options: &Options) -> Result<()> {
+    let mut report = Report::new(options);
+    for round in 1..=options.rounds {
+        eprintln!("round {round} of {}", options.rounds);
+        report.add(Measure::CommitFloor, floor::measure(options, floor::Kind::Commit).await?);
+        if !options.floors_only {
+            report.add(Measure::Ingest, real::ingest(options).await?);
+        }
+        report.add(Measure::PipeFloor, floor::measure(options, floor::Kind::Pipe).await?);
+        if options.floors_only {
+            continue;
+        }
+        report.add(Measure::EndToEnd, real::end_to_end(options).await?);
+        report.add(Measure::Latency, real::latency(options).await?);
+    }
+    std::fs::create_dir_all(&options.out)?;
+    std::fs::write(options.out.join("bench.json"), report.json()?)?;
+    std::fs::write(options.out.join("bench.svg"), report.svg())?;
+    println!("{}", report.table());
+    println!("written: {0}/bench.json, {0}/bench.svg", options.out.display());
+    Ok(())
+}
