@@ -89,7 +89,8 @@ async fn add_rules(tx: &mut Tx, tenant: TenantId, clock: &Clock) -> Result<(), S
         tx.execute("add a starter rule", sql, args).await?;
         let sql = "insert into rule_versions (tenant_id, id, rule_id, number, source, author, message, created_ms) \
                    values ($1, $2, $3, 1, $4, 'pointsman', 'starter rule', $5)";
-        tx.execute("publish a starter rule", sql, args![tenant, version, rule, starter.source, now_ms]).await?;
+        tx.execute("publish a starter rule", sql, args![tenant, version, rule, starter.source, now_ms])
+            .await?;
     }
     Ok(())
 }
