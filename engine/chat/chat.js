@@ -177,7 +177,7 @@
   }
 
   function order(a, b) {
-    if (a.id && b.id) return a.id < b.id ? -1 : 1; // ids are in order of time
+    if (a.id && b.id) return a.order[0] - b.order[0] || a.order[1] - b.order[1] || (a.id < b.id ? -1 : 1);
     // What the server has not placed yet comes last; the two clocks may differ.
     return (a.id ? 0 : 1) - (b.id ? 0 : 1) || a.time - b.time;
   }
@@ -480,13 +480,10 @@
       else render();
     });
     stream.addEventListener("received", (event) => {
-      const { id, client_id: own } = JSON.parse(event.data);
-      const entry = shown.get(`own:${own}`);
-      if (!entry) return;
-      Object.assign(entry, { id, state: "sent" });
-      shown.set(id, entry);
-      outbox = outbox.filter((item) => item.id !== own);
+      const message = JSON.parse(event.data);
+      outbox = outbox.filter((item) => item.id !== message.client_id);
       saveOutbox();
+      put(message);
       render();
     });
     stream.addEventListener("error", () => {

@@ -68,8 +68,9 @@ fn a_visitor_sees_only_what_was_said_to_them() {
     each_db(|db| async move {
         Thread { status: "closed", ..Thread::new(1) }.add(&db).await;
         Thread::new(2).add(&db).await;
-        add_message(&db, 1, (1, 10), ("inbound", "contact", None), None).await;
-        add_message(&db, 1, (2, 20), ("outbound", "rule", None), Some("sent")).await;
+        // One turn: the answer is stored in the same moment, and its id happens to be smaller.
+        add_message(&db, 1, (1, 18), ("inbound", "contact", None), None).await;
+        add_message(&db, 1, (2, 12), ("outbound", "rule", None), Some("sent")).await;
         add_message(&db, 1, (3, 30), ("internal", "agent", None), None).await;
         add_message(&db, 1, (4, 40), ("outbound", "agent", None), Some("failed")).await;
         add_message(&db, 1, (5, 50), ("outbound", "agent", None), Some("sending")).await;
@@ -84,21 +85,21 @@ fn a_visitor_sees_only_what_was_said_to_them() {
                 found.into_iter().map(|it| it.id).collect::<Vec<_>>()
             }
         };
-        assert_eq!(read(visitor(1), Page::Latest, 50).await, [10, 20, 60].map(message));
-        assert_eq!(read(visitor(1), Page::Latest, 2).await, [20, 60].map(message), "the end, oldest first");
-        assert_eq!(read(visitor(1), Page::Before(message(60)), 1).await, [message(20)]);
-        assert_eq!(read(visitor(1), Page::After(message(10)), 1).await, [message(20)]);
+        assert_eq!(read(visitor(1), Page::Latest, 50).await, [18, 12, 60].map(message));
+        assert_eq!(read(visitor(1), Page::Latest, 2).await, [12, 60].map(message), "the end, oldest first");
+        assert_eq!(read(visitor(1), Page::Before(message(60)), 1).await, [message(12)]);
+        assert_eq!(read(visitor(1), Page::After(message(18)), 1).await, [message(12)]);
         assert_eq!(read(visitor(2), Page::Latest, 50).await, [message(15)]);
         assert_eq!(read(visitor(3), Page::Latest, 50).await, []);
         let elsewhere = Visitor { channel: channel(2), ..visitor(1) };
         assert_eq!(read(elsewhere, Page::Latest, 50).await, [], "the same visitor id on another channel");
 
         let mut tx = db.read().await.unwrap();
-        let asked: Vec<MessageId> = [15, 20, 30, 40, 60].map(message).to_vec();
+        let asked: Vec<MessageId> = [15, 12, 30, 40, 60].map(message).to_vec();
         let mut seen: Vec<_> =
             visible_to(&mut tx, &visitor(1), &asked).await.unwrap().into_iter().map(|it| it.id).collect();
         seen.sort();
-        assert_eq!(seen, [20, 60].map(message));
+        assert_eq!(seen, [12, 60].map(message));
         assert_eq!(conversations_of(&mut tx, &visitor(1)).await.unwrap(), [conversation(1)]);
     });
 }

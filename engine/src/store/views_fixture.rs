@@ -141,7 +141,7 @@ impl Thread {
     }
 }
 
-/// Adds a message to conversation `n`; `at_ms` after `NOW_MS` gives its id.
+/// Adds a message to conversation `n`; `at_ms` after `NOW_MS` gives its id, a tenth of it when it was stored.
 pub(crate) async fn add_message(
     db: &Db,
     n: u128,
@@ -163,7 +163,7 @@ pub(crate) async fn add_message(
         Some(format!("v_{n}:{seq}")),
         Some(effect(9)),
         NOW_MS + at_ms,
-        NOW_MS + at_ms
+        NOW_MS + at_ms / 10
     ];
     let columns = "tenant_id, id, conversation_id, channel_id, seq, direction, sender_kind, sender_id, content, \
         status, vendor_id, effect_id, at_ms, created_ms";
