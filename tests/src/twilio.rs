@@ -83,7 +83,7 @@ pub fn channel_body(plan: &ChannelPlan, vendor_url: &str, group: &str) -> Value 
         "provider": "twilio",
         "kind": plan.kind,
         "name": plan.name,
-        "settings": {"account_sid": ACCOUNT_SID, "number": NUMBER, "api_base": vendor_url},
+        "settings": {"account_sid": ACCOUNT_SID, "address": NUMBER, "base_url": vendor_url},
         "secrets": {"auth_token": AUTH_TOKEN},
         "default_group": group,
         "active": true,

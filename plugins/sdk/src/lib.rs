@@ -6,8 +6,63 @@
 //! of the contract. There is no network, clock or chance in here, so a provider
 //! runs natively in `cargo test` exactly as it runs as wasm; see [`testing`].
 //!
+//! ```
+//! use pointsman_plugin::descriptor::{Capabilities, ChannelKind, LengthUnit, Manifest, Setting, SettingKind};
+//! use pointsman_plugin::sender::{Content, Message, Receipt};
+//! use pointsman_plugin::webhook::{Event, Request, Verdict};
+//! use pointsman_plugin::{Context, Failure, Http, Provider, export, http};
+//!
+//! struct Acme;
+//! export!(Acme);
+//!
+//! impl Provider for Acme {
+//!     fn describe() -> Manifest {
+//!         Manifest {
+//!             settings: vec![
+//!                 Setting::new("token", "API token", SettingKind::Secret, "On Acme's settings page.").required(),
+//!             ],
+//!             kinds: vec![ChannelKind {
+//!                 kind: "sms".into(),
+//!                 label: "SMS".into(),
+//!                 capabilities: Capabilities::text_only(1_600, LengthUnit::Characters),
+//!             }],
+//!             origins: vec!["https://api.acme.example".into()],
+//!             ..Manifest::new("acme", "Acme", "0.1.0")
+//!         }
+//!     }
+//!
+//!     fn authenticate(_: &Context, _: &Request) -> Verdict {
+//!         Verdict::refuse("Acme sends no webhooks yet")
+//!     }
+//!
+//!     fn parse(_: &Context, _: &Request) -> Result<Vec<Event>, Failure> {
+//!         Ok(vec![])
+//!     }
+//!
+//!     async fn send(context: &Context, message: Message, http: &Http) -> Result<Receipt, Failure> {
+//!         let Content::Text(text) = message.content else {
+//!             return Err(Failure::unsupported("Acme only sends text"));
+//!         };
+//!         let call = http::post("https://api.acme.example/messages")
+//!             .bearer(http::secret("token"))
+//!             .form([("from", context.address.clone()), ("to", message.to.address), ("text", text)])
+//!             .build();
+//!         let answer = http.exchange(call.clone()).await?;
+//!         if !answer.is_success() {
+//!             return Err(Failure::from_response(&call, &answer));
+//!         }
+//!         Ok(Receipt { message_ids: vec![answer.json()?], accepted_at: None, extras: vec![] })
+//!     }
+//! }
+//! ```
+//!
 //! `plugins/README.md` shows a first provider; `plugins/wit/plugin.wit` says what
 //! the words mean.
+
+#![allow(
+    clippy::result_large_err,
+    reason = "the contract's failure is a record, passed by value once per call"
+)]
 
 #[allow(missing_docs, unsafe_code, unreachable_pub, clippy::all, reason = "generated")]
 pub mod bindings;
@@ -19,6 +74,7 @@ mod form;
 pub mod glue;
 pub mod http;
 pub mod log;
+mod manifest;
 mod operation;
 mod provider;
 #[cfg(all(feature = "testing", not(target_arch = "wasm32")))]

@@ -42,9 +42,6 @@ pub(crate) fn describe() -> Manifest {
         "https://s3-external-1.amazonaws.com",
     ];
     Manifest {
-        id: "twilio".into(),
-        name: "Twilio".into(),
-        version: env!("CARGO_PKG_VERSION").into(),
         publisher: "Pointsman".into(),
         docs_url: Some("https://www.twilio.com/docs/messaging".into()),
         license: Some("Apache-2.0".into()),
@@ -54,86 +51,29 @@ pub(crate) fn describe() -> Manifest {
             ChannelKind { kind: "sms".into(), label: "SMS and MMS".into(), capabilities: sms() },
         ],
         origins: origins.map(Into::into).into(),
-        extras: vec![],
+        ..Manifest::new("twilio", "Twilio", env!("CARGO_PKG_VERSION"))
     }
 }
 
 fn settings() -> Vec<Setting> {
-    let optional = |name: &str, label: &str, help: &str, kind: SettingKind| Setting {
-        name: name.into(),
-        label: label.into(),
-        help: help.into(),
-        kind,
-        required: false,
-        default_json: None,
-        pattern: None,
-        example: None,
-    };
-    let required = |example: &str, setting: Setting| Setting {
-        required: true,
-        example: Some(example.into()).filter(|example: &String| !example.is_empty()),
-        ..setting
-    };
     use SettingKind::{EgressUrl, Secret, Text};
+    let new = Setting::new;
     vec![
-        required(
-            "AC00000000000000000000000000000001",
-            optional(ACCOUNT_SID, "Account SID", "On the start page of the Twilio console.", Text),
-        ),
-        required(
-            "",
-            optional(
-                AUTH_TOKEN,
-                "Auth token",
-                "Beside the account SID. Twilio signs its webhooks with it, so it is needed even with an API key.",
-                Secret,
-            ),
-        ),
-        required(
-            "whatsapp:+14155238886",
-            optional(
-                ADDRESS,
-                "Number",
-                "The number that customers write to, with its country code; for WhatsApp with or without `whatsapp:`.",
-                Text,
-            ),
-        ),
-        optional(
-            MESSAGING_SERVICE_SID,
-            "Messaging service SID",
-            "Send through this messaging service instead of the number itself.",
-            Text,
-        ),
-        optional(API_KEY_SID, "API key SID", "Send with this API key instead of the auth token.", Text),
-        optional(API_KEY_SECRET, "API key secret", "Belongs to the API key SID.", Secret),
-        optional(
-            AUTH_TOKEN_SECONDARY,
-            "Secondary auth token",
-            "While tokens are rotated: webhooks signed with either are accepted.",
-            Secret,
-        ),
-        optional(
-            WEBHOOK_SHARED_SECRET,
-            "Webhook shared secret",
-            "Only if Twilio signs this account's webhooks with a shared key.",
-            Secret,
-        ),
-        Setting {
-            default_json: Some(json!(API).to_string()),
-            ..optional(BASE_URL, "API address", "For a region of Twilio, or a stand-in in tests.", EgressUrl)
-        },
-        optional(
-            CONTENT_BASE_URL,
-            "Content API address",
-            "Empty: Twilio's own, or the stand-in's.",
-            EgressUrl,
-        ),
-        optional(
-            MESSAGING_BASE_URL,
-            "Messaging API address",
-            "Empty: Twilio's own, or the stand-in's.",
-            EgressUrl,
-        ),
+        new(ACCOUNT_SID, "Account SID", Text, "On the start page of the Twilio console.")
+            .required()
+            .example("AC00000000000000000000000000000001"),
+        new(AUTH_TOKEN, "Auth token", Secret, "Beside the account SID. Twilio signs its webhooks with it, so it is needed even with an API key.").required(),
+        new(ADDRESS, "Number", Text, "The number that customers write to, with its country code; for WhatsApp with or without `whatsapp:`.")
+            .required()
+            .example("whatsapp:+14155238886"),
+        new(MESSAGING_SERVICE_SID, "Messaging service SID", Text, "Send through this messaging service instead of the number itself."),
+        new(API_KEY_SID, "API key SID", Text, "Send with this API key instead of the auth token."),
+        new(API_KEY_SECRET, "API key secret", Secret, "Belongs to the API key SID."),
+        new(AUTH_TOKEN_SECONDARY, "Secondary auth token", Secret, "While tokens are rotated: webhooks signed with either are accepted."),
+        new(WEBHOOK_SHARED_SECRET, "Webhook shared secret", Secret, "Only if Twilio signs this account's webhooks with a shared key."),
+        new(BASE_URL, "API address", EgressUrl, "For a region of Twilio, or a stand-in in tests.").default_value(&json!(API)),
+        new(CONTENT_BASE_URL, "Content API address", EgressUrl, "Empty: Twilio's own, or the stand-in's."),
+        new(MESSAGING_BASE_URL, "Messaging API address", EgressUrl, "Empty: Twilio's own, or the stand-in's."),
     ]
 }
 
@@ -147,10 +87,6 @@ fn rule(family: MediaFamily, types: &[&str], send_bytes_max: u64, caption_max: O
     }
 }
 
-fn text_max() -> u32 {
-    u32::try_from(TEXT_CHARS_MAX).unwrap_or(u32::MAX)
-}
-
 fn count(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
@@ -158,7 +94,7 @@ fn count(number: usize) -> u32 {
 /// Types after Twilio's guidance on WhatsApp media; captions are sure only under images and videos.
 fn whatsapp() -> Capabilities {
     use MediaFamily as F;
-    let caption = Some(text_max());
+    let caption = Some(count(TEXT_CHARS_MAX));
     let media = vec![
         rule(F::Image, &["image/jpeg", "image/png"], IMAGE_BYTES_MAX, caption),
         rule(F::Sticker, &["image/webp"], IMAGE_BYTES_MAX, None),
@@ -195,7 +131,7 @@ fn whatsapp() -> Capabilities {
         typing: true,
         messages_per_second: WHATSAPP_RATE,
         extras: vec![Extra::new("twilio.typing_needs_reply_to", &json!(true))],
-        ..sms()
+        ..text_only()
     }
 }
 
@@ -205,29 +141,23 @@ fn sms() -> Capabilities {
             MediaFamily::Image,
             &["image/jpeg", "image/png", "image/gif"],
             IMAGE_BYTES_MAX,
-            Some(text_max()),
+            Some(count(TEXT_CHARS_MAX)),
         ),
-        rule(MediaFamily::Image, &["image/bmp", "image/webp"], MMS_OTHER_BYTES_MAX, Some(text_max())),
+        rule(
+            MediaFamily::Image,
+            &["image/bmp", "image/webp"],
+            MMS_OTHER_BYTES_MAX,
+            Some(count(TEXT_CHARS_MAX)),
+        ),
     ];
     Capabilities {
-        text_max: text_max(),
-        text_unit: LengthUnit::Characters,
         attachments_max: count(MMS_FILES_MAX),
         media,
-        window: Window::None,
-        first_message_needs_template: false,
-        templates: false,
-        buttons_max: 0,
-        list_rows_max: 0,
-        reactions: false,
-        replies: false,
-        read_receipts: false,
-        typing: false,
-        echoes: false,
-        idempotent_send: false,
         messages_per_second: SMS_RATE,
-        unsigned_webhooks: false,
-        beta: false,
-        extras: vec![],
+        ..text_only()
     }
+}
+
+fn text_only() -> Capabilities {
+    Capabilities::text_only(count(TEXT_CHARS_MAX), LengthUnit::Characters)
 }

@@ -7,9 +7,12 @@
 //! the header `x-pointsman-visitor`. The key is this channel's secret and known
 //! to the engine only.
 
-use pointsman_plugin::descriptor::{
-    Capabilities, ChannelKind, LengthUnit, Manifest, Setting, SettingKind, Window,
-};
+#![allow(
+    clippy::result_large_err,
+    reason = "the contract's failure is a record, passed by value once per call"
+)]
+
+use pointsman_plugin::descriptor::{Capabilities, ChannelKind, LengthUnit, Manifest, Setting, SettingKind};
 use pointsman_plugin::sender::{self, Receipt};
 use pointsman_plugin::webhook::{
     Choice, Claim, Content, Event, EventBody, HmacAlgorithm, HmacProof, Message, Party, Proof, Reply,
@@ -24,6 +27,8 @@ pub const VISITOR_HEADER: &str = "x-pointsman-visitor";
 pub const VISITOR_KEY: &str = "visitor_key";
 /// Longest text of a message, characters; longer ones are refused.
 pub const TEXT_CHARS_MAX: u32 = 4_096;
+/// Buttons that the page shows under a message.
+const BUTTONS_MAX: u32 = 10;
 /// Longest id of a visitor or of a message of the page, bytes; longer ones are refused.
 const ID_BYTES_MAX: usize = 128;
 /// Longest name a visitor may call itself, characters; the rest is cut.
@@ -56,30 +61,21 @@ struct Picked {
 
 impl Provider for Webchat {
     fn describe() -> Manifest {
+        let help = "Signs the tokens of visitors. Made by the server when the channel is created; with another key everybody starts a new conversation.";
         Manifest {
-            id: "webchat".into(),
-            name: "Website chat".into(),
-            version: env!("CARGO_PKG_VERSION").into(),
             publisher: "Pointsman".into(),
-            docs_url: None,
             license: Some("Apache-2.0".into()),
-            settings: vec![Setting {
-                name: VISITOR_KEY.into(),
-                label: "Visitor key".into(),
-                help: "Signs the tokens of visitors. Made by the server when the channel is created; replacing it starts new conversations for everybody.".into(),
-                kind: SettingKind::Secret,
-                required: true,
-                default_json: None,
-                pattern: None,
-                example: None,
-            }],
+            settings: vec![Setting::new(VISITOR_KEY, "Visitor key", SettingKind::Secret, help).required()],
             kinds: vec![ChannelKind {
                 kind: "webchat".into(),
                 label: "Website chat".into(),
-                capabilities: capabilities(),
+                capabilities: Capabilities {
+                    buttons_max: BUTTONS_MAX,
+                    idempotent_send: true,
+                    ..Capabilities::text_only(TEXT_CHARS_MAX, LengthUnit::Characters)
+                },
             }],
-            origins: vec![],
-            extras: vec![],
+            ..Manifest::new("webchat", "Website chat", env!("CARGO_PKG_VERSION"))
         }
     }
 
@@ -151,30 +147,6 @@ impl Provider for Webchat {
             }
         }
         Ok(Receipt { message_ids: vec![message.effect_id], accepted_at: Some(context.now), extras: vec![] })
-    }
-}
-
-fn capabilities() -> Capabilities {
-    Capabilities {
-        text_max: TEXT_CHARS_MAX,
-        text_unit: LengthUnit::Characters,
-        attachments_max: 0,
-        media: vec![],
-        window: Window::None,
-        first_message_needs_template: false,
-        templates: false,
-        buttons_max: 10,
-        list_rows_max: 0,
-        reactions: false,
-        replies: false,
-        read_receipts: false,
-        typing: false,
-        echoes: false,
-        idempotent_send: true,
-        messages_per_second: 0,
-        unsigned_webhooks: false,
-        beta: false,
-        extras: vec![],
     }
 }
 

@@ -26,8 +26,8 @@ async fn a_channel_is_connected_from_the_command_line(backend: Backend) -> Resul
     let vendor = Vendor::start().await?;
     let settings = [
         format!("account_sid={ACCOUNT_SID}"),
-        format!("number={NUMBER}"),
-        format!("api_base={}", vendor.url()),
+        format!("address={NUMBER}"),
+        format!("base_url={}", vendor.url()),
         format!("auth_token={AUTH_TOKEN}"),
     ];
     let mut args = vec!["--json", "channel", "connect", "twilio", "--name", "CLI", "--kind", "whatsapp"];
