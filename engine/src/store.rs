@@ -42,6 +42,8 @@ mod row;
 #[cfg(test)]
 pub(crate) mod testing;
 mod tx;
+#[cfg(test)]
+pub(crate) mod views_fixture;
 mod writer;
 
 pub use connect::{Db, SqlStats};

@@ -60,10 +60,6 @@ pub async fn run(flow: Flow, settings: WorkerSettings, stop: CancellationToken) 
     tasks.spawn(watch::fire_deadlines(flow.clone(), settings.clone(), stop.clone()));
     let keep_alive = CancellationToken::new();
     let heart = tokio::spawn(watch::renew_leases(flow.clone(), keep_alive.clone()));
-    if flow.db.is_postgres() {
-        tasks.spawn(relay::send(flow.clone(), stop.clone()));
-        tasks.spawn(relay::receive(flow.clone(), stop.clone()));
-    }
     tasks.close();
     stop.cancelled().await;
     let all = async {
@@ -85,6 +81,13 @@ pub async fn run(flow: Flow, settings: WorkerSettings, stop: CancellationToken) 
         })
         .await?;
     Ok(())
+}
+
+/// Carries news between the processes of one PostgreSQL until `stop`; every role needs it. SQLite has one process.
+pub async fn relay_news(flow: Flow, stop: CancellationToken) {
+    if flow.db.is_postgres() {
+        tokio::join!(relay::send(flow.clone(), stop.clone()), relay::receive(flow, stop));
+    }
 }
 
 fn permits(count: usize) -> u32 {

@@ -112,6 +112,17 @@ struct Inner {
     views: HashMap<TenantId, Cached<Arc<TenantView>>>,
 }
 
+#[cfg(test)]
+impl Catalog {
+    /// Makes a channel known without a plugin behind it, for as long as a test's clock stands still.
+    pub(crate) fn stage(&self, channel: Channel, now_ms: i64) {
+        let (key, value) = (channel.hook_key.clone(), Some(Arc::new(channel)));
+        self.change(|inner| {
+            inner.hooks.insert(key, Cached { value, read_ms: now_ms });
+        });
+    }
+}
+
 impl Catalog {
     /// The channel with this webhook key.
     ///

@@ -172,10 +172,10 @@ fn show(entry: TimelineEntry, names: &HashMap<String, String>) -> Vec<TimelineIt
 /// Writes what a rule is called next to its id, for the actor and every step of the chain.
 fn name_rules(cause: &mut Value, names: &HashMap<String, String>) {
     let name_of = |id: &Value| id.as_str().and_then(|id| names.get(id)).cloned();
-    if let Some(actor) = cause.get_mut("actor").and_then(Value::as_object_mut) {
-        if let Some(name) = actor.get("id").and_then(name_of) {
-            actor.insert("name".into(), name.into());
-        }
+    if let Some(actor) = cause.get_mut("actor").and_then(Value::as_object_mut)
+        && let Some(name) = actor.get("id").and_then(name_of)
+    {
+        actor.insert("name".into(), name.into());
     }
     let steps = cause.get_mut("chain").and_then(Value::as_array_mut);
     for step in steps.into_iter().flatten().filter_map(Value::as_object_mut) {

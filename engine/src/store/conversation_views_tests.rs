@@ -1,1 +1,140 @@
+use super::super::testing::each_db;
+use super::super::views_fixture::*;
+use super::super::{Db, Durability};
 use super::*;
+
+async fn ids(db: &Db, sight: Sight, filter: ConversationFilter) -> Vec<ConversationId> {
+    let mut tx = db.read().await.unwrap();
+    let found = list(&mut tx, tenant(1), sight, &filter, None, 50).await.unwrap();
+    found.into_iter().map(|it| it.id).collect()
+}
+
+fn wanted() -> ConversationFilter {
+    ConversationFilter::default()
+}
+
+#[test]
+fn agents_see_their_groups_their_own_and_what_nobody_has() {
+    each_db(|db| async move {
+        Thread { group: Some(group(1)), ..Thread::new(1) }.add(&db).await;
+        Thread { group: Some(group(2)), ..Thread::new(2) }.add(&db).await;
+        Thread { group: Some(group(2)), assignee: Some(user(1)), ..Thread::new(3) }.add(&db).await;
+        Thread::new(4).add(&db).await;
+        insert(&db, "group_members", "tenant_id, group_id, user_id", args![tenant(1), group(1), user(1)])
+            .await;
+        // The same group and user in another tenant must open nothing here.
+        insert(&db, "group_members", "tenant_id, group_id, user_id", args![tenant(2), group(2), user(1)])
+            .await;
+
+        let of = |ns: &[u128]| ns.iter().map(|n| conversation(*n)).collect::<Vec<_>>();
+        assert_eq!(ids(&db, Sight::All, wanted()).await, of(&[4, 3, 2, 1]));
+        assert_eq!(ids(&db, Sight::Agent(user(1)), wanted()).await, of(&[4, 3, 1]));
+        assert_eq!(ids(&db, Sight::Agent(user(2)), wanted()).await, of(&[4]));
+        assert_eq!(ids(&db, Sight::Ungrouped, wanted()).await, of(&[4]));
+
+        let mut tx = db.read().await.unwrap();
+        let hidden = get(&mut tx, tenant(1), Sight::Agent(user(1)), conversation(2)).await.unwrap();
+        assert_eq!(hidden, None);
+        let seen = get(&mut tx, tenant(1), Sight::Agent(user(1)), conversation(3)).await.unwrap().unwrap();
+        assert_eq!((seen.contact_name.as_deref(), seen.contact_address.as_str()), (Some("visitor 3"), "v_3"));
+        assert_eq!((seen.assignee, seen.attributes["size"].as_i64()), (Some(user(1)), Some(2)));
+        let elsewhere = get(&mut tx, tenant(2), Sight::All, conversation(3)).await.unwrap();
+        assert_eq!(elsewhere, None, "another tenant's id is nobody's");
+    });
+}
+
+#[test]
+fn every_filter_narrows() {
+    each_db(|db| async move {
+        Thread { status: "closed", live: false, ..Thread::new(1) }.add(&db).await;
+        Thread { labels: r#"["50%_off","vip"]"#, ..Thread::new(2) }.add(&db).await;
+        Thread { labels: r#"["50x_off"]"#, assignee: Some(user(1)), group: Some(group(1)), ..Thread::new(3) }
+            .add(&db)
+            .await;
+        let check = |filter: ConversationFilter, ns: &'static [u128]| {
+            let db = db.clone();
+            async move {
+                let expected: Vec<_> = ns.iter().map(|n| conversation(*n)).collect();
+                assert_eq!(ids(&db, Sight::All, filter.clone()).await, expected, "{filter:?}");
+            }
+        };
+        check(ConversationFilter { live: Some(false), ..wanted() }, &[1]).await;
+        check(ConversationFilter { live: Some(true), ..wanted() }, &[3, 2]).await;
+        check(ConversationFilter { status: Some(Status::Closed), ..wanted() }, &[1]).await;
+        check(ConversationFilter { group: Some(group(1)), ..wanted() }, &[3]).await;
+        check(ConversationFilter { assignee: Some(AssigneeFilter::User(user(1))), ..wanted() }, &[3]).await;
+        check(ConversationFilter { assignee: Some(AssigneeFilter::Nobody), ..wanted() }, &[2, 1]).await;
+        check(ConversationFilter { channel: Some(channel(2)), ..wanted() }, &[]).await;
+        check(ConversationFilter { contact: Some(contact(2)), ..wanted() }, &[2]).await;
+        check(ConversationFilter { label: Some("50%_off".into()), ..wanted() }, &[2]).await;
+        check(ConversationFilter { label: Some("vi".into()), ..wanted() }, &[]).await;
+        check(ConversationFilter { archived: Some(true), ..wanted() }, &[]).await;
+        check(ConversationFilter { archived: Some(false), ..wanted() }, &[3, 2, 1]).await;
+    });
+}
+
+#[test]
+fn pages_join_without_gap_or_overlap_even_at_the_same_moment() {
+    each_db(|db| async move {
+        for n in 1..=7 {
+            Thread { activity_ms: NOW_MS + i64::try_from(n / 3).unwrap(), ..Thread::new(n) }.add(&db).await;
+        }
+        let (mut seen, mut after) = (Vec::new(), None);
+        loop {
+            let mut tx = db.read().await.unwrap();
+            let page = list(&mut tx, tenant(1), Sight::All, &wanted(), after, 2).await.unwrap();
+            let Some(last) = page.last() else { break };
+            after = Some((last.last_activity_ms, last.id));
+            seen.extend(page.into_iter().map(|it| (it.last_activity_ms, it.id)));
+        }
+        assert_eq!(seen.len(), 7);
+        assert!(seen.windows(2).all(|pair| pair[0] > pair[1]), "{seen:?}");
+    });
+}
+
+#[test]
+fn removing_takes_what_belongs_to_it_and_nothing_else() {
+    each_db(|db| async move {
+        for n in 1..=2 {
+            Thread::new(n).add(&db).await;
+            let at_ms = i64::try_from(n).unwrap();
+            add_message(&db, n, (1, at_ms), ("inbound", "contact", None), None).await;
+            add_event(&db, Some(n), 1, at_ms, serde_json::json!({"type": "conversation.created"})).await;
+            let values = args![tenant(1), event(at_ms), conversation(n), "{}", "[]", NOW_MS];
+            insert(&db, "runs", "tenant_id, event_id, conversation_id, facts, trace, at_ms", values).await;
+            let effect = effect(u8::try_from(n).unwrap());
+            let columns = "tenant_id, id, lane_id, channel_id, conversation_id, seq, kind, state, attempts, \
+                next_ms, created_ms";
+            let values = args![
+                tenant(1),
+                effect,
+                lane(1),
+                channel(1),
+                conversation(n),
+                1i64,
+                "send",
+                "done",
+                1i64,
+                NOW_MS,
+                NOW_MS
+            ];
+            insert(&db, "effects", columns, values).await;
+            let values = args![tenant(1), effect, 1i64, NOW_MS];
+            insert(&db, "attempts", "tenant_id, effect_id, number, started_ms", values).await;
+        }
+        let remove_it = |of: TenantId| {
+            db.write(Durability::Hard, move |tx| {
+                Box::pin(async move { remove(tx, of, conversation(1)).await })
+            })
+        };
+        assert!(!remove_it(tenant(2)).await.unwrap(), "another tenant's");
+        assert!(remove_it(tenant(1)).await.unwrap());
+        assert!(!remove_it(tenant(1)).await.unwrap(), "twice is once");
+        let mut tx = db.read().await.unwrap();
+        for table in ["conversations", "messages", "events", "runs", "effects", "attempts"] {
+            let sql = format!("select count(*) from {table} where tenant_id = $1");
+            let row = tx.first("count", &sql, args![tenant(1)]).await.unwrap().unwrap();
+            assert_eq!(row.columns(table).int("count").unwrap(), 1, "{table}");
+        }
+    });
+}

@@ -181,23 +181,27 @@ pub async fn of_visitor(
 ) -> Result<Vec<MessageView>, StoreError> {
     let mut filter = Filter::new("m", visitor.tenant);
     filter.and(FOR_VISITORS, args![visitor.channel, visitor.value.as_str()]);
-    let tail = match page {
-        Page::Latest => "order by m.id desc",
-        Page::Before(id) => {
-            filter.and("m.id < ?", args![id]);
-            "order by m.id desc"
-        }
-        Page::After(id) => {
-            filter.and("m.id > ?", args![id]);
-            "order by m.id"
-        }
+    let (beyond, mark, tail) = match page {
+        Page::Latest => (None, None, DESCENDING),
+        Page::Before(id) => (Some("<"), Some(id), DESCENDING),
+        Page::After(id) => (Some(">"), Some(id), "order by m.created_ms, m.seq, m.id"),
     };
+    if let (Some(beyond), Some(id)) = (beyond, mark) {
+        let condition = format!(
+            "(m.created_ms, m.seq, m.id) {beyond} (select o.created_ms, o.seq, o.id from messages o \
+             where o.tenant_id = m.tenant_id and o.id = ?)"
+        );
+        filter.and(&condition, args![id]);
+    }
     let (sql, args) = filter.finish(HEAD, tail, rows_max);
     let mut messages: Vec<_> =
         tx.all("list a visitor's messages", &sql, args).await?.iter().map(read).collect::<Result<_, _>>()?;
-    messages.sort_by_key(|message| message.id);
+    messages.sort_by_key(|it: &MessageView| (it.created_ms, it.seq, it.id));
     Ok(messages)
 }
+
+/// Ids are no order here: those of one turn are of one moment.
+const DESCENDING: &str = "order by m.created_ms desc, m.seq desc, m.id desc";
 
 /// Those of these messages that a visitor may see, in no order.
 ///

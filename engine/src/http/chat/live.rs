@@ -7,7 +7,6 @@ use std::collections::HashMap;
 use axum::extract::{Path, Request, State};
 use axum::response::{Response, sse};
 use pointsman_rules::ids::{ConversationId, EventId, MessageId};
-use serde_json::json;
 
 use super::LOOKS_PER_VISITOR;
 use super::thread::show;
@@ -71,13 +70,11 @@ impl Source for Thread {
             let Some(message) = messages.remove(&message).map(|it| show(it, &self.visitor.id)) else {
                 continue;
             };
-            let (name, data) = match what {
-                Told::Received => {
-                    ("received", json!({"id": message.id, "client_id": message.client_id}).to_string())
-                }
-                // Strings and JSON values only.
-                Told::Left => ("message", serde_json::to_string(&message).unwrap_or_default()),
+            let name = match what {
+                Told::Received => "received",
+                Told::Left => "message",
             };
+            let data = serde_json::to_string(&message).unwrap_or_default(); // strings and JSON values only
             out.push(sse::Event::default().id(event.to_string()).event(name).data(data));
         }
         Ok(out)
@@ -110,6 +107,8 @@ fn tells(event: &EventView) -> Option<(EventId, MessageId, Told)> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn event(body: serde_json::Value) -> EventView {

@@ -32,10 +32,12 @@ const HISTORY_ROWS: u32 = 100;
 /// A message as its visitor sees it. Nothing internal: no rule names, no failures, no vendor ids.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Shown {
-    pub(super) id: MessageId,
+    id: MessageId,
     /// The page's own id of a message that it sent.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) client_id: Option<String>,
+    client_id: Option<String>,
+    /// Its place in the thread: smaller numbers first, compared one after the other.
+    order: [i64; 2],
     direction: &'static str,
     from: From,
     /// What to show; a caption or a title when it is not a text.
@@ -74,6 +76,7 @@ pub(super) fn show(it: MessageView, visitor: &str) -> Shown {
     Shown {
         id: it.id,
         client_id: it.vendor_id.filter(|_| it.direction == Direction::Inbound).map(|id| own_id(&id, visitor)),
+        order: [it.created_ms, it.seq],
         direction: it.direction.word(),
         from,
         text: word("text").or_else(|| word("title")),

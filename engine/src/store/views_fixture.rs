@@ -1,0 +1,188 @@
+//! Rows for the tests of the reading files: two tenants, three agents' worth of
+//! conversations, written with plain SQL so that the write side can change.
+
+use pointsman_rules::ids::{
+    ChannelId, ContactId, ConversationId, EffectId, EventId, GroupId, IdentityId, LaneId, MessageId, RuleId,
+    TenantId, UserId,
+};
+
+use super::{Arg, Db, Durability};
+use crate::args;
+
+/// A moment for tests: 2025-11-21T08:00:00Z.
+pub(crate) const NOW_MS: i64 = 1_763_712_000_000;
+
+pub(crate) fn tenant(n: u128) -> TenantId {
+    TenantId::new(NOW_MS, n)
+}
+
+macro_rules! made {
+    ($($name:ident -> $id:ident;)*) => {$(
+        pub(crate) fn $name(n: u128) -> $id { $id::new(NOW_MS, n) }
+    )*};
+}
+made! {
+    channel -> ChannelId;
+    contact -> ContactId;
+    identity -> IdentityId;
+    conversation -> ConversationId;
+    group -> GroupId;
+    user -> UserId;
+    rule -> RuleId;
+}
+
+/// A message's id of a moment, so that ids are in order of time.
+pub(crate) fn message(at_ms: i64) -> MessageId {
+    MessageId::new(NOW_MS + at_ms, 1)
+}
+
+/// An event's id of a moment.
+pub(crate) fn event(at_ms: i64) -> EventId {
+    EventId::new(NOW_MS + at_ms, 1)
+}
+
+pub(crate) fn effect(n: u8) -> EffectId {
+    EffectId::from_hash([n; 16])
+}
+
+pub(crate) fn lane(n: u8) -> LaneId {
+    LaneId::from_hash([n; 16])
+}
+
+/// Inserts one row.
+pub(crate) async fn insert(db: &Db, table: &'static str, columns: &'static str, values: Vec<Arg>) {
+    db.write(Durability::Soft, move |tx| {
+        let values = values.clone();
+        Box::pin(async move {
+            let head = format!("insert into {table} ({columns})");
+            tx.insert_many("add a test row", &head, vec![values], "").await
+        })
+    })
+    .await
+    .unwrap();
+}
+
+/// A conversation of a test.
+#[derive(Debug, Clone)]
+pub(crate) struct Thread {
+    pub(crate) tenant: TenantId,
+    pub(crate) n: u128,
+    pub(crate) status: &'static str,
+    pub(crate) live: bool,
+    pub(crate) group: Option<GroupId>,
+    pub(crate) assignee: Option<UserId>,
+    pub(crate) labels: &'static str,
+    pub(crate) activity_ms: i64,
+}
+
+impl Thread {
+    pub(crate) fn new(n: u128) -> Self {
+        Self {
+            tenant: tenant(1),
+            n,
+            status: "open",
+            live: true,
+            group: None,
+            assignee: None,
+            labels: "[]",
+            activity_ms: NOW_MS + i64::try_from(n).unwrap(),
+        }
+    }
+
+    /// Adds it with a contact `visitor <n>` whose identity is `v_<n>`.
+    pub(crate) async fn add(self, db: &Db) {
+        let n = self.n;
+        let values = args![self.tenant, contact(n), format!("visitor {n}"), None::<String>, "{}", NOW_MS];
+        insert(db, "contacts", "tenant_id, id, name, phone, attributes, created_ms", values).await;
+        let values = args![
+            self.tenant,
+            identity(n),
+            contact(n),
+            "webchat",
+            "address",
+            format!("v_{n}"),
+            format!("v_{n}"),
+            "webhook",
+            NOW_MS
+        ];
+        let columns = "tenant_id, id, contact_id, channel_kind, kind, value, address, evidence, created_ms";
+        insert(db, "identities", columns, values).await;
+        let values = args![
+            self.tenant,
+            conversation(n),
+            channel(1),
+            contact(n),
+            identity(n),
+            lane(1),
+            self.live,
+            self.status,
+            self.group,
+            self.assignee,
+            "normal",
+            self.labels,
+            r#"{"size":2}"#,
+            r#"{"state":"on"}"#,
+            self.activity_ms,
+            0i64,
+            0i64,
+            0i64,
+            1i64,
+            Some("hello"),
+            "[]",
+            "{}",
+            NOW_MS,
+            0i64,
+            1i64
+        ];
+        let columns = "tenant_id, id, channel_id, contact_id, identity_id, lane_id, live, status, group_id, \
+            assignee_id, priority, labels, attributes, ai, last_activity_ms, inbound_count, outbound_count, \
+            reopen_count, unread, preview, automatic, deadlines, created_ms, seq, version";
+        insert(db, "conversations", columns, values).await;
+    }
+}
+
+/// Adds a message to conversation `n`; `at_ms` after `NOW_MS` gives its id, a tenth of it when it was stored.
+pub(crate) async fn add_message(
+    db: &Db,
+    n: u128,
+    (seq, at_ms): (i64, i64),
+    (direction, sender, sender_id): (&str, &str, Option<String>),
+    status: Option<&str>,
+) {
+    let values = args![
+        tenant(1),
+        message(at_ms),
+        conversation(n),
+        channel(1),
+        seq,
+        direction,
+        sender,
+        sender_id,
+        r#"{"kind":"text","text":"hi"}"#,
+        status,
+        Some(format!("v_{n}:{seq}")),
+        Some(effect(9)),
+        NOW_MS + at_ms,
+        NOW_MS + at_ms / 10
+    ];
+    let columns = "tenant_id, id, conversation_id, channel_id, seq, direction, sender_kind, sender_id, content, \
+        status, vendor_id, effect_id, at_ms, created_ms";
+    insert(db, "messages", columns, values).await;
+}
+
+/// Adds an event; `n`: its conversation.
+pub(crate) async fn add_event(db: &Db, n: Option<u128>, seq: i64, at_ms: i64, body: serde_json::Value) {
+    let values = args![
+        tenant(1),
+        event(at_ms),
+        n.map(conversation),
+        channel(1),
+        seq,
+        body["type"].as_str().unwrap(),
+        body.to_string(),
+        r#"{"actor":{"kind":"contact"}}"#,
+        NOW_MS + at_ms
+    ];
+    let columns = "tenant_id, id, conversation_id, channel_id, seq, type, body, cause, at_ms";
+    insert(db, "events", columns, values).await;
+}
