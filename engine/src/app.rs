@@ -133,6 +133,7 @@ impl App {
         let (close, halt) = (CancellationToken::new(), CancellationToken::new());
         let mut serving = spawn_http(&api, self.listener, close.clone());
         let mut working = spawn_worker(&self.flow, &self.config, halt.clone());
+        tokio::spawn(worker::relay_news(self.flow.clone(), halt.clone()));
         let broken = tokio::select! {
             () = stop.cancelled() => None,
             ended = &mut serving => Some(ended_early("the HTTP server", ended)),

@@ -65,7 +65,7 @@ async fn roles_are_enforced(backend: Backend) -> Result<()> {
     }
     let listed = owner.get("/api/v1/api-keys").await?.text;
     ensure!(keys.iter().all(|(_, key)| !listed.contains(key.as_str())), "a key is shown again");
-    let rule = json!({"source": "//! A\n//!\n//! on: message.received\n\nset_priority(\"low\");\n"});
+    let rule = json!({"source": "//! A ROLE\n//!\n//! on: message.received\n\nset_priority(\"low\");\n"});
     // Call, body, and who may: the others get 403.
     let cases = [
         (Method::GET, "conversations", Value::Null, "owner admin agent"),

@@ -35,7 +35,7 @@ async fn a_channel_is_connected_from_the_command_line(backend: Backend) -> Resul
         args.push(if position == 3 { "--secret" } else { "--set" });
         args.push(setting);
     }
-    args.extend(["--group", "Support", "--active"]);
+    args.extend(["--group", "Support", "--allow-private-egress", "--active"]);
     let channel: Value = serde_json::from_str(&succeeded(&server.cli(&args).await?)?)?;
     let twilio = Twilio::of(&server, &channel, "whatsapp")?;
     let answer = twilio.deliver(&twilio.inbound(CUSTOMER, &crate::sid(1), "hello")).await?;

@@ -81,7 +81,7 @@ async fn a_failed_delivery_is_shown_with_its_class(backend: Backend) -> Result<(
     let form = status_form(&sid, sent.field("To"), "undelivered", Some(63016));
     scene.twilio.callback(sent.field("StatusCallback"), &form).await?;
     let row = scene.outbound(CUSTOMER, "echo one", &["failed"]).await?;
-    ensure!(row["failure"]["class"] == "window_closed", "{row}");
+    ensure!(row["failure"]["class"] == "template_required", "{row}");
     ensure!(row["failure"].to_string().contains("63016"), "the vendor's own code is lost: {row}");
     Ok(())
 }
@@ -89,10 +89,10 @@ async fn a_failed_delivery_is_shown_with_its_class(backend: Backend) -> Result<(
 async fn free_text_to_a_stranger_is_refused_here(backend: Backend) -> Result<()> {
     let scene = Scene::quiet(Server::start(backend).await?).await?;
     let body = json!({"channel": scene.twilio.channel, "to": CUSTOMER, "text": "Hello stranger"});
-    let problem = scene.api.post("/api/v1/messages", body).await?.problem(422, "window_closed")?;
+    let problem = scene.api.post("/api/v1/messages", body).await?.problem(422, "template_required")?;
     let message = text_at(&problem, "/message")?;
     let row = scene.api.get(&format!("/api/v1/messages/{message}")).await?.expect(200)?;
-    ensure!(row["status"] == "failed" && row["failure"]["class"] == "window_closed", "{row}");
+    ensure!(row["status"] == "failed" && row["failure"]["class"] == "template_required", "{row}");
     ensure!(scene.vendor.sent().is_empty(), "it reached the vendor");
     Ok(())
 }

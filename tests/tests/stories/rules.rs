@@ -28,7 +28,7 @@ async fn a_bad_rule_is_refused_with_line_column_and_hint(backend: Backend) -> Re
     let api = server.api()?;
     // (body on line 5, line, what the message or hint must contain)
     let cases = [
-        ("if message.text == {", 5, ""),
+        ("if message.text == {", 6, "terminate"),
         ("send_mesage(\"hi\");", 5, "send_message"),
         ("if message.txt == \"a\" { archive(); }", 5, "text"),
         ("set_status(\"opened\");", 5, "open"),
