@@ -5,21 +5,24 @@ SHELL := /bin/bash
 
 WASM := wasm32-unknown-unknown
 GUESTS := target/$(WASM)/guest
+# What `serve --plugins` reads; the guests that tests torment are not in it.
+PLUGINS := target/plugins
 CRASH_ROUNDS ?= 100
 LISTEN ?= 127.0.0.1:8080
 # The stories run against the debug build. `--workspace` everywhere: with other packages
 # selected, cargo unifies other features and builds the dependencies twice.
 export POINTSMAN_BIN ?= $(CURDIR)/target/debug/pointsman
-export POINTSMAN_PLUGINS ?= $(CURDIR)/$(GUESTS)
+export POINTSMAN_PLUGINS ?= $(CURDIR)/$(PLUGINS)
+export POINTSMAN_TEST_PLUGINS ?= $(CURDIR)/$(GUESTS)
 HAS_NEXTEST = cargo nextest --version >/dev/null 2>&1
 
-.PHONY: help run plugins build lint test unit stories crash bench clean wasm-target
+.PHONY: help run plugins guests build lint test unit stories crash bench clean wasm-target
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
 
 run: build ## build everything and start it on http://127.0.0.1:8080 with data in ./data
-	target/debug/pointsman serve --listen $(LISTEN) --data ./data --plugins $(GUESTS)
+	target/debug/pointsman serve --listen $(LISTEN) --data ./data --plugins $(PLUGINS)
 
 wasm-target:
 	@command -v cargo >/dev/null || { \
@@ -33,6 +36,12 @@ wasm-target:
 
 plugins: wasm-target ## build the plugins (wasm)
 	cargo build --locked --profile guest --target $(WASM) -p pointsman-twilio -p pointsman-webchat
+	@mkdir -p $(PLUGINS)
+	@cp $(GUESTS)/pointsman_twilio.wasm $(PLUGINS)/twilio.wasm
+	@cp $(GUESTS)/pointsman_webchat.wasm $(PLUGINS)/webchat.wasm
+
+guests: wasm-target ## build the guests that tests torment
+	cargo build --locked --profile guest --target $(WASM) -p sandbox-guest
 
 build: plugins ## build plugins and engine (debug)
 	cargo build --locked --workspace
@@ -46,7 +55,7 @@ lint: ## formatting, clippy, documentation, dependencies
 
 test: lint build unit stories ## lint, unit tests and stories on SQLite and PostgreSQL
 
-unit: ## unit tests and tidy checks of all packages
+unit: guests ## unit tests and tidy checks of all packages
 	@if $(HAS_NEXTEST); then \
 	  tests/pg.sh run cargo nextest run --locked --workspace -E 'not binary(stories)'; \
 	else \

@@ -166,10 +166,10 @@ impl Flow {
         status: &StatusUpdate,
     ) -> Result<Option<LaneId>, AcceptError> {
         let tx = &mut self.db.read().await?;
-        if let Some(id) = status.effect_id.as_deref().and_then(|id| EffectId::parse(id).ok()) {
-            if let Some(effect) = effects::get(tx, tenant, id).await? {
-                return Ok(Some(effect.lane));
-            }
+        if let Some(id) = status.effect_id.as_deref().and_then(|id| EffectId::parse(id).ok())
+            && let Some(effect) = effects::get(tx, tenant, id).await?
+        {
+            return Ok(Some(effect.lane));
         }
         Ok(effects::lane_of_vendor_id(tx, tenant, channel.facts.id, &status.message_id).await?)
     }

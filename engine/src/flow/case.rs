@@ -65,7 +65,7 @@ pub enum TimerChange {
 #[derive(Debug, Clone, PartialEq)]
 pub enum ContactChange {
     /// Name or reply address.
-    Updated(Person),
+    Updated(Box<Person>),
     /// Blocked since then, or unblocked.
     Blocked(ContactId, Option<i64>),
     /// Opted out (since, source) or in.
@@ -283,12 +283,12 @@ impl<'a> Case<'a> {
 
     /// Puts the conversation aside as it is now and starts on another one.
     pub(super) fn set_aside(&mut self) {
-        if let Some(mut conversation) = self.conversation.take() {
-            if self.touched {
-                conversation.due_ms = None;
-                conversation.version += 1;
-                self.out.conversations.push(conversation);
-            }
+        if let Some(mut conversation) = self.conversation.take()
+            && self.touched
+        {
+            conversation.due_ms = None;
+            conversation.version += 1;
+            self.out.conversations.push(conversation);
         }
         self.timers.clear();
     }
@@ -296,12 +296,12 @@ impl<'a> Case<'a> {
     /// Everything that has to be written.
     pub fn finish(mut self) -> (Out, Option<ConversationId>) {
         let id = self.conversation.as_ref().map(|it| it.facts.id);
-        if let Some(mut conversation) = self.conversation.take() {
-            if self.touched {
-                conversation.due_ms = super::deadline::next(&conversation, &self.channel);
-                conversation.version += 1;
-                self.out.conversations.push(conversation);
-            }
+        if let Some(mut conversation) = self.conversation.take()
+            && self.touched
+        {
+            conversation.due_ms = super::deadline::next(&conversation, &self.channel);
+            conversation.version += 1;
+            self.out.conversations.push(conversation);
         }
         (self.out, id)
     }

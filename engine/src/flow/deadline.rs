@@ -8,7 +8,8 @@ use crate::store::conversations::Conversation;
 
 /// `window.expiring` is raised this long before the window closes, milliseconds.
 pub const WINDOW_EXPIRING_BEFORE_MS: i64 = 60 * 60_000;
-/// `conversation.idle_warning` is raised this long before the chat ends, milliseconds.
+/// `conversation.idle_warning` is raised this long before the chat ends, milliseconds; with a short idle time at its
+/// half.
 pub const IDLE_WARNING_BEFORE_MS: i64 = 60_000;
 
 /// Something that is due.
@@ -54,8 +55,9 @@ pub fn all(conversation: &Conversation, channel: &Channel) -> Vec<(i64, Deadline
     if facts.live && channel.idle_end_ms > 0 {
         let from_ms = done.idle_from_ms.unwrap_or(conversation.last_activity_ms);
         let ends_ms = from_ms.saturating_add(channel.idle_end_ms);
-        if done.warned_for_ms != Some(from_ms) && channel.idle_end_ms > IDLE_WARNING_BEFORE_MS {
-            out.push((ends_ms - IDLE_WARNING_BEFORE_MS, Deadline::IdleWarning { ends_ms }));
+        if done.warned_for_ms != Some(from_ms) {
+            let before_ms = IDLE_WARNING_BEFORE_MS.min(channel.idle_end_ms / 2);
+            out.push((ends_ms - before_ms, Deadline::IdleWarning { ends_ms }));
         }
         out.push((ends_ms, Deadline::IdleEnd));
     }

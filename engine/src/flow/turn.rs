@@ -154,13 +154,13 @@ fn work_off(case: &mut Case<'_>, table: &Table, body: &str) -> Result<(), Refuse
             InboundBody::Session(_) | InboundBody::Template(_) | InboundBody::Other(_) => Ok(()),
         },
         Entry::Order(order) => {
-            if let Some(wanted) = order.conversation {
-                if case.conversation.as_ref().map(|it| it.facts.id) != Some(wanted) {
-                    return Err(Refused::new(
-                        "superseded",
-                        "This conversation is over and the contact has a newer one; work on that one.",
-                    ));
-                }
+            if let Some(wanted) = order.conversation
+                && case.conversation.as_ref().map(|it| it.facts.id) != Some(wanted)
+            {
+                return Err(Refused::new(
+                    "superseded",
+                    "This conversation is over and the contact has a newer one; work on that one.",
+                ));
             }
             let known = table.message_of_order(&order);
             order::carry_out(case, order, known)

@@ -81,7 +81,7 @@ async fn a_failed_delivery_is_shown_with_its_class(backend: Backend) -> Result<(
     let form = status_form(&sid, sent.field("To"), "undelivered", Some(63016));
     scene.twilio.callback(sent.field("StatusCallback"), &form).await?;
     let row = scene.outbound(CUSTOMER, "echo one", &["failed"]).await?;
-    ensure!(row["failure"]["class"] == "template_required", "{row}");
+    ensure!(row["failure"]["class"] == "window_closed", "{row}");
     ensure!(row["failure"].to_string().contains("63016"), "the vendor's own code is lost: {row}");
     Ok(())
 }

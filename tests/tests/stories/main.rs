@@ -109,7 +109,11 @@ pub(crate) fn id(row: &Value) -> Result<&str> {
 
 /// The text of a message row; empty when it is no text.
 pub(crate) fn text_of(message: &Value) -> &str {
-    message.pointer("/content/text").or_else(|| message.get("text")).and_then(Value::as_str).unwrap_or_default()
+    message
+        .pointer("/content/text")
+        .or_else(|| message.get("text"))
+        .and_then(Value::as_str)
+        .unwrap_or_default()
 }
 
 /// Creates and publishes a rule.

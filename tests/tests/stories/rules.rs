@@ -49,7 +49,8 @@ async fn a_bad_rule_is_refused_with_line_column_and_hint(backend: Backend) -> Re
         let source = format!("//! Bad header\n//!\n{header}\n\narchive();\n");
         let problem =
             api.post("/api/v1/rules", json!({"source": source})).await?.problem(422, "rule_invalid")?;
-        ensure!(problem.pointer("/errors/0/line") == Some(&Value::from(3)), "{header}: {problem}");
+        let errors = problem["errors"].as_array().context("no errors")?;
+        ensure!(errors.iter().any(|error| error["line"] == 3), "{header}: {problem}");
     }
     Ok(())
 }

@@ -22,10 +22,10 @@ type Done = Result<(), Refused>;
 impl Case<'_> {
     /// Gives the conversation to a team, or to none.
     pub fn route(&mut self, group: Option<GroupId>) -> Done {
-        if let Some(group) = group {
-            if !self.view.directory.groups.iter().any(|g| g.id == group) {
-                return Err(Refused::new("unknown_group", "This group does not exist (any more)."));
-            }
+        if let Some(group) = group
+            && !self.view.directory.groups.iter().any(|g| g.id == group)
+        {
+            return Err(Refused::new("unknown_group", "This group does not exist (any more)."));
         }
         self.open_case()?.facts.group = group;
         Ok(())
@@ -33,10 +33,10 @@ impl Case<'_> {
 
     /// Gives the conversation to an agent, or to nobody.
     pub fn assign(&mut self, agent: Option<UserId>) -> Done {
-        if let Some(agent) = agent {
-            if !self.view.directory.agents.iter().any(|a| a.id == agent) {
-                return Err(Refused::new("unknown_agent", "This agent does not exist (any more)."));
-            }
+        if let Some(agent) = agent
+            && !self.view.directory.agents.iter().any(|a| a.id == agent)
+        {
+            return Err(Refused::new("unknown_agent", "This agent does not exist (any more)."));
         }
         let conversation = self.open_case()?;
         let previous = conversation.facts.assignee;

@@ -29,7 +29,7 @@ impl Case<'_> {
                 let is_new = self.out.people.iter_mut().find(|it| it.identity.id == next.identity.id);
                 match is_new {
                     Some(new) => *new = next,
-                    None => self.out.contacts.push(ContactChange::Updated(next)),
+                    None => self.out.contacts.push(ContactChange::Updated(Box::new(next))),
                 }
             }
             return;

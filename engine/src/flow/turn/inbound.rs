@@ -105,7 +105,7 @@ pub(super) fn status(case: &mut Case<'_>, it: &VendorStatus, known: Option<&Mess
         message: message.id,
         status: status.to_owned(),
         over,
-        failure: failure.map(|failure| failure_json(failure)),
+        failure: failure.map(failure_json),
         vendor_id: Some(it.message_id.clone()).filter(|id| !id.is_empty()),
         at_ms: it.at_ms.min(case.now_ms),
     });
