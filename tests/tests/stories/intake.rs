@@ -1,6 +1,6 @@
 //! Webhooks in: who is believed, what is kept, what the vendor is answered.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use pointsman_tests::twilio::{AUTH_TOKEN, encode, signature};
 use pointsman_tests::{Api, Backend, Server, each_backend, eventually};
 use serde_json::Value;
@@ -26,11 +26,6 @@ const OVERSIZE_BYTES: usize = 4 * 1024 * 1024 + 1;
 async fn raw_webhooks(api: &Api, outcome: &str) -> Result<Vec<Value>> {
     let rows = api.list("/api/v1/raw-webhooks").await?;
     Ok(rows.into_iter().filter(|row| row["outcome"] == outcome).collect())
-}
-
-async fn counter(scene: &Scene, name: &str) -> Result<i64> {
-    let row = scene.api.get(&format!("/api/v1/channels/{}", scene.twilio.channel)).await?.expect(200)?;
-    row["counters"][name].as_i64().with_context(|| format!("no counter {name} in {}", row["counters"]))
 }
 
 async fn a_signed_message_is_stored_and_answered_as_twilio_expects(backend: Backend) -> Result<()> {
@@ -65,8 +60,8 @@ async fn a_forged_webhook_is_refused_counted_and_not_stored(backend: Backend) ->
         ensure!(answer.status == 401, "{signed:?}: {} {}", answer.status, answer.text);
     }
     eventually("five refused webhooks are counted", SOON, || async {
-        let count = counter(&scene, "rejected").await?;
-        ensure!(count == 5, "{count}");
+        let count = scene.server.metrics().await?.sum_where("pointsman_webhooks_total", "outcome=\"forged\"");
+        ensure!(count == Some(5.0), "{count:?}");
         Ok(Some(()))
     })
     .await?;
@@ -105,7 +100,8 @@ async fn a_malformed_webhook_is_refused_without_a_trace(backend: Backend) -> Res
     let before = scene.api.list("/api/v1/raw-webhooks").await?.len();
     // Not UTF-8 after decoding: no form, so nothing a signature could have been made over.
     let answer = scene.twilio.deliver_raw(b"Body=%ff%fe&From=%c3".to_vec(), Some("AAAA")).await?;
-    ensure!(answer.status == 400, "{} {}", answer.status, answer.text);
+    // Whether it is malformed or unproven is the plugin's to say.
+    ensure!(matches!(answer.status, 400 | 401), "{} {}", answer.status, answer.text);
     ensure!(scene.api.list("/api/v1/raw-webhooks").await?.len() == before, "it was stored");
     Ok(())
 }
@@ -159,6 +155,8 @@ async fn an_inactive_channel_does_not_lose_messages(backend: Backend) -> Result<
     // Either it takes the message, or it refuses so that the vendor keeps it; a 2xx must mean "kept".
     if (200..300).contains(&answer.status) {
         scene.conversation(CUSTOMER).await?;
+    } else {
+        ensure!(answer.status == 503 && answer.headers.contains_key("retry-after"), "{}", answer.status);
     }
     Ok(())
 }
