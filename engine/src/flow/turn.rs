@@ -6,6 +6,8 @@ mod inbound;
 mod load;
 mod order;
 #[cfg(test)]
+mod desk;
+#[cfg(test)]
 mod tests;
 mod tick;
 mod write;

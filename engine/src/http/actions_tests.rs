@@ -1,3 +1,5 @@
+//! What the actions promise, on both databases where they read one.
+
 use axum::body::Body;
 use axum::http::Request;
 use serde_json::{Value, json};

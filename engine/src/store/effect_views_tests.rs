@@ -1,3 +1,5 @@
+//! What the effect views promise, on both databases where they read one.
+
 use super::super::testing::each_db;
 use super::super::views_fixture::*;
 use super::super::{Db, Durability};

@@ -1,3 +1,5 @@
+//! What the event views promise, on both databases where they read one.
+
 use serde_json::json;
 
 use super::super::Db;

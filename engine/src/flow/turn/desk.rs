@@ -1,0 +1,241 @@
+//! One lane on a desk, for tests: what a turn writes is what the next one reads.
+//! No database, no plugin; the starter rules are the ones that customers get.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use pointsman_rules::decide::{CompiledRule, RuleSet};
+use pointsman_rules::event::Actor;
+use pointsman_rules::facts::{Capabilities, ChannelFacts, Directory, GroupFacts, Status, Window};
+use pointsman_rules::ids::{ChannelId, GroupId, InboxId, LaneId, MessageId, RuleId, RuleVersionId, TenantId};
+use pointsman_rules::library::starters;
+use pointsman_rules::script::Script;
+
+use super::load::{Loaded, Table};
+use super::*;
+use crate::clock::Clock;
+use crate::flow::catalog::{Channel, Reopen, TenantView};
+use crate::flow::command::{Command, Draft};
+use crate::plugins::{Content, Delivery, InboundMessage, Party, StatusUpdate};
+use crate::store::conversations::Conversation;
+use crate::store::intake;
+
+pub(super) const DAY_MS: i64 = 86_400_000;
+pub(super) const NOW_MS: i64 = 1_790_000_000_000;
+
+/// One contact's lane on a desk: what a turn writes is what the next one reads.
+pub(super) struct Desk {
+    pub(super) clock: Clock,
+    pub(super) channel: Channel,
+    pub(super) view: Arc<TenantView>,
+    pub(super) conversation: Option<Conversation>,
+    pub(super) table: Table,
+    pub(super) seq: i64,
+    /// Everything since the start: event names.
+    pub(super) events: Vec<String>,
+    pub(super) last: Out,
+}
+
+pub(super) fn group(number: u128, name: &str) -> GroupFacts {
+    GroupFacts {
+        id: GroupId::new(1, number),
+        name: name.into(),
+        members: vec![],
+        calendar: None,
+        language: None,
+    }
+}
+
+pub(super) fn channel(kind: &str, window: Window) -> Channel {
+    Channel {
+        tenant: TenantId::new(1, 1),
+        facts: Arc::new(ChannelFacts {
+            id: ChannelId::new(1, 1),
+            name: "Test".into(),
+            kind: kind.into(),
+            provider: "test".into(),
+            language: Some("en".into()),
+            default_group: Some(GroupId::new(1, 1)),
+            assigned_agent: None,
+            receive_only: false,
+            capabilities: Capabilities {
+                window,
+                templates: kind == "whatsapp",
+                first_message_needs_template: kind == "whatsapp",
+                ..pointsman_rules::case::given::usual_capabilities(kind)
+            },
+        }),
+        address: "us".into(),
+        settings: "{}".into(),
+        secrets: Arc::default(),
+        hook_key: "k".into(),
+        active: true,
+        allow_private_egress: false,
+        idle_end_ms: 600_000,
+        reopen: Reopen::Reopen,
+    }
+}
+
+impl Desk {
+    pub(super) fn new(channel: Channel, rules: &[&str]) -> Self {
+        let compiled = rules
+            .iter()
+            .enumerate()
+            .map(|(index, source)| CompiledRule {
+                id: RuleId::new(1, index as u128),
+                version: RuleVersionId::new(1, index as u128),
+                script: Script::parse(source).unwrap(),
+            })
+            .collect();
+        let directory =
+            Directory { groups: vec![group(1, "Support"), group(2, "Billing")], ..Directory::default() };
+        let view = Arc::new(TenantView { directory: Arc::new(directory), rules: RuleSet::new(compiled) });
+        Self {
+            clock: Clock::fixed(NOW_MS),
+            channel,
+            view,
+            conversation: None,
+            table: Table::default(),
+            seq: 0,
+            events: Vec::new(),
+            last: Out::default(),
+        }
+    }
+
+    pub(super) fn with_starters() -> Self {
+        let sources: Vec<&str> =
+            starters().iter().filter(|it| it.default_enabled).map(|it| it.source).collect();
+        Self::new(channel("webchat", Window::None), &sources)
+    }
+
+    pub(super) fn work_off(&mut self, entries: Vec<Entry>) -> &Out {
+        let lane = LaneId::new(1, 1);
+        let mut table = Table {
+            person: self.table.person.clone(),
+            timers: self.table.timers.clone(),
+            ..Table::default()
+        };
+        table.channel = Some(Arc::new(copy(&self.channel)));
+        table.view = Some(self.view.clone());
+        table.conversation.clone_from(&self.conversation);
+        table.remember(self.table.recall());
+        let done = self.seq;
+        for entry in entries {
+            self.seq += 1;
+            table.entries.push(intake::Entry {
+                seq: self.seq,
+                id: InboxId::new(1, 1),
+                body: json(&entry),
+                received_ms: self.clock.now_ms(),
+            });
+        }
+        let claim = Claim {
+            tenant: self.channel.tenant,
+            lane,
+            channel: self.channel.facts.id,
+            conversation: self.conversation.as_ref().map(|it| it.facts.id),
+            done,
+            token: 1,
+            attempts: 1,
+        };
+        let turned = turn(&self.clock, &Loaded { tables: HashMap::from([(lane, table)]) }, claim);
+        assert_eq!(turned.done, self.seq);
+        self.keep(turned.out);
+        &self.last
+    }
+
+    /// What the database would keep.
+    pub(super) fn keep(&mut self, out: Out) {
+        self.events.extend(out.events.iter().map(|it| it.event.body.kind().name().to_owned()));
+        if let Some(conversation) = out.conversations.last() {
+            self.conversation = Some(conversation.clone());
+        }
+        if let Some(person) = out.people.last() {
+            self.table.person = Some(person.clone());
+        }
+        for change in &out.contacts {
+            if let (crate::flow::case::ContactChange::OptedOut(_, _, since), Some(person)) =
+                (change, self.table.person.as_mut())
+            {
+                person.facts.opted_out = since.is_some();
+            }
+        }
+        self.table.remember(out.messages.clone());
+        self.last = out;
+    }
+
+    pub(super) fn writes(&mut self, text: &str) -> &Out {
+        let sent_at_ms = self.clock.now_ms();
+        self.writes_at(text, sent_at_ms)
+    }
+
+    pub(super) fn writes_at(&mut self, text: &str, sent_at_ms: i64) -> &Out {
+        let message = InboundMessage {
+            id: format!("vendor-{}", self.seq),
+            contact: Party {
+                address: "v_1".into(),
+                phone: None,
+                scoped_id: None,
+                username: None,
+                display_name: Some("Ana".into()),
+            },
+            to: "us".into(),
+            sent_at_ms,
+            reply_to: None,
+            group_id: None,
+            echo: false,
+            window_closes_at_ms: None,
+            content: Content::Text(text.into()),
+            extras: vec![],
+        };
+        let event = InboundEvent { dedupe_key: message.id.clone(), body: InboundBody::Message(message) };
+        self.work_off(vec![Entry::Webhook(event)])
+    }
+
+    pub(super) fn order(&mut self, command: Command) -> &Out {
+        let conversation = self.conversation.as_ref().map(|it| it.facts.id);
+        let actor = Actor::User { id: pointsman_rules::ids::UserId::new(1, 9) };
+        self.work_off(vec![Entry::Order(Order { conversation, actor, command })])
+    }
+
+    pub(super) fn say(&mut self, text: &str) -> &Out {
+        let message = MessageId::new(1, self.seq.unsigned_abs().into());
+        let content = Draft::Text { text: text.into(), buttons: vec![] };
+        self.order(Command::Send { message, content, reply_to: None })
+    }
+
+    /// Time passes; what is due by then happens.
+    pub(super) fn wait(&mut self, ms: i64) {
+        self.clock.advance(ms);
+        while let Some(conversation) = self.conversation.clone() {
+            if conversation.due_ms.is_none_or(|due| due > self.clock.now_ms()) {
+                break;
+            }
+            self.work_off(vec![Entry::Due(conversation.facts.id)]);
+        }
+    }
+
+    pub(super) fn state(&self) -> &pointsman_rules::facts::ConversationFacts {
+        &self.conversation.as_ref().unwrap().facts
+    }
+
+    pub(super) fn count(&self, event: &str) -> usize {
+        self.events.iter().filter(|name| *name == event).count()
+    }
+}
+
+pub(super) fn copy(it: &Channel) -> Channel {
+    Channel {
+        facts: it.facts.clone(),
+        address: it.address.clone(),
+        settings: it.settings.clone(),
+        secrets: it.secrets.clone(),
+        hook_key: it.hook_key.clone(),
+        ..*it
+    }
+}
+
+pub(super) fn whatsapp() -> Desk {
+    Desk::new(channel("whatsapp", Window::SinceLastInbound { seconds: 86_400 }), &[])
+}
+
