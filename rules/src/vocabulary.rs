@@ -24,7 +24,7 @@ pub(crate) use register::{FORBIDDEN, about, constants, register};
 macro_rules! words {
     ($($file:ident),* $(,)?) => {
         $(mod $file;)*
-        /// All of them; see [`words`].
+        /// All of them; see [`words()`].
         pub(crate) static WORDS: &[&Word] = &[$(&$file::WORD),*];
     };
 }

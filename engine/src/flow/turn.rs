@@ -2,11 +2,11 @@
 //! memory, and writes everything in one transaction that is fenced by the
 //! leases. A crash anywhere repeats the turn; doing it twice changes nothing.
 
+#[cfg(test)]
+mod desk;
 mod inbound;
 mod load;
 mod order;
-#[cfg(test)]
-mod desk;
 #[cfg(test)]
 mod tests;
 mod tick;

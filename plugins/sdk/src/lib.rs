@@ -4,7 +4,7 @@
 //! [`Templates`] where the vendor offers them) and one line of [`export!`].
 //! Operations are plain `async fn`s; every `http.call(…).await` becomes one step
 //! of the contract. There is no network, clock or chance in here, so a provider
-//! runs natively in `cargo test` exactly as it runs as wasm; see [`testing`].
+//! runs natively in `cargo test` exactly as it runs as wasm; see the feature `testing`.
 //!
 //! ```
 //! use pointsman_plugin::descriptor::{Capabilities, ChannelKind, LengthUnit, Manifest, Setting, SettingKind};

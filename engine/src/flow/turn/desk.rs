@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use pointsman_rules::decide::{CompiledRule, RuleSet};
 use pointsman_rules::event::Actor;
-use pointsman_rules::facts::{Capabilities, ChannelFacts, Directory, GroupFacts, Status, Window};
+use pointsman_rules::facts::{Capabilities, ChannelFacts, Directory, GroupFacts, Window};
 use pointsman_rules::ids::{ChannelId, GroupId, InboxId, LaneId, MessageId, RuleId, RuleVersionId, TenantId};
 use pointsman_rules::library::starters;
 use pointsman_rules::script::Script;
@@ -16,7 +16,7 @@ use super::*;
 use crate::clock::Clock;
 use crate::flow::catalog::{Channel, Reopen, TenantView};
 use crate::flow::command::{Command, Draft};
-use crate::plugins::{Content, Delivery, InboundMessage, Party, StatusUpdate};
+use crate::plugins::{Content, InboundMessage, Party};
 use crate::store::conversations::Conversation;
 use crate::store::intake;
 
@@ -238,4 +238,3 @@ pub(super) fn copy(it: &Channel) -> Channel {
 pub(super) fn whatsapp() -> Desk {
     Desk::new(channel("whatsapp", Window::SinceLastInbound { seconds: 86_400 }), &[])
 }
-

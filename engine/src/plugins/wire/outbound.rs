@@ -117,7 +117,7 @@ pub struct OutChoices {
 /// One thing that can be picked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct OutItem {
-    /// Comes back in [`Choice::id`].
+    /// Comes back as the id of the choice.
     pub id: String,
     /// What the contact sees.
     pub title: String,
