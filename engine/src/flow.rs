@@ -18,6 +18,7 @@ pub mod order;
 pub mod turn;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use pointsman_rules::ids::{ChannelId, LaneId, TenantId};
 
@@ -82,6 +83,8 @@ pub struct Flow {
     pub owner: Arc<str>,
     intake: Intake,
     dispatch: Dispatch,
+    /// Webhooks that wait for their 2xx.
+    arriving: Arc<AtomicUsize>,
 }
 
 impl Flow {
@@ -91,7 +94,13 @@ impl Flow {
         let intake = intake(db.clone(), clock.clone(), bus.clone());
         let dispatch = dispatch(db.clone(), clock.clone(), settings.clone());
         let owner = crate::crypto::hex(&clock.random().to_be_bytes()).into();
-        Self { db, clock, keyring, host, bus, settings, catalog: Arc::default(), owner, intake, dispatch }
+        let (catalog, arriving) = Default::default();
+        Self { db, clock, keyring, host, bus, settings, catalog, owner, intake, dispatch, arriving }
+    }
+
+    /// Webhooks that wait for their 2xx at this moment.
+    pub fn arriving(&self) -> usize {
+        self.arriving.load(Ordering::Relaxed)
     }
 
     /// Drops cached channels, rules and names of a tenant after a change, here and in other processes.
