@@ -39,6 +39,7 @@ pub mod users;
 mod connect;
 mod migrate;
 mod row;
+mod sqlite;
 #[cfg(test)]
 pub(crate) mod testing;
 mod tx;
@@ -63,6 +64,15 @@ pub enum StoreError {
         /// The driver's error.
         #[source]
         source: sqlx::Error,
+    },
+    /// SQLite's writing connection refused.
+    #[error("the database failed while it should {what}")]
+    Sqlite {
+        /// What was being done.
+        what: &'static str,
+        /// The driver's error.
+        #[source]
+        source: rusqlite::Error,
     },
     /// A row holds something that this version cannot read.
     #[error("{table}.{column} holds a value that cannot be read: {reason}")]
