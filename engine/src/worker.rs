@@ -2,6 +2,7 @@
 //! limits how many run at once, keeps their leases alive, moves deadlines into
 //! inboxes, and stops in good order. The only room that knows apalis.
 
+mod backend;
 mod lanes;
 mod relay;
 mod watch;

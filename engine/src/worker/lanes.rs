@@ -1,19 +1,19 @@
-//! The lane backend: apalis workers over our own claims. A claim takes a lease
-//! on ready lanes and is emitted as a task; the verb gives the lease back in the
-//! transaction that ends its work.
+//! Lanes as tasks: a claim takes a lease on ready lanes and is emitted as a task;
+//! the verb gives the lease back in the transaction that ends its work.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use apalis::prelude::*;
-use apalis_core::backend::custom::BackendBuilder;
+use apalis::prelude::Task;
 use apalis_core::error::BoxDynError;
-use futures_util::{FutureExt as _, Stream, StreamExt as _, sink, stream};
+use futures_util::StreamExt as _;
+use futures_util::stream::{self, BoxStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use super::WorkerSettings;
+use super::backend::{self, Fetched};
 use crate::flow::{Flow, FlowError, deliver, turn};
 use crate::store::lanes::{self, Claim, Task as Kind};
 use crate::store::{Durability, StoreError};
@@ -62,7 +62,7 @@ pub(super) async fn run_turns(
             Ok::<(), BoxDynError>(())
         }
     };
-    run("turn", source, settings.turns_max, work, stop).await;
+    backend::run("turn", source, claims, settings.turns_max, work, stop).await;
 }
 
 async fn turns(flow: Flow, job: Job) {
@@ -106,7 +106,7 @@ pub(super) async fn run_deliveries(
             Ok::<(), BoxDynError>(())
         }
     };
-    run("deliver", source, settings.deliveries_max, work, stop).await;
+    backend::run("deliver", source, claims, settings.deliveries_max, work, stop).await;
 }
 
 async fn deliveries(flow: Flow, job: Job) {
@@ -145,46 +145,8 @@ fn report(claim: Claim, error: &(dyn std::error::Error + 'static)) {
     tracing::error!(lane = %claim.lane, attempts = claim.attempts, error, "work on a lane failed; it is taken up again");
 }
 
-async fn run<W, F>(name: &'static str, source: Source, concurrency: usize, work: W, stop: CancellationToken)
-where
-    W: Fn(Job) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Result<(), BoxDynError>> + Send + 'static,
-{
-    let factory = move |index: usize| {
-        let backend = BackendBuilder::new()
-            .database(source.clone())
-            .fetcher(|source: &mut Source, _: &(), _: &WorkerContext| claims(source.clone()).boxed())
-            .sink(|source: &mut Source, _: &()| {
-                // Nobody pushes: work comes from the lanes table only.
-                sink::unfold(source.clone(), |source, _: Task<Job>| {
-                    async move { Ok::<_, BoxDynError>(source) }.boxed()
-                })
-            })
-            .build()
-            .expect("a fetcher and a sink were given");
-        let work = work.clone();
-        WorkerBuilder::new(format!("{name}-{index}"))
-            .backend(backend)
-            .concurrency(concurrency)
-            .catch_panic()
-            .build(move |job: Job| work(job))
-    };
-    let ended = stop.clone();
-    let monitor = Monitor::new().register(factory).should_restart(move |_, error| {
-        tracing::error!(%error, worker = name, "a worker ended");
-        !ended.is_cancelled()
-    });
-    let signal = async move {
-        stop.cancelled().await;
-        Ok(())
-    };
-    if let Err(error) = monitor.run_with_signal(signal).await {
-        tracing::error!(%error, worker = name, "the monitor of a worker ended");
-    }
-}
-
 /// Claimed lanes, as they become ready. Never ends before `stop`.
-fn claims(source: Source) -> impl Stream<Item = Result<Option<Task<Job>>, BoxDynError>> + Send {
+fn claims(source: Source) -> BoxStream<'static, Fetched<Job>> {
     stream::unfold((source, VecDeque::new()), |(source, mut jobs)| async move {
         while jobs.is_empty() {
             if source.stop.is_cancelled() {
@@ -212,6 +174,7 @@ fn claims(source: Source) -> impl Stream<Item = Result<Option<Task<Job>>, BoxDyn
         let job = jobs.pop_front()?;
         Some((Ok(Some(Task::new(job))), (source, jobs)))
     })
+    .boxed()
 }
 
 /// At least one permit; where every lane needs its own, as many as are free now. `None`: we are stopping.
