@@ -1,6 +1,6 @@
 //! The verbs: `accept` (webhook → inbox), `turn` (inbox → state, intents,
-//! effects), `deliver` (effect → vendor), `fire` (deadlines → inbox). Each owns
-//! short transactions; no plugin call, HTTP call or rule runs inside one. Knows
+//! effects), `deliver` (effect → vendor), `fire` (deadlines → inbox), and the
+//! `jobs` that come round. Each owns short transactions; no plugin call, HTTP call or rule runs inside one. Knows
 //! neither apalis nor HTTP routes.
 
 pub mod accept;
@@ -13,7 +13,11 @@ pub mod deadline;
 pub mod deliver;
 pub mod fire;
 pub mod gate;
+pub mod jobs;
 pub mod order;
+pub mod retention;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod turn;
 
 use std::sync::Arc;
@@ -78,6 +82,8 @@ pub struct Flow {
     pub catalog: Arc<Catalog>,
     /// Names this start of this process; leases carry it.
     pub owner: Arc<str>,
+    /// Counts of ended jobs.
+    pub job_runs: jobs::JobRuns,
     intake: Intake,
 }
 
@@ -87,7 +93,8 @@ impl Flow {
         let intake = Intake::start(db.clone(), clock.clone(), bus.clone());
         let owner = crate::crypto::hex(&clock.random().to_be_bytes()).into();
         let settings = Arc::new(settings);
-        Self { db, clock, keyring, host, bus, settings, catalog: Arc::default(), owner, intake }
+        let (catalog, job_runs) = Default::default();
+        Self { db, clock, keyring, host, bus, settings, catalog, owner, job_runs, intake }
     }
 
     /// Drops cached channels, rules and names of a tenant after a change, here and in other processes.

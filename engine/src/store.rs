@@ -17,6 +17,7 @@ pub mod filter;
 pub mod groups;
 pub mod idempotency;
 pub mod intake;
+pub mod jobs;
 pub mod lanes;
 pub mod log;
 pub mod message_views;
