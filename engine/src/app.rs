@@ -104,7 +104,11 @@ impl App {
         let seeded = seed(&db, &clock, &keyring).await?;
         let host = Host::new(plugin_folder::host_config(&config, &keyring, &clock)?)?;
         plugin_folder::install_all(&host, &config.plugins.dir).await;
-        let settings = FlowSettings { public_url: public_url.clone(), lease_ms: config.worker.lease_ms };
+        let settings = FlowSettings {
+            public_url: public_url.clone(),
+            lease_ms: config.worker.lease_ms,
+            retention: config.retention,
+        };
         let flow = Flow::new(db, clock, keyring, host, Bus::new(), settings);
         let mut ready = Vec::new();
         if listener.is_some() {

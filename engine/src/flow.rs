@@ -26,6 +26,7 @@ use pointsman_rules::ids::{ChannelId, LaneId, TenantId};
 
 use crate::bus::{Bus, News};
 use crate::clock::Clock;
+use crate::config::Retention;
 use crate::crypto::{CryptoError, Keyring, hash16};
 use crate::plugins::{ChannelContext, Host, Plugin};
 use crate::store::{Db, StoreError};
@@ -42,6 +43,8 @@ pub struct FlowSettings {
     pub public_url: String,
     /// A lease on a lane lasts so long, milliseconds.
     pub lease_ms: i64,
+    /// How long what is kept.
+    pub retention: Retention,
 }
 
 /// Why a verb failed. Nothing is kept then.

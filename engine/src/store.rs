@@ -3,6 +3,7 @@
 //! named `_ms`, ids and JSON as TEXT, `$1` placeholders. Functions take a
 //! transaction, never begin or commit one, and are scoped by tenant.
 
+pub mod aging;
 pub mod api_keys;
 pub mod audit;
 pub mod catalog;

@@ -11,10 +11,23 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Flow, FlowError, retention};
 use crate::store::Durability;
+use crate::store::aging::Aged;
 use crate::store::jobs::{self, Claim, Ending};
 
 /// All jobs, one line each. Their names are in the database: they never change.
-pub static JOBS: &[Job] = &[Job { name: "retention.answers", every_ms: HOUR_MS, work: retention::answers }];
+pub static JOBS: &[Job] = &[
+    hourly("retention.answers", |round| retention::delete(round, Aged::Answers)),
+    hourly("retention.inbox", |round| retention::delete(round, Aged::Entries)),
+    hourly("retention.quarantine", |round| retention::delete(round, Aged::Quarantined)),
+    hourly("retention.rule_runs", |round| retention::delete(round, Aged::Runs)),
+    hourly("retention.sessions", |round| retention::delete(round, Aged::Sessions)),
+    hourly("retention.signin_links", |round| retention::delete(round, Aged::SigninLinks)),
+    hourly("retention.webhooks", |round| retention::delete(round, Aged::Webhooks)),
+];
+
+const fn hourly(name: &'static str, work: Work) -> Job {
+    Job { name, every_ms: HOUR_MS, work }
+}
 
 /// One hour, milliseconds.
 const HOUR_MS: i64 = 3_600_000;

@@ -11,6 +11,7 @@ use super::{StoreError, Tx};
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "initial", include_str!("../../../migrations/0001_initial.sql")),
     (2, "jobs", include_str!("../../../migrations/0002_jobs.sql")),
+    (3, "retention", include_str!("../../../migrations/0003_retention.sql")),
 ];
 
 fn migrator() -> Migrator {
