@@ -17,6 +17,7 @@ pub mod event_views;
 pub mod filter;
 pub mod groups;
 pub mod idempotency;
+pub mod installation;
 pub mod intake;
 pub mod jobs;
 pub mod lanes;

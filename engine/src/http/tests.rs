@@ -86,7 +86,10 @@ async fn no_answer_but_the_chat_page_may_be_framed_or_load_anything() {
     ];
     for answer in answers {
         let policy = answer.header("content-security-policy");
-        assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{policy}");
+        assert!(
+            policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"),
+            "{policy}"
+        );
     }
     let page = stage.send("GET", "/signin", &[], None).await;
     let policy = page.header("content-security-policy");

@@ -12,6 +12,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "initial", include_str!("../../../migrations/0001_initial.sql")),
     (2, "jobs", include_str!("../../../migrations/0002_jobs.sql")),
     (3, "retention", include_str!("../../../migrations/0003_retention.sql")),
+    (4, "installation", include_str!("../../../migrations/0004_installation.sql")),
 ];
 
 fn migrator() -> Migrator {
