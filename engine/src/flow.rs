@@ -1,6 +1,6 @@
 //! The verbs: `accept` (webhook → inbox), `turn` (inbox → state, intents,
-//! effects), `deliver` (effect → vendor), `fire` (deadlines → inbox). Each owns
-//! short transactions; no plugin call, HTTP call or rule runs inside one. Knows
+//! effects), `deliver` (effect → vendor), `fire` (deadlines → inbox), and the
+//! `jobs` that come round. Each owns short transactions; no plugin call, HTTP call or rule runs inside one. Knows
 //! neither apalis nor HTTP routes.
 
 pub mod accept;
@@ -14,7 +14,11 @@ pub mod deliver;
 pub mod fire;
 pub mod gate;
 mod gather;
+pub mod jobs;
 pub mod order;
+pub mod retention;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod turn;
 
 use std::sync::Arc;
@@ -24,6 +28,7 @@ use pointsman_rules::ids::{ChannelId, LaneId, TenantId};
 
 use crate::bus::{Bus, News};
 use crate::clock::Clock;
+use crate::config::Retention;
 use crate::crypto::{CryptoError, Keyring, hash16};
 use crate::plugins::{ChannelContext, Host, Plugin};
 use crate::store::{Db, StoreError};
@@ -41,6 +46,8 @@ pub struct FlowSettings {
     pub public_url: String,
     /// A lease on a lane lasts so long, milliseconds.
     pub lease_ms: i64,
+    /// How long what is kept.
+    pub retention: Retention,
 }
 
 /// Why a verb failed. Nothing is kept then.
@@ -81,6 +88,8 @@ pub struct Flow {
     pub catalog: Arc<Catalog>,
     /// Names this start of this process; leases carry it.
     pub owner: Arc<str>,
+    /// Counts of ended jobs.
+    pub job_runs: jobs::JobRuns,
     intake: Intake,
     dispatch: Dispatch,
     /// Webhooks that wait for their 2xx.
@@ -94,8 +103,8 @@ impl Flow {
         let intake = intake(db.clone(), clock.clone(), bus.clone());
         let dispatch = dispatch(db.clone(), clock.clone(), settings.clone());
         let owner = crate::crypto::hex(&clock.random().to_be_bytes()).into();
-        let (catalog, arriving) = Default::default();
-        Self { db, clock, keyring, host, bus, settings, catalog, owner, intake, dispatch, arriving }
+        let (catalog, job_runs, arriving) = Default::default();
+        Self { db, clock, keyring, host, bus, settings, catalog, owner, job_runs, intake, dispatch, arriving }
     }
 
     /// Webhooks that wait for their 2xx at this moment.

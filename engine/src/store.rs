@@ -3,6 +3,7 @@
 //! named `_ms`, ids and JSON as TEXT, `$1` placeholders. Functions take a
 //! transaction, never begin or commit one, and are scoped by tenant.
 
+pub mod aging;
 pub mod api_keys;
 pub mod audit;
 pub mod catalog;
@@ -16,7 +17,9 @@ pub mod event_views;
 pub mod filter;
 pub mod groups;
 pub mod idempotency;
+pub mod installation;
 pub mod intake;
+pub mod jobs;
 pub mod lanes;
 pub mod log;
 pub mod message_views;

@@ -19,6 +19,9 @@ use super::{Api, request_id};
 /// Longest time until the head of an answer; the client gets 503 then. Streams go on after their head.
 const REQUEST_SECONDS_MAX: u64 = 30;
 const REQUEST_ID: &str = "x-request-id";
+/// For answers that are no page: a browser that shows one all the same loads and runs nothing, and no site frames it.
+/// Pages name what they need themselves; the chat page lets sites frame it.
+const NO_PAGE: &str = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 pub(super) fn around(router: Router<Api>, api: Api) -> Router<Api> {
     router
@@ -60,6 +63,7 @@ async fn identify(State(api): State<Api>, request: Request, next: Next) -> Respo
     }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(NO_PAGE));
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
 }

@@ -8,8 +8,12 @@ use sqlx::{PgConnection, SqlSafeStr as _, SqliteConnection};
 use super::{StoreError, Tx};
 
 /// (version, what it does, SQL). Never change one that has been released; add the next.
-const MIGRATIONS: &[(i64, &str, &str)] =
-    &[(1, "initial", include_str!("../../../migrations/0001_initial.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "initial", include_str!("../../../migrations/0001_initial.sql")),
+    (2, "jobs", include_str!("../../../migrations/0002_jobs.sql")),
+    (3, "retention", include_str!("../../../migrations/0003_retention.sql")),
+    (4, "installation", include_str!("../../../migrations/0004_installation.sql")),
+];
 
 fn migrator() -> Migrator {
     Migrator::with_migrations(
