@@ -236,7 +236,9 @@ async fn lock(tx: &mut Tx, task: Task, lanes: impl Iterator<Item = &Claim>) -> R
     }
     let sql = "select 1 from :rows as v join lanes on lanes.tenant_id = v.column1 and lanes.id = v.column2 \
                where lanes.task = $1 order by lanes.tenant_id, lanes.id for update of lanes";
-    let rows: Vec<_> = lanes.map(|claim| args![claim.tenant, claim.lane]).collect();
+    let mut lanes: Vec<_> = lanes.map(|claim| (claim.tenant, claim.lane)).collect();
+    lanes.sort_unstable();
+    let rows: Vec<_> = lanes.into_iter().map(|(tenant, lane)| args![tenant, lane]).collect();
     tx.join_rows("lock lanes", sql, args![task.word()], &rows).await.map(|_| ())
 }
 
