@@ -207,9 +207,22 @@ pub struct ConversationFacts {
     /// Times of automatic messages to the contact, newest last, at most 100; for quotas.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub automatic_ms: Vec<i64>,
+    /// Recent starts by rule; for the quota of starts.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub rule_starts: BTreeMap<RuleId, Starts>,
     /// Names of running rule timers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub timers: Vec<String>,
+}
+
+/// When a rule was started in a conversation. Looking at an event without asking for anything is no start.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Starts {
+    /// Unix milliseconds, newest last, as far back as the quota looks.
+    pub at_ms: Vec<i64>,
+    /// When people were last told that it is parked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told_ms: Option<i64>,
 }
 
 /// A person outside as rules see them.

@@ -5,6 +5,7 @@
 mod change;
 mod person;
 mod say;
+mod starts;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;

@@ -197,6 +197,7 @@ fn show_to_rules(clock: &Clock, case: &mut Case<'_>) {
         }
         let Some(facts) = case.facts(&event) else { continue };
         let mut decision = decide(&view.rules, &event, &facts, &stopwatch);
+        case.note_starts(&decision.runs);
         let refusals = apply(case, &event, std::mem::take(&mut decision.planned));
         if decision.runs.is_empty() {
             continue;

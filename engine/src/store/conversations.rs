@@ -1,6 +1,8 @@
 //! Conversations: the state that a lane's turn reads and writes. Only a turn
 //! that holds the lane's lease writes here.
 
+use std::collections::BTreeMap;
+
 use pointsman_rules::facts::{ConversationFacts, Priority, Status};
 use pointsman_rules::ids::{ChannelId, ContactId, ConversationId, IdentityId, LaneId, TenantId, UserId};
 use serde::{Deserialize, Serialize};
@@ -63,7 +65,7 @@ pub struct Deadlines {
 const COLUMNS: &str = "id, channel_id, contact_id, identity_id, lane_id, live, status, group_id, assignee_id, \
     priority, labels, attributes, language, ai, window_closes_ms, last_inbound_ms, last_outbound_ms, \
     last_activity_ms, inbound_count, outbound_count, reopen_count, unread, preview, last_responder_id, automatic, \
-    deadlines, due_ms, created_ms, ended_ms, archived_ms, snoozed_until_ms, seq, version";
+    rule_starts, deadlines, due_ms, created_ms, ended_ms, archived_ms, snoozed_until_ms, seq, version";
 
 /// The conversations with these ids, in no order.
 ///
@@ -115,6 +117,7 @@ fn read(row: &Row) -> Result<Conversation, StoreError> {
     let (unread, preview, last_responder) =
         (c.int("unread")?, c.opt_text("preview")?, c.opt_id("last_responder_id")?);
     facts.automatic_ms = c.json("automatic")?;
+    facts.rule_starts = c.json("rule_starts")?;
     let (deadlines, due_ms) = (c.json("deadlines")?, c.opt_int("due_ms")?);
     facts.created_ms = c.int("created_ms")?;
     let ended_ms = c.opt_int("ended_ms")?;
@@ -162,6 +165,7 @@ fn read_case(c: &mut Columns<'_>, id: ConversationId) -> Result<ConversationFact
         archived_ms: None,
         snoozed_until_ms: None,
         automatic_ms: Vec::new(),
+        rule_starts: BTreeMap::new(),
         timers: Vec::new(),
     })
 }
@@ -185,6 +189,7 @@ const UPDATE: &str = "on conflict (tenant_id, id) do update set contact_id = exc
     inbound_count = excluded.inbound_count, outbound_count = excluded.outbound_count, \
     reopen_count = excluded.reopen_count, unread = excluded.unread, preview = excluded.preview, \
     last_responder_id = excluded.last_responder_id, automatic = excluded.automatic, \
+    rule_starts = excluded.rule_starts, \
     deadlines = excluded.deadlines, due_ms = excluded.due_ms, ended_ms = excluded.ended_ms, \
     archived_ms = excluded.archived_ms, snoozed_until_ms = excluded.snoozed_until_ms, seq = excluded.seq, \
     version = excluded.version";
@@ -218,6 +223,7 @@ fn values(tenant: TenantId, it: &Conversation) -> Result<Vec<crate::store::Arg>,
         it.preview.clone(),
         it.last_responder,
         json("automatic", &facts.automatic_ms)?,
+        json("rule_starts", &facts.rule_starts)?,
         json("deadlines", &it.deadlines)?,
         it.due_ms,
         facts.created_ms,

@@ -13,6 +13,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (2, "jobs", include_str!("../../../migrations/0002_jobs.sql")),
     (3, "retention", include_str!("../../../migrations/0003_retention.sql")),
     (4, "installation", include_str!("../../../migrations/0004_installation.sql")),
+    (5, "rule starts", include_str!("../../../migrations/0005_rule_starts.sql")),
 ];
 
 fn migrator() -> Migrator {

@@ -27,7 +27,7 @@ pub const NOW_MS: i64 = 1_763_719_200_000;
 
 const DAY_MS: i64 = 86_400_000;
 /// Facts that are not written when empty, so that the default does not show them.
-const LEFT_OUT: &[&str] = &["changes", "automatic_ms", "timers"];
+const LEFT_OUT: &[&str] = &["changes", "automatic_ms", "rule_starts", "timers"];
 /// Facts whose keys are free.
 const FREE: &[&str] = &["attributes", "changes"];
 

@@ -5,7 +5,7 @@ mod limits;
 use super::*;
 use crate::case::given;
 use crate::event::{Actor, CAUSE_DEPTH_MAX, Cause, CauseStep};
-use crate::facts::{Priority, Status};
+use crate::facts::{Priority, Starts, Status};
 use crate::ids::{EventId, MessageId, UserId};
 use crate::intent::Assignee;
 
@@ -194,6 +194,25 @@ fn s5_quotas_refuse_what_is_too_much() {
 
     facts.conversation.automatic_ms = vec![facts.now_ms - 601 * 60_000; 100];
     assert_eq!(run(rules(), &event, &facts).planned.len(), 3);
+}
+
+#[test]
+fn s5_a_rule_that_was_started_too_often_is_parked_for_this_contact_alone() {
+    let (event, mut facts) = hello();
+    let rules = || vec![rule(1, "", "archive();"), rule(2, "", "set_priority(\"high\");")];
+    let starts = |count: usize, minutes: i64| Starts {
+        at_ms: vec![facts.now_ms - minutes * 60_000; count],
+        told_ms: None,
+    };
+    let (most, fewer, old) = (starts(STARTS_MAX, 29), starts(STARTS_MAX - 1, 29), starts(STARTS_MAX, 30));
+    let mut outcome = |starts: Starts| {
+        facts.conversation.rule_starts = [(RuleId::new(0, 1), starts)].into();
+        let decision = run(rules(), &event, &facts);
+        assert_eq!(decision.runs[1].outcome, RunOutcome::Matched, "the other rule is not parked");
+        skipped(&decision.runs[0])
+    };
+    assert_eq!(outcome(most), Some(SkipReason::Quota));
+    assert_eq!((outcome(fewer), outcome(old)), (None, None));
 }
 
 #[test]

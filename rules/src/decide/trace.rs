@@ -72,6 +72,9 @@ pub enum SkipReason {
     AlreadyInChain,
     /// Too many rules led here.
     ChainTooDeep,
+    /// It was started for this contact as often as the quota allows; it is parked until the first of the starts is
+    /// long enough ago.
+    Quota,
 }
 
 /// An intent that cannot be.

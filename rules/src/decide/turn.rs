@@ -69,7 +69,7 @@ impl<'a> Turn<'a> {
         self.decision
     }
 
-    /// Semantics 2 and 4, and the channels of the header.
+    /// Semantics 2, 4 and 5, and the channels of the header.
     fn skip(&self, rule: &CompiledRule) -> Option<SkipReason> {
         let header = rule.script.header();
         let chain = &self.event.cause.chain;
@@ -86,6 +86,8 @@ impl<'a> Turn<'a> {
             Some(SkipReason::Stopped)
         } else if self.reply_taken && header.stage == Stage::Reply {
             Some(SkipReason::ReplyTaken)
+        } else if vet::is_parked(rule.id, self.facts) {
+            Some(SkipReason::Quota)
         } else {
             None
         }

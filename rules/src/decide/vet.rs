@@ -3,6 +3,7 @@
 
 use crate::event::Event;
 use crate::facts::{Directory, Facts, TemplateFacts};
+use crate::ids::RuleId;
 use crate::intent::{Assignee, Intent, TemplateCall};
 use crate::names::Thing;
 
@@ -23,6 +24,18 @@ pub const QUOTAS: [Quota; 5] = [
     Quota { messages_max: 50, minutes: 180 },
     Quota { messages_max: 100, minutes: 600 },
 ];
+
+/// At most so many starts of one rule for one contact (semantics 5) …
+pub const STARTS_MAX: usize = 50;
+/// … in so many milliseconds: 30 minutes.
+pub const STARTS_MS: i64 = 30 * 60_000;
+
+/// Was this rule started as often as it may for this contact?
+pub(super) fn is_parked(rule: RuleId, facts: &Facts) -> bool {
+    let since = facts.now_ms - STARTS_MS;
+    let starts = facts.conversation.rule_starts.get(&rule);
+    starts.is_some_and(|starts| starts.at_ms.iter().filter(|at| **at > since).count() >= STARTS_MAX)
+}
 
 /// Why an intent cannot be.
 pub(super) struct Refused {

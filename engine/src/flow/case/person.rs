@@ -131,6 +131,7 @@ impl Case<'_> {
             archived_ms: None,
             snoozed_until_ms: None,
             automatic_ms: Vec::new(),
+            rule_starts: BTreeMap::new(),
             timers: Vec::new(),
         };
         self.conversation = Some(Conversation {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use pointsman_rules::decide::{STARTS_MAX, STARTS_MS};
 use pointsman_rules::event::Actor;
 use pointsman_rules::facts::{Status, Window};
 use pointsman_rules::ids::{GroupId, InboxId, LaneId, MessageId};
@@ -283,4 +284,26 @@ fn one_update_event_per_step_names_all_changes() {
     assert_eq!(updates, [["labels".to_owned(), "priority".to_owned()]]);
     let cause = &out.events.last().unwrap().event.cause;
     assert!(matches!(cause.actor, Actor::Rule { .. }) && cause.chain.len() == 1, "{cause:?}");
+}
+
+#[test]
+fn a_rule_that_is_started_without_end_is_parked_and_admins_are_told_once() {
+    let keen = "//! Keen\n//!\n//! on: message.received\nadd_note(\"seen\");\n";
+    let mut desk = Desk::new(channel("webchat", Window::None), &[keen]);
+    let mut notes_and_notices = |times: usize| {
+        let (mut notes, mut notices) = (0, 0);
+        for _ in 0..times {
+            desk.clock.advance(1_000);
+            let out = desk.writes("hello, I am a machine");
+            notes += out.messages.iter().filter(|it| it.direction.word() == "internal").count();
+            notices += out.notices.iter().filter(|it| it.kind == "rule").count();
+        }
+        (notes, notices)
+    };
+    assert_eq!(notes_and_notices(STARTS_MAX), (STARTS_MAX, 0));
+    assert_eq!(notes_and_notices(3), (0, 1));
+    desk.clock.advance(STARTS_MS - 53_000 - 1);
+    assert_eq!(desk.writes("nothing is forgotten yet").messages.len(), 1);
+    desk.clock.advance(1_001);
+    assert_eq!(desk.writes("the first start is long ago").messages.len(), 2);
 }
