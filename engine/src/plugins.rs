@@ -10,6 +10,7 @@ use pointsman_rules::facts::Capabilities;
 
 mod bindings;
 mod call;
+pub mod cases;
 mod compile;
 mod convert;
 mod egress;
@@ -320,8 +321,14 @@ impl Plugin {
         context: &ChannelContext,
         operation: O,
     ) -> Result<O::Done, Failure> {
+        let permissions = self.permissions(context);
+        let line =
+            egress::Line { egress: &self.egress, permissions: &permissions, secrets: &context.secrets };
+        operation::run(&self.runner, &line, context, operation).await
+    }
+
+    fn permissions(&self, context: &ChannelContext) -> egress::Permissions {
         let (origins, secrets) = (self.origins.clone(), self.secret_names.clone());
-        let permissions = egress::Permissions::new(&self.manifest, origins, secrets, context);
-        operation::run(&self.runner, &self.egress, &permissions, context, operation).await
+        egress::Permissions::new(&self.manifest, origins, secrets, context)
     }
 }

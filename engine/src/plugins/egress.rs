@@ -23,6 +23,7 @@ pub(super) use request::Secrets;
 
 use super::bindings::provider::pointsman::plugin::{http, types};
 use super::manifest::{Manifest, SettingKind};
+use super::operation::Caller;
 use super::{ChannelContext, Secret};
 use address::{CheckedResolver, ForbiddenAddress, Reach};
 use target::Target;
@@ -153,6 +154,27 @@ pub(super) struct Performed {
     pub(super) left: bool,
 }
 
+impl Performed {
+    pub(super) fn new(method: &str, answer: http::Answer) -> Self {
+        let harmless = matches!(method, "GET" | "HEAD");
+        let left = !harmless && !matches!(answer, http::Answer::NotSent(_) | http::Answer::Refused(_));
+        Self { answer, left }
+    }
+}
+
+/// The network, as far as one operation of one channel may use it.
+pub(super) struct Line<'a> {
+    pub(super) egress: &'a Egress,
+    pub(super) permissions: &'a Permissions,
+    pub(super) secrets: &'a BTreeMap<String, Secret>,
+}
+
+impl Caller for Line<'_> {
+    async fn perform(&self, call: http::Call) -> Performed {
+        self.egress.perform(self.permissions, self.secrets, call).await
+    }
+}
+
 impl Egress {
     pub(super) fn new(config: EgressConfig) -> Result<Self, EgressError> {
         static PROVIDER: Once = Once::new();
@@ -167,22 +189,37 @@ impl Egress {
         })
     }
 
-    /// Performs one call.
-    pub(super) async fn perform(
+    /// Everything that is checked before a name is resolved: method, URL, origin, headers, secrets, sizes.
+    ///
+    /// # Errors
+    /// The sentence that the plugin is told.
+    pub(super) async fn check(
+        &self,
+        permissions: &Permissions,
+        secrets: &BTreeMap<String, Secret>,
+        call: http::Call,
+        blobs: &dyn BlobStore,
+    ) -> Result<(), String> {
+        let secrets = Secrets { values: secrets, declared: &permissions.secret_names };
+        let checked = self.request(permissions, &secrets, call, TIMEOUT_MS, blobs).await;
+        checked.map(drop).map_err(|Refusal(sentence)| sentence)
+    }
+
+    async fn perform(
         &self,
         permissions: &Permissions,
         secrets: &BTreeMap<String, Secret>,
         call: http::Call,
     ) -> Performed {
         let secrets = Secrets { values: secrets, declared: &permissions.secret_names };
-        let harmless = matches!(call.method.as_str(), "GET" | "HEAD");
-        let sink = call.sink;
+        let (method, sink) = (call.method.clone(), call.sink);
         let timeout = call.timeout_ms.unwrap_or(TIMEOUT_MS).clamp(1, TIMEOUT_MS_MAX);
-        let (target, request) = match self.request(permissions, &secrets, call, timeout).await {
+        let prepared = self.request(permissions, &secrets, call, timeout, self.blobs.as_ref()).await;
+        let (target, request) = match prepared {
             Ok(prepared) => prepared,
             Err(Refusal(sentence)) => {
                 tracing::warn!(channel = permissions.channel_id, sentence, "plugin call refused");
-                return Performed { answer: http::Answer::Refused(sentence), left: false };
+                return Performed::new(&method, http::Answer::Refused(sentence));
             }
         };
         let origin = target.origin();
@@ -196,8 +233,7 @@ impl Egress {
             Err(error) => failed(&error, &target, permissions, timeout),
         };
         tracing::debug!(channel = permissions.channel_id, origin, outcome = outcome(&answer), "plugin call");
-        let left = !harmless && !matches!(answer, http::Answer::NotSent(_) | http::Answer::Refused(_));
-        Performed { answer, left }
+        Performed::new(&method, answer)
     }
 
     async fn request(
@@ -206,6 +242,7 @@ impl Egress {
         secrets: &Secrets<'_>,
         call: http::Call,
         timeout_ms: u32,
+        blobs: &dyn BlobStore,
     ) -> Result<(Target, reqwest::RequestBuilder), Refusal> {
         let method = request::method(&call.method)?;
         let mut target = target::target(&call.url, permissions, secrets)?;
@@ -219,7 +256,7 @@ impl Egress {
             .request(method, target.url.clone())
             .headers(headers.clone())
             .timeout(Duration::from_millis(timeout_ms.into()));
-        let files = (self.blobs.as_ref(), permissions.channel_id.as_str());
+        let files = (blobs, permissions.channel_id.as_str());
         Ok((target, request::add_body(request, call.body, &headers, secrets, files).await?))
     }
 
