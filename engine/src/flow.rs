@@ -13,6 +13,7 @@ pub mod deadline;
 pub mod deliver;
 pub mod fire;
 pub mod gate;
+mod gather;
 pub mod order;
 pub mod turn;
 
@@ -25,8 +26,9 @@ use crate::clock::Clock;
 use crate::crypto::{CryptoError, Keyring, hash16};
 use crate::plugins::{ChannelContext, Host, Plugin};
 use crate::store::{Db, StoreError};
-use accept::Intake;
+use accept::{Intake, intake};
 use catalog::Catalog;
+use deliver::{Dispatch, dispatch};
 
 pub use accept::{AcceptError, ReplayOutcome};
 pub use order::{OrderError, Ordered};
@@ -79,15 +81,17 @@ pub struct Flow {
     /// Names this start of this process; leases carry it.
     pub owner: Arc<str>,
     intake: Intake,
+    dispatch: Dispatch,
 }
 
 impl Flow {
-    /// Puts the parts together and starts the intake.
+    /// Puts the parts together and starts what gathers writes.
     pub fn new(db: Db, clock: Clock, keyring: Keyring, host: Host, bus: Bus, settings: FlowSettings) -> Self {
-        let intake = Intake::start(db.clone(), clock.clone(), bus.clone());
-        let owner = crate::crypto::hex(&clock.random().to_be_bytes()).into();
         let settings = Arc::new(settings);
-        Self { db, clock, keyring, host, bus, settings, catalog: Arc::default(), owner, intake }
+        let intake = intake(db.clone(), clock.clone(), bus.clone());
+        let dispatch = dispatch(db.clone(), clock.clone(), settings.clone());
+        let owner = crate::crypto::hex(&clock.random().to_be_bytes()).into();
+        Self { db, clock, keyring, host, bus, settings, catalog: Arc::default(), owner, intake, dispatch }
     }
 
     /// Drops cached channels, rules and names of a tenant after a change, here and in other processes.

@@ -141,14 +141,19 @@ impl Tx {
         args: Vec<Arg>,
     ) -> Result<u64, StoreError> {
         count(&self.stats.statements);
-        let sql = AssertSqlSafe(sql.to_owned()); // built from constants in this room only
+        // Statements are built from constants in this room only.
         let done = match self.driver() {
             Driver::Sqlite(conn) => {
-                bind_all!(sqlx::query::<Sqlite>(sql), args).execute(conn).await.map(|r| r.rows_affected())
+                let (sql, args) = unnumbered(sql, args);
+                bind_all!(sqlx::query::<Sqlite>(AssertSqlSafe(sql)), args)
+                    .execute(conn)
+                    .await
+                    .map(|r| r.rows_affected())
             }
-            Driver::Postgres(conn) => {
-                bind_all!(sqlx::query::<Postgres>(sql), args).execute(conn).await.map(|r| r.rows_affected())
-            }
+            Driver::Postgres(conn) => bind_all!(sqlx::query::<Postgres>(AssertSqlSafe(sql.to_owned())), args)
+                .execute(conn)
+                .await
+                .map(|r| r.rows_affected()),
         };
         done.map_err(|source| StoreError::Database { what, source })
     }
@@ -164,13 +169,15 @@ impl Tx {
         args: Vec<Arg>,
     ) -> Result<Vec<Row>, StoreError> {
         count(&self.stats.statements);
-        let sql = AssertSqlSafe(sql.to_owned());
         let rows = match self.driver() {
-            Driver::Sqlite(conn) => bind_all!(sqlx::query::<Sqlite>(sql), args)
-                .fetch_all(conn)
-                .await
-                .map(|rows| rows.into_iter().map(Row::Sqlite).collect()),
-            Driver::Postgres(conn) => bind_all!(sqlx::query::<Postgres>(sql), args)
+            Driver::Sqlite(conn) => {
+                let (sql, args) = unnumbered(sql, args);
+                bind_all!(sqlx::query::<Sqlite>(AssertSqlSafe(sql)), args)
+                    .fetch_all(conn)
+                    .await
+                    .map(|rows| rows.into_iter().map(Row::Sqlite).collect())
+            }
+            Driver::Postgres(conn) => bind_all!(sqlx::query::<Postgres>(AssertSqlSafe(sql.to_owned())), args)
                 .fetch_all(conn)
                 .await
                 .map(|rows| rows.into_iter().map(Row::Postgres).collect()),
@@ -235,7 +242,35 @@ impl Tx {
         }
         Ok(out)
     }
+
+    /// Runs a statement that reads or changes many rows by their keys: `:rows` in it becomes a table of `rows`, with the
+    /// columns `column1`, `column2`, … after the places of `args`. Answers what it selects or returns.
+    ///
+    /// The last row is repeated up to a power of two, so that few statement texts exist: the statement must not mind.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn join_rows(
+        &mut self,
+        what: &'static str,
+        sql: &str,
+        args: &[Arg],
+        rows: &[Vec<Arg>],
+    ) -> Result<Vec<Row>, StoreError> {
+        let mut out = Vec::new();
+        for rows in rows.chunks(INSERT_ROWS_MAX) {
+            let padding = rows.last().into_iter().cycle().take(rows.len().next_power_of_two() - rows.len());
+            let rows: Vec<&Vec<Arg>> = rows.iter().chain(padding).collect();
+            let sql = sql.replace(ROWS, &table(args.len() + 1, &rows));
+            let values = args.iter().chain(rows.into_iter().flatten()).cloned().collect();
+            out.extend(self.all(what, &sql, values).await?);
+        }
+        Ok(out)
+    }
 }
+
+/// What stands for the rows in the statement of [`Tx::join_rows`].
+const ROWS: &str = ":rows";
 
 /// Rows per statement at most; 64 rows of 30 columns stay far below SQLite's 32,766 placeholders.
 const INSERT_ROWS_MAX: usize = 64;
@@ -265,6 +300,65 @@ fn values(head: &str, rows: &[Vec<Arg>], tail: &str) -> String {
     sql
 }
 
+/// `(values ($1, cast($2 as bigint)), …)`. PostgreSQL takes values for text unless told; to SQLite the casts mean nothing.
+fn table(first: usize, rows: &[&Vec<Arg>]) -> String {
+    use std::fmt::Write as _;
+    let mut sql = String::from("(values ");
+    let mut place = first;
+    for (index, row) in rows.iter().enumerate() {
+        sql.push_str(if index == 0 { "(" } else { "), (" });
+        for (column, value) in row.iter().enumerate() {
+            let comma = if column == 0 { "" } else { ", " };
+            let _ = match value {
+                // writing to a String cannot fail
+                Arg::Text(_) => write!(sql, "{comma}${place}"),
+                Arg::Int(_) => write!(sql, "{comma}cast(${place} as bigint)"),
+                Arg::Bool(_) => write!(sql, "{comma}cast(${place} as boolean)"),
+            };
+            place += 1;
+        }
+    }
+    sql.push_str("))");
+    sql
+}
+
+/// The same statement with plain `?` places, and one value for each of them. SQLite keeps numbered places in a list
+/// that its driver searches for every value: with hundreds of values that takes longer than the statement itself.
+fn unnumbered(sql: &str, args: Vec<Arg>) -> (String, Vec<Arg>) {
+    let mut plain = String::with_capacity(sql.len());
+    let mut order = Vec::with_capacity(args.len());
+    let mut uses = vec![0_usize; args.len()];
+    let mut rest = sql;
+    while let Some(at) = rest.find('$') {
+        let digits = rest[at + 1..].bytes().take_while(u8::is_ascii_digit).count();
+        let (before, after) = (&rest[..at], &rest[at + 1 + digits..]);
+        let place = rest[at + 1..=at + digits].parse().ok().and_then(|place: usize| place.checked_sub(1));
+        plain.push_str(before);
+        match place.filter(|place| *place < args.len()) {
+            Some(place) => {
+                plain.push('?');
+                order.push(place);
+                uses[place] += 1;
+            }
+            // Not a place, or one without a value: the database says so.
+            None => plain.push_str(&rest[at..=at + digits]),
+        }
+        rest = after;
+    }
+    plain.push_str(rest);
+    let mut args = args;
+    let mut value_of = |place: usize| {
+        uses[place] -= 1;
+        if uses[place] == 0 {
+            std::mem::replace(&mut args[place], Arg::Int(None))
+        } else {
+            args[place].clone()
+        }
+    };
+    let ordered = order.into_iter().map(&mut value_of).collect();
+    (plain, ordered)
+}
+
 /// `$first, $first+1, …` for an `in (…)` list of `count` values.
 pub(super) fn places(first: usize, count: usize) -> String {
     (first..first + count).map(|place| format!("${place}")).collect::<Vec<_>>().join(", ")
@@ -287,5 +381,18 @@ mod tests {
             "insert into t (a, b) values ($1, $2), ($3, $4) on conflict do nothing"
         );
         assert_eq!(places(3, 2), "$3, $4");
+    }
+
+    #[test]
+    fn rows_become_a_table_after_the_other_places() {
+        let (one, two) = (args!["a", 1i64], args!["b", None::<i64>]);
+        assert_eq!(table(3, &[&one, &two]), "(values ($3, cast($4 as bigint)), ($5, cast($6 as bigint)))");
+    }
+
+    #[test]
+    fn numbered_places_become_plain_ones_in_the_order_of_their_use() {
+        let (sql, values) = unnumbered("select $2, '$', '$.a', $1 where $2 = $12", args!["a", "b"]);
+        assert_eq!(sql, "select ?, '$', '$.a', ? where ? = $12");
+        assert_eq!(values, args!["b", "a", "b"]);
     }
 }

@@ -103,7 +103,7 @@ pub(super) fn status(case: &mut Case<'_>, it: &VendorStatus, known: Option<&Mess
         .unwrap_or_default();
     case.out.statuses.push(StatusUpdate {
         message: message.id,
-        status: status.to_owned(),
+        status,
         over,
         failure: failure.map(failure_json),
         vendor_id: Some(it.message_id.clone()).filter(|id| !id.is_empty()),
