@@ -15,10 +15,14 @@ use pointsman_cases::{Case, Run, Task};
 pub use pointsman_cases::{CaseError, Difference};
 use serde_json::{Value, json};
 
+use super::egress::Files;
 use super::operation::{self, Operation};
 use super::wire::{AccountTask, OutboundMessage};
 use super::{ChannelContext, Plugin, Secret, convert};
 use recording::Recording;
+
+/// Whose files a case may use; there are none.
+const CASES: &str = "cases";
 
 /// How one case came out.
 #[derive(Debug)]
@@ -66,45 +70,43 @@ async fn check(plugin: &Plugin, case: &Case) -> Result<Vec<Difference>, CaseErro
 async fn outcome(plugin: &Plugin, case: &Case) -> (Value, Vec<Difference>) {
     let context = context(case, &case.context.secrets);
     let outgoing = convert::context(&context);
+    let recording = || Recording::new(plugin, &context, Files::default(), case.script());
     match &case.run {
         Run::Validate => (validate(plugin, &context).await, Vec::new()),
         Run::Webhook(request) => (webhook::outcome(plugin, &context, request).await, Vec::new()),
         Run::Send(message) => match serde_json::from_value::<OutboundMessage>(message.clone()) {
             Ok(message) => {
+                let recording =
+                    Recording::new(plugin, &context, Files::sending(&context, &message), case.script());
                 let operation =
                     operation::SendMessage { context: outgoing, message: convert::outbound(&message) };
-                operate(plugin, case, &context, operation, |it| json!({ "receipt": convert::receipt(it) }))
-                    .await
+                operate(recording, operation, |it| json!({ "receipt": convert::receipt(it) })).await
             }
             Err(error) => (json!({ "failure": format!("[message]: {error}") }), Vec::new()),
         },
         Run::Account(task) => {
             let task = convert::account_task(account_task(*task));
             let operation = operation::Account { context: outgoing, task };
-            operate(plugin, case, &context, operation, |it| json!({ "report": convert::account_report(it) }))
-                .await
+            operate(recording(), operation, |it| json!({ "report": convert::account_report(it) })).await
         }
         Run::Media(vendor_ref) => {
             let operation = operation::FetchMedia { context: outgoing, vendor_ref: vendor_ref.clone() };
-            operate(plugin, case, &context, operation, |blob| json!({ "blob": blob })).await
+            operate(recording(), operation, |blob| json!({ "blob": blob })).await
         }
         Run::Templates(cursor) => {
             let operation = operation::ListTemplates { context: outgoing, cursor: cursor.clone() };
-            operate(plugin, case, &context, operation, |it| json!({ "page": convert::template_page(it) }))
-                .await
+            operate(recording(), operation, |it| json!({ "page": convert::template_page(it) })).await
         }
     }
 }
 
 async fn operate<O: Operation>(
-    plugin: &Plugin,
-    case: &Case,
-    context: &ChannelContext,
+    recording: Recording<'_>,
     operation: O,
     done: impl FnOnce(O::Done) -> Value,
 ) -> (Value, Vec<Difference>) {
-    let recording = Recording::new(plugin, context, case.script());
-    let outcome = match operation::run(&plugin.runner, &recording, context, operation).await {
+    let runner = &recording.plugin.runner;
+    let outcome = match operation::run(runner, &recording, recording.context, operation).await {
         Ok(value) => done(value),
         Err(failure) => json!({ "failure": failure }),
     };
@@ -132,6 +134,7 @@ fn context(case: &Case, secrets: &BTreeMap<String, String>) -> ChannelContext {
         now_ms: i64::try_from(from.now_ms).unwrap_or(i64::MAX),
         locale: from.locale.clone(),
         allow_private_egress: from.allow_private_egress,
+        files_of: CASES.to_owned(),
     }
 }
 

@@ -8,16 +8,17 @@ use futures_util::stream;
 use pointsman_cases::{Answer, Difference, Script};
 
 use super::super::bindings::provider::pointsman::plugin::{http, types};
-use super::super::egress::{BlobStore, BlobStream, Performed, Permissions, StoredBlob};
+use super::super::egress::{BlobStore, BlobStream, Files, Performed, Permissions, StoredBlob};
 use super::super::operation::Caller;
 use super::super::{ChannelContext, Plugin};
 use super::shape;
 
 /// Plays the vendor for one operation.
 pub(super) struct Recording<'a> {
-    plugin: &'a Plugin,
-    context: &'a ChannelContext,
+    pub(super) plugin: &'a Plugin,
+    pub(super) context: &'a ChannelContext,
     permissions: Permissions,
+    files: Files,
     progress: Mutex<Progress<'a>>,
 }
 
@@ -27,9 +28,14 @@ struct Progress<'a> {
 }
 
 impl<'a> Recording<'a> {
-    pub(super) fn new(plugin: &'a Plugin, context: &'a ChannelContext, script: Script<'a>) -> Self {
+    pub(super) fn new(
+        plugin: &'a Plugin,
+        context: &'a ChannelContext,
+        files: Files,
+        script: Script<'a>,
+    ) -> Self {
         let progress = Mutex::new(Progress { script, differences: Vec::new() });
-        Self { plugin, context, permissions: plugin.permissions(context), progress }
+        Self { plugin, context, permissions: plugin.permissions(context), files, progress }
     }
 
     /// How the calls differ from the expected ones, those that were not made included.
@@ -66,8 +72,9 @@ impl<'a> Recording<'a> {
 
 impl Caller for Recording<'_> {
     async fn perform(&self, call: http::Call) -> Performed {
-        let egress = &self.plugin.egress;
-        let checked = egress.check(&self.permissions, &self.context.secrets, call.clone(), &AnyFile).await;
+        let (egress, secrets) = (&self.plugin.egress, &self.context.secrets);
+        let shelf: (&Files, &dyn BlobStore) = (&self.files, &AnyFile);
+        let checked = egress.check(&self.permissions, secrets, call.clone(), shelf).await;
         Performed::new(&call.method, self.answer(&call, checked))
     }
 }
@@ -95,11 +102,11 @@ fn answer(from: &Answer) -> http::Answer {
     }
 }
 
-/// Every file that a case names exists and is empty.
+/// Every file that a message of a case names exists and is empty.
 struct AnyFile;
 
 impl BlobStore for AnyFile {
-    fn store<'a>(&'a self, _: &'a str, _: BlobStream) -> BoxFuture<'a, std::io::Result<StoredBlob>> {
+    fn store<'a>(&'a self, _: &'a str, _: BlobStream, _: u64) -> BoxFuture<'a, std::io::Result<StoredBlob>> {
         Box::pin(async { Err(std::io::ErrorKind::Unsupported.into()) })
     }
 
