@@ -5,16 +5,21 @@
 
 pub mod accept;
 pub mod apply;
+mod backoff;
 pub mod case;
 pub mod catalog;
 pub mod command;
 pub mod content;
 pub mod deadline;
 pub mod deliver;
+pub mod fetch;
+pub mod file;
 pub mod fire;
 pub mod gate;
 mod gather;
+pub mod link;
 pub mod order;
+pub mod sniff;
 pub mod turn;
 
 use std::sync::Arc;
@@ -29,6 +34,7 @@ use crate::store::{Db, StoreError};
 use accept::{Intake, intake};
 use catalog::Catalog;
 use deliver::{Dispatch, dispatch};
+use link::Links;
 
 pub use accept::{AcceptError, ReplayOutcome};
 pub use order::{OrderError, Ordered};
@@ -80,6 +86,8 @@ pub struct Flow {
     pub catalog: Arc<Catalog>,
     /// Names this start of this process; leases carry it.
     pub owner: Arc<str>,
+    /// Makes and reads public links to files.
+    pub links: Links,
     intake: Intake,
     dispatch: Dispatch,
 }
@@ -89,9 +97,11 @@ impl Flow {
     pub fn new(db: Db, clock: Clock, keyring: Keyring, host: Host, bus: Bus, settings: FlowSettings) -> Self {
         let settings = Arc::new(settings);
         let intake = intake(db.clone(), clock.clone(), bus.clone());
-        let dispatch = dispatch(db.clone(), clock.clone(), settings.clone());
+        let links = Links::new(&keyring, &settings.public_url);
+        let dispatch = dispatch(db.clone(), clock.clone(), settings.clone(), links.clone());
         let owner = crate::crypto::hex(&clock.random().to_be_bytes()).into();
-        Self { db, clock, keyring, host, bus, settings, catalog: Arc::default(), owner, intake, dispatch }
+        let catalog = Arc::default();
+        Self { db, clock, keyring, host, bus, settings, catalog, owner, links, intake, dispatch }
     }
 
     /// Drops cached channels, rules and names of a tenant after a change, here and in other processes.

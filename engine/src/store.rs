@@ -4,6 +4,7 @@
 //! transaction, never begin or commit one, and are scoped by tenant.
 
 pub mod api_keys;
+pub mod attachments;
 pub mod audit;
 pub mod catalog;
 pub mod channels;

@@ -2,6 +2,7 @@
 //! limits how many run at once, keeps their leases alive, moves deadlines into
 //! inboxes, and stops in good order. The only room that knows apalis.
 
+mod files;
 mod lanes;
 mod relay;
 mod watch;
@@ -13,7 +14,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::flow::{Flow, FlowError};
+use crate::flow::{Flow, FlowError, fetch};
 use crate::store::Durability;
 use crate::store::lanes as rows;
 
@@ -58,6 +59,7 @@ pub async fn run(flow: Flow, settings: WorkerSettings, stop: CancellationToken) 
     tasks.spawn(lanes::run_turns(flow.clone(), settings.clone(), turns.clone(), stop.clone()));
     tasks.spawn(lanes::run_deliveries(flow.clone(), settings.clone(), deliveries.clone(), stop.clone()));
     tasks.spawn(watch::fire_deadlines(flow.clone(), settings.clone(), stop.clone()));
+    tasks.spawn(files::fetch_files(flow.clone(), settings.clone(), stop.clone()));
     let keep_alive = CancellationToken::new();
     let heart = tokio::spawn(watch::renew_leases(flow.clone(), keep_alive.clone()));
     tasks.close();
@@ -104,5 +106,6 @@ async fn free_all(flow: &Flow) -> Result<(), FlowError> {
     if freed > 0 {
         tracing::info!(lanes = freed, "took up the lanes that the last run left");
     }
+    fetch::free(flow, None).await?;
     Ok(())
 }

@@ -10,6 +10,7 @@ use pointsman_rules::ids::{ContactId, ConversationId, GroupId, MessageId, RuleId
 use pointsman_rules::intent::Button;
 use serde::{Deserialize, Serialize};
 
+use crate::flow::file::File;
 use crate::plugins::Party;
 
 /// A command and who gave it, as it lies in the inbox.
@@ -134,6 +135,11 @@ pub enum Draft {
         /// Buttons; empty for plain text.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         buttons: Vec<Button>,
+    },
+    /// Files that are in our store.
+    Media {
+        /// The files, with the ids they will have as this message's.
+        files: Vec<File>,
     },
     /// An approved template.
     Template {

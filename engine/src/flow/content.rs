@@ -8,7 +8,10 @@ use pointsman_rules::intent::Button;
 use serde::{Deserialize, Serialize};
 
 use crate::flow::command::Draft;
-use crate::plugins::{self, Card, Location, OutChoices, OutItem, OutSlot, OutTemplate, OutboundContent};
+use crate::flow::file::File;
+use crate::plugins::{
+    self, Card, Location, OutAttachment, OutChoices, OutItem, OutSlot, OutTemplate, OutboundContent,
+};
 
 /// Characters of a conversation's preview line.
 const PREVIEW_CHARS_MAX: usize = 120;
@@ -24,8 +27,8 @@ pub enum Content {
     },
     /// Files.
     Media {
-        /// The files, as the vendor named them.
-        items: Vec<plugins::Media>,
+        /// The files.
+        items: Vec<File>,
     },
     /// A place.
     Location {
@@ -107,7 +110,9 @@ impl Content {
     pub fn of_inbound(content: plugins::Content) -> Self {
         match content {
             plugins::Content::Text(text) => Self::Text { text },
-            plugins::Content::Media(items) => Self::Media { items },
+            plugins::Content::Media(items) => {
+                Self::Media { items: items.into_iter().map(File::of_inbound).collect() }
+            }
             plugins::Content::Location(location) => Self::Location { location },
             plugins::Content::Cards(cards) => Self::Cards { cards },
             plugins::Content::Choice(choice) => Self::Choice { id: choice.id, title: choice.title },
@@ -123,6 +128,7 @@ impl Content {
         match draft {
             Draft::Text { text, buttons } if buttons.is_empty() => Self::Text { text },
             Draft::Text { text, buttons } => Self::Choices { text, items: buttons },
+            Draft::Media { files } => Self::Media { items: files },
             Draft::Template { name, language: wanted, slots } => {
                 Self::Template { name, language: wanted.unwrap_or_else(|| language.to_owned()), slots }
             }
@@ -203,8 +209,13 @@ impl Content {
         units as u64
     }
 
-    /// What the plugin is asked to send; `None` for what cannot be sent. `vendor_id`: the template's.
-    pub fn to_outbound(&self, vendor_id: Option<String>) -> Option<OutboundContent> {
+    /// What the plugin is asked to send; `None` for what cannot be sent. `vendor_id`: the template's. `attach`: a file
+    /// of ours for the plugin.
+    pub fn to_outbound(
+        &self,
+        vendor_id: Option<String>,
+        attach: &dyn Fn(&File) -> Option<OutAttachment>,
+    ) -> Option<OutboundContent> {
         Some(match self {
             Self::Text { text } => OutboundContent::Text(text.clone()),
             Self::Choices { text, items } => OutboundContent::Choices(OutChoices {
@@ -231,6 +242,7 @@ impl Content {
                     })
                     .collect(),
             }),
+            Self::Media { items } => OutboundContent::Media(items.iter().map(attach).collect::<Option<_>>()?),
             Self::Location { location } => OutboundContent::Location(location.clone()),
             Self::Cards { cards } => OutboundContent::Cards(cards.clone()),
             _ => return None,

@@ -4,6 +4,10 @@
 
 use pointsman_rules::facts::{Capabilities, Window};
 
+mod media;
+
+pub use media::family;
+
 use super::content::Content;
 
 /// Free text is refused this long before the window closes, milliseconds: the vendor's clock decides, not ours.
@@ -115,6 +119,7 @@ fn check_content(capabilities: &Capabilities, content: &Content) -> Result<(), R
         return refuse("content_empty", "There is nothing to send: write something.");
     }
     match content {
+        Content::Media { items } => media::check(capabilities, items),
         Content::Template { .. } if !capabilities.templates => {
             refuse("template_unsupported", "This channel has no templates; send text.")
         }
@@ -136,7 +141,7 @@ fn check_content(capabilities: &Capabilities, content: &Content) -> Result<(), R
 mod tests {
     use super::*;
 
-    fn capabilities() -> Capabilities {
+    pub(super) fn capabilities() -> Capabilities {
         Capabilities {
             text_max: 10,
             text_unit: "characters".into(),

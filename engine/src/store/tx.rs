@@ -69,6 +69,7 @@ arg_from_id!(
     TimerId,
     CalendarId,
     NotificationId,
+    AttachmentId,
     RawWebhookId,
     JobId,
     LaneId,

@@ -35,7 +35,7 @@ pub(super) fn routes(shared: Shared) -> Router {
         .with_state(shared)
 }
 
-fn error(status: u16, code: u32, message: &str) -> Response {
+pub(super) fn error(status: u16, code: u32, message: &str) -> Response {
     let body = json!({
         "code": code,
         "message": message,
@@ -46,7 +46,7 @@ fn error(status: u16, code: u32, message: &str) -> Response {
 }
 
 /// Checks user and password as Twilio does: account SID and auth token.
-fn authorize(shared: &Shared, headers: &HeaderMap) -> Result<(), Box<Response>> {
+pub(super) fn authorize(shared: &Shared, headers: &HeaderMap) -> Result<(), Box<Response>> {
     let expected = format!("{ACCOUNT_SID}:{}", shared.lock().auth_token);
     let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let pair =

@@ -11,6 +11,7 @@ mod examples;
 mod faults;
 mod intake;
 mod lanes;
+mod media;
 mod operations;
 mod rules;
 mod secrets;

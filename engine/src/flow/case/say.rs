@@ -42,6 +42,9 @@ impl Case<'_> {
     pub fn say(&mut self, say: Say) -> Result<(), Refused> {
         let conversation = self.open_case()?.facts.id;
         let refusal = self.gate(&say);
+        if let Content::Media { items } = &say.content {
+            self.attach_files(say.message, items)?;
+        }
         let (sender, sender_id) = self.sender();
         let automatic = matches!(sender, SenderKind::Rule | SenderKind::Assistant);
         let message = Message {

@@ -9,6 +9,7 @@ use super::{Parcel, Step};
 use crate::flow::case::to_json;
 use crate::flow::catalog::Channel;
 use crate::flow::content::Content;
+use crate::flow::file::File;
 use crate::flow::gate::{self, Refusal};
 use crate::plugins::{OutboundContent, OutboundMessage, Party};
 use crate::store::effects::Effect;
@@ -33,7 +34,7 @@ pub(super) async fn pack(
     if let Err(refusal) = gate::check(&facts, &content) {
         return Ok(Err(refusal));
     }
-    let outbound = match outbound(tx, step, &content).await? {
+    let outbound = match outbound(tx, book, step, &content).await? {
         Ok(outbound) => outbound,
         Err(refusal) => return Ok(Err(refusal)),
     };
@@ -70,6 +71,7 @@ fn settle(book: &mut Book, step: &Step, message: MessageId, content: Content, is
 /// worth a call.
 async fn outbound(
     tx: &mut Tx,
+    book: &Book,
     step: &Step,
     content: &Content,
 ) -> Result<Result<OutboundContent, Refusal>, StoreError> {
@@ -91,8 +93,14 @@ async fn outbound(
             }
         }
     }
+    let capabilities = &step.channel.facts.capabilities;
+    let attach = |file: &File| {
+        let url = book.link(step.claim.tenant, file.attachment?);
+        file.to_outbound(gate::family(capabilities, file), url)
+    };
     let detail = || "Messages of this kind cannot be sent.".to_owned();
-    Ok(content.to_outbound(vendor_id).ok_or_else(|| Refusal { code: "unsupported", detail: detail() }))
+    let outbound = content.to_outbound(vendor_id, &attach);
+    Ok(outbound.ok_or_else(|| Refusal { code: "unsupported", detail: detail() }))
 }
 
 fn address(hook: &str, effect: &Effect, to: Outgoing, content: OutboundContent) -> OutboundMessage {
