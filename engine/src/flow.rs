@@ -23,6 +23,7 @@ pub mod sniff;
 pub mod turn;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use pointsman_rules::ids::{ChannelId, LaneId, TenantId};
 
@@ -90,6 +91,8 @@ pub struct Flow {
     pub links: Links,
     intake: Intake,
     dispatch: Dispatch,
+    /// Webhooks that wait for their 2xx.
+    arriving: Arc<AtomicUsize>,
 }
 
 impl Flow {
@@ -100,8 +103,13 @@ impl Flow {
         let links = Links::new(&keyring, &settings.public_url);
         let dispatch = dispatch(db.clone(), clock.clone(), settings.clone(), links.clone());
         let owner = crate::crypto::hex(&clock.random().to_be_bytes()).into();
-        let catalog = Arc::default();
-        Self { db, clock, keyring, host, bus, settings, catalog, owner, links, intake, dispatch }
+        let (catalog, arriving) = Default::default();
+        Self { db, clock, keyring, host, bus, settings, catalog, owner, links, intake, dispatch, arriving }
+    }
+
+    /// Webhooks that wait for their 2xx at this moment.
+    pub fn arriving(&self) -> usize {
+        self.arriving.load(Ordering::Relaxed)
     }
 
     /// Drops cached channels, rules and names of a tenant after a change, here and in other processes.

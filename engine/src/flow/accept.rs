@@ -2,6 +2,7 @@
 //! and calls, and only when everything lies on disk does the vendor get its 2xx.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use pointsman_rules::ids::{EffectId, InboxId, LaneId, RawWebhookId, TenantId};
 
@@ -85,6 +86,7 @@ impl Flow {
     /// # Errors
     /// Nothing is kept then.
     pub async fn accept(&self, hook_key: &str, request: WebhookRequest) -> Result<WebhookReply, AcceptError> {
+        let _arriving = Arriving::new(&self.arriving);
         let channel = self.catalog.channel_by_hook(self, hook_key).await?.ok_or(AcceptError::UnknownHook)?;
         if !channel.active {
             return Err(AcceptError::Inactive);
@@ -214,6 +216,22 @@ impl Flow {
             .await?;
         self.bus.ring(Task::Turn);
         Ok(ReplayOutcome::Replayed { events: count })
+    }
+}
+
+/// Counts a webhook for as long as it is worked on, even when its sender hangs up.
+struct Arriving<'a>(&'a AtomicUsize);
+
+impl<'a> Arriving<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Arriving<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

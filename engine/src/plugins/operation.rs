@@ -31,11 +31,11 @@ pub(super) enum Step<T> {
 }
 
 /// An export with `begin` and `resume`.
-pub(super) trait Operation: Send + 'static {
+pub(super) trait Operation: Send + Sync {
     /// Its typed functions.
-    type Bindings: Send + 'static;
+    type Bindings: Send + Sync;
     /// What it ends with.
-    type Done: Send + 'static;
+    type Done: Send;
     /// For messages: `sender.send`.
     const EXPORT: &'static str;
 
@@ -51,14 +51,14 @@ pub(super) trait Operation: Send + 'static {
         &self,
         bindings: &Self::Bindings,
         store: &mut Store<CallState>,
-    ) -> wasmtime::Result<Step<Self::Done>>;
+    ) -> impl Future<Output = wasmtime::Result<Step<Self::Done>>> + Send;
 
     /// The next step.
     fn resume(
         bindings: &Self::Bindings,
         store: &mut Store<CallState>,
         answer: &http::Answer,
-    ) -> wasmtime::Result<Step<Self::Done>>;
+    ) -> impl Future<Output = wasmtime::Result<Step<Self::Done>>> + Send;
 }
 
 /// Performs the calls of one operation.
@@ -98,10 +98,9 @@ async fn steps<O: Operation>(
     left: &mut bool,
 ) -> Result<O::Done, Failure> {
     let _turn = runner.operation().await.map_err(|error| broken(&error, false))?;
-    let (channel, log) = (context.channel_id.clone(), redactor.clone());
-    let begun = runner.compute(O::EXPORT, move |runner| begin(runner, &channel, log, &operation)).await;
+    let begun = runner.compute(begin(runner, &context.channel_id, redactor.clone(), &operation)).await;
     let (mut guest, bindings, mut step) = flatten(begun).map_err(|error| broken(&error, false))?;
-    let Some(mut bindings) = bindings else {
+    let Some(bindings) = bindings else {
         return Err(unsupported(runner, O::EXPORT));
     };
     for calls in 0_u32.. {
@@ -122,17 +121,11 @@ async fn steps<O: Operation>(
         } else {
             break;
         };
-        let resumed = runner
-            .compute(O::EXPORT, move |_| {
-                let step =
-                    guest.run(O::EXPORT, STEP_CPU_MS, |_, _, store| O::resume(&bindings, store, &answer));
-                step.map(|step| (guest, bindings, step))
-            })
-            .await;
-        let next = flatten(resumed).map_err(|error| broken(&error, *left))?;
-        guest = next.0;
-        bindings = next.1;
-        step = Some(next.2);
+        let resume = async |_: &Loaded, _: &Instance, store: &mut Store<CallState>| {
+            O::resume(&bindings, store, &answer).await
+        };
+        let resumed = runner.compute(guest.run(O::EXPORT, STEP_CPU_MS, resume)).await;
+        step = Some(flatten(resumed).map_err(|error| broken(&error, *left))?);
     }
     Err(Failure::internal(
         certainty(*left),
@@ -142,18 +135,19 @@ async fn steps<O: Operation>(
 
 type Begun<O> = (Guest, Option<<O as Operation>::Bindings>, Option<Step<<O as Operation>::Done>>);
 
-fn begin<O: Operation>(
+async fn begin<O: Operation>(
     runner: &Arc<Runner>,
     channel: &str,
     redactor: Arc<Redactor>,
     operation: &O,
 ) -> Result<Begun<O>, CallError> {
-    let mut guest = runner.open(channel, O::EXPORT, redactor)?;
-    let (bindings, step) = guest.run(O::EXPORT, STEP_CPU_MS, |loaded, instance, store| {
+    let mut guest = runner.open(channel, O::EXPORT, redactor).await?;
+    let call = async |loaded: &Loaded, instance: &Instance, store: &mut Store<CallState>| {
         let Some(bindings) = O::load(loaded, instance, store)? else { return Ok((None, None)) };
-        let step = operation.begin(&bindings, store)?;
+        let step = operation.begin(&bindings, store).await?;
         Ok((Some(bindings), Some(step)))
-    })?;
+    };
+    let (bindings, step) = guest.run(O::EXPORT, STEP_CPU_MS, call).await?;
     Ok((guest, bindings, step))
 }
 
@@ -197,20 +191,24 @@ impl Operation for SendMessage {
         loaded.provider.load(store, instance).map(Some)
     }
 
-    fn begin(
+    async fn begin(
         &self,
         bindings: &Self::Bindings,
         store: &mut Store<CallState>,
     ) -> wasmtime::Result<Step<Self::Done>> {
-        bindings.pointsman_plugin_sender().call_send(store, &self.context, &self.message).map(Step::from)
+        bindings
+            .pointsman_plugin_sender()
+            .call_send(store, &self.context, &self.message)
+            .await
+            .map(Step::from)
     }
 
-    fn resume(
+    async fn resume(
         bindings: &Self::Bindings,
         store: &mut Store<CallState>,
         answer: &http::Answer,
     ) -> wasmtime::Result<Step<Self::Done>> {
-        bindings.pointsman_plugin_sender().call_resume(store, answer).map(Step::from)
+        bindings.pointsman_plugin_sender().call_resume(store, answer).await.map(Step::from)
     }
 }
 
@@ -245,20 +243,20 @@ impl Operation for Account {
         loaded.account.as_ref().map(|export| export.load(store, instance)).transpose()
     }
 
-    fn begin(
+    async fn begin(
         &self,
         bindings: &Self::Bindings,
         store: &mut Store<CallState>,
     ) -> wasmtime::Result<Step<Self::Done>> {
-        bindings.pointsman_plugin_account().call_begin(store, &self.context, self.task).map(Step::from)
+        bindings.pointsman_plugin_account().call_begin(store, &self.context, self.task).await.map(Step::from)
     }
 
-    fn resume(
+    async fn resume(
         bindings: &Self::Bindings,
         store: &mut Store<CallState>,
         answer: &http::Answer,
     ) -> wasmtime::Result<Step<Self::Done>> {
-        bindings.pointsman_plugin_account().call_resume(store, answer).map(Step::from)
+        bindings.pointsman_plugin_account().call_resume(store, answer).await.map(Step::from)
     }
 }
 
@@ -293,21 +291,25 @@ impl Operation for ListTemplates {
         loaded.templates.as_ref().map(|export| export.load(store, instance)).transpose()
     }
 
-    fn begin(
+    async fn begin(
         &self,
         bindings: &Self::Bindings,
         store: &mut Store<CallState>,
     ) -> wasmtime::Result<Step<Self::Done>> {
         let cursor = self.cursor.as_deref();
-        bindings.pointsman_plugin_templates().call_list_page(store, &self.context, cursor).map(Step::from)
+        bindings
+            .pointsman_plugin_templates()
+            .call_list_page(store, &self.context, cursor)
+            .await
+            .map(Step::from)
     }
 
-    fn resume(
+    async fn resume(
         bindings: &Self::Bindings,
         store: &mut Store<CallState>,
         answer: &http::Answer,
     ) -> wasmtime::Result<Step<Self::Done>> {
-        bindings.pointsman_plugin_templates().call_resume(store, answer).map(Step::from)
+        bindings.pointsman_plugin_templates().call_resume(store, answer).await.map(Step::from)
     }
 }
 
@@ -342,20 +344,24 @@ impl Operation for FetchMedia {
         loaded.media.as_ref().map(|export| export.load(store, instance)).transpose()
     }
 
-    fn begin(
+    async fn begin(
         &self,
         bindings: &Self::Bindings,
         store: &mut Store<CallState>,
     ) -> wasmtime::Result<Step<Self::Done>> {
-        bindings.pointsman_plugin_media().call_fetch(store, &self.context, &self.vendor_ref).map(Step::from)
+        bindings
+            .pointsman_plugin_media()
+            .call_fetch(store, &self.context, &self.vendor_ref)
+            .await
+            .map(Step::from)
     }
 
-    fn resume(
+    async fn resume(
         bindings: &Self::Bindings,
         store: &mut Store<CallState>,
         answer: &http::Answer,
     ) -> wasmtime::Result<Step<Self::Done>> {
-        bindings.pointsman_plugin_media().call_resume(store, answer).map(Step::from)
+        bindings.pointsman_plugin_media().call_resume(store, answer).await.map(Step::from)
     }
 }
 

@@ -21,6 +21,11 @@ const STATEMENTS_MAX: usize = 512;
 /// How long a caller waits for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Pages of the database that a connection keeps in memory at most, KiB; the default is 2,000.
+const SQLITE_CACHE_KIB: u32 = 16_000;
+/// The log is moved into the database after so many pages of 4 KiB (the default is 1,000): hot pages are then written
+/// once for many commits.
+const SQLITE_CHECKPOINT_PAGES: u32 = 8_000;
 const SQLITE_READERS_MAX: u32 = 8;
 const POSTGRES_CONNECTIONS_MAX: u32 = 24;
 /// How often a transaction is run again after a deadlock or serialization failure.
@@ -193,6 +198,9 @@ async fn open_sqlite(path: &Path, migrate_first: bool, stats: &Arc<SqlStats>) ->
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(SQLITE_BUSY_TIMEOUT)
         .foreign_keys(true)
+        .pragma("cache_size", format!("-{SQLITE_CACHE_KIB}"))
+        .pragma("wal_autocheckpoint", SQLITE_CHECKPOINT_PAGES.to_string())
+        .pragma("temp_store", "memory")
         .statement_cache_capacity(STATEMENTS_MAX)
         .disable_statement_logging();
     // One connection migrates before any other exists; a pool that opens meanwhile would race it.

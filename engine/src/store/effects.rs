@@ -169,7 +169,7 @@ pub async fn begin(tx: &mut Tx, effects: &[(TenantId, EffectId)]) -> Result<(), 
     let sql = "update effects set state = 'sending', attempts = effects.attempts + 1 from :rows as v \
                where effects.tenant_id = v.column1 and effects.id = v.column2 returning effects.id";
     let rows: Vec<_> = effects.iter().map(|(tenant, id)| args![*tenant, *id]).collect();
-    tx.join_rows("begin effects", sql, &[], &rows).await.map(|_| ())
+    tx.join_rows("begin effects", sql, Vec::new(), &rows).await.map(|_| ())
 }
 
 /// How a call ended.
@@ -200,7 +200,7 @@ pub async fn end(
         args![*tenant, *id, ending.state.word(), ending.next_ms, ending.failure.clone(), done_ms]
     };
     let rows: Vec<_> = endings.iter().map(row).collect();
-    tx.join_rows("end effects", sql, &[], &rows).await.map(|_| ())
+    tx.join_rows("end effects", sql, Vec::new(), &rows).await.map(|_| ())
 }
 
 /// One call's story.

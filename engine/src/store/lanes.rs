@@ -177,7 +177,7 @@ pub async fn finish(
     let mut ends: Vec<&Finish> = ends.iter().collect();
     ends.sort_unstable_by_key(|end| (end.claim.tenant, end.claim.lane)); // one order for everybody who locks lanes
     let rows: Vec<_> = ends.into_iter().map(row).collect();
-    let returned = tx.join_rows("finish lanes", sql, &args![now_ms, task.word()], &rows).await?;
+    let returned = tx.join_rows("finish lanes", sql, args![now_ms, task.word()], &rows).await?;
     returned
         .iter()
         .map(|row| {
@@ -211,7 +211,7 @@ pub async fn rest(tx: &mut Tx, ends: &[Rest], now_ms: i64) -> Result<(), StoreEr
     let row =
         |end: &Rest| args![end.claim.tenant, end.claim.lane, end.claim.token, end.seen_gen, end.ready_ms];
     let rows: Vec<_> = ends.iter().map(row).collect();
-    tx.join_rows("rest lanes", sql, &args![now_ms], &rows).await.map(|_| ())
+    tx.join_rows("rest lanes", sql, args![now_ms], &rows).await.map(|_| ())
 }
 
 /// Lengthens all leases of a process; answers how many it has.
@@ -240,7 +240,7 @@ pub async fn hold(
     let mut rows: Vec<_> = claims.iter().map(|claim| (claim.tenant, claim.lane, claim.token)).collect();
     rows.sort_unstable(); // one order for everybody who locks lanes
     let rows: Vec<_> = rows.into_iter().map(|(tenant, lane, token)| args![tenant, lane, token]).collect();
-    let returned = tx.join_rows("hold leases", sql, &args![lease_until_ms, task.word()], &rows).await?;
+    let returned = tx.join_rows("hold leases", sql, args![lease_until_ms, task.word()], &rows).await?;
     returned
         .iter()
         .map(|row| {

@@ -122,7 +122,7 @@ pub async fn set_status(
             args![*tenant, it.message, it.failure.clone(), it.vendor_id.clone(), it.at_ms]
         };
         let rows: Vec<_> = alike().map(row).collect();
-        for row in tx.join_rows("move messages on", &sql, &args, &rows).await? {
+        for row in tx.join_rows("move messages on", &sql, args, &rows).await? {
             moved.insert(row.columns("messages").id("id")?);
         }
     }
@@ -130,7 +130,7 @@ pub async fn set_status(
     let rows: Vec<_> = late.map(|(tenant, it)| args![*tenant, it.message, it.vendor_id.clone()]).collect();
     let sql = "update messages set vendor_id = v.column3 from :rows as v where messages.tenant_id = v.column1 \
                and messages.id = v.column2 and messages.vendor_id is null returning messages.id";
-    tx.join_rows("keep vendor ids", sql, &[], &rows).await?;
+    tx.join_rows("keep vendor ids", sql, Vec::new(), &rows).await?;
     Ok(moved)
 }
 

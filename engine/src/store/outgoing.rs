@@ -67,7 +67,7 @@ pub async fn load(
     };
     let rows: Vec<_> = messages.iter().map(|(tenant, id)| args![*tenant, *id]).collect();
     let mut out = HashMap::with_capacity(messages.len());
-    for row in tx.join_rows("read outgoing messages", sql, &[], &rows).await? {
+    for row in tx.join_rows("read outgoing messages", sql, Vec::new(), &rows).await? {
         let c = &mut row.columns("messages");
         out.insert(
             c.id("id")?,

@@ -255,7 +255,7 @@ impl Tx {
         &mut self,
         what: &'static str,
         sql: &str,
-        args: &[Arg],
+        args: Vec<Arg>,
         rows: &[Vec<Arg>],
     ) -> Result<Vec<Row>, StoreError> {
         let mut out = Vec::new();
@@ -337,7 +337,8 @@ fn unnumbered(sql: &str, args: Vec<Arg>) -> (String, Vec<Arg>) {
         plain.push_str(before);
         match place.filter(|place| *place < args.len()) {
             Some(place) => {
-                plain.push('?');
+                // A bare place for a limit would have SQLite plan the statement again at every use.
+                plain.push_str(if before.ends_with("limit ") { "?+0" } else { "?" });
                 order.push(place);
                 uses[place] += 1;
             }
@@ -392,8 +393,8 @@ mod tests {
 
     #[test]
     fn numbered_places_become_plain_ones_in_the_order_of_their_use() {
-        let (sql, values) = unnumbered("select $2, '$', '$.a', $1 where $2 = $12", args!["a", "b"]);
-        assert_eq!(sql, "select ?, '$', '$.a', ? where ? = $12");
+        let (sql, values) = unnumbered("select $2, '$', '$.a', $1 where a = $12 limit $2", args!["a", "b"]);
+        assert_eq!(sql, "select ?, '$', '$.a', ? where a = $12 limit ?+0");
         assert_eq!(values, args!["b", "a", "b"]);
     }
 }
