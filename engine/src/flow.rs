@@ -19,6 +19,7 @@ pub mod gate;
 mod gather;
 pub mod link;
 pub mod order;
+pub mod slot;
 pub mod sniff;
 pub mod turn;
 

@@ -147,7 +147,10 @@ pub enum Draft {
         name: String,
         /// Its language; `None`: the conversation's, the contact's, then the channel's.
         language: Option<String>,
-        /// Slot name to text.
+        /// Slot key to text; see `flow::slot`.
         slots: BTreeMap<String, String>,
+        /// Slot key to file.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        files: BTreeMap<String, File>,
     },
 }

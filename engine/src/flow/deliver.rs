@@ -7,6 +7,7 @@ mod book;
 mod outcome;
 mod parcel;
 mod step;
+mod template;
 
 use std::sync::Arc;
 

@@ -123,6 +123,7 @@ fn check_content(capabilities: &Capabilities, content: &Content) -> Result<(), R
         Content::Template { .. } if !capabilities.templates => {
             refuse("template_unsupported", "This channel has no templates; send text.")
         }
+        Content::Template { files, .. } => media::check_each(capabilities, files.values()),
         Content::Choices { items, .. } => {
             let most = capabilities.buttons_max.max(capabilities.list_rows_max) as usize;
             if items.len() > most {
@@ -187,8 +188,12 @@ mod tests {
     fn each_reason_has_its_code() {
         let caps = capabilities();
         let text = Content::Text { text: "hi".into() };
-        let template =
-            Content::Template { name: "t".into(), language: "en".into(), slots: BTreeMap::default() };
+        let template = Content::Template {
+            name: "t".into(),
+            language: "en".into(),
+            slots: BTreeMap::default(),
+            files: BTreeMap::default(),
+        };
         let base = open(&caps);
         assert_eq!(code(&base, &text), "ok");
         let shut = Facts { window_closes_ms: Some(1_059_999), ..base.clone() };

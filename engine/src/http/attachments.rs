@@ -1,6 +1,8 @@
 //! Files of messages: uploading one that is to be sent, reading one, and showing
 //! with a message how far its files are.
 
+use std::collections::BTreeMap;
+
 use axum::Json as JsonAnswer;
 use axum::body::Body;
 use axum::extract::State;
@@ -15,6 +17,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::auth::{Principal, Role};
+use super::body::escape;
 use super::orders::{not_found, sight};
 use super::paging::Query;
 use super::path::Id;
@@ -190,22 +193,47 @@ pub(super) async fn to_send(
     }
     let mut ready = Vec::with_capacity(wanted.len());
     for (index, use_of) in wanted.into_iter().enumerate() {
-        let pointer = format!("/attachments/{index}/id");
-        let found = visible(api, who, use_of.id).await?;
-        let file = found
-            .filter(|file| file.state == FileState::Stored)
-            .ok_or_else(|| Problem::field(&pointer, "there is no such file, or it is not here yet"))?;
-        ready.push(File {
-            attachment: Some(AttachmentId::new(api.flow.clock.now_ms(), api.flow.clock.random())),
-            family: file.family,
-            content_type: file.content_type,
-            file_name: file.file_name,
-            size: file.size_bytes.and_then(|size| u64::try_from(size).ok()),
-            caption: use_of.caption.filter(|caption| !caption.trim().is_empty()),
-            blob: file.blob,
-        });
+        let caption = use_of.caption.filter(|caption| !caption.trim().is_empty());
+        let file = own(api, who, use_of.id, &format!("/attachments/{index}/id")).await?;
+        ready.push(File { caption, ..file });
     }
     Ok(ready)
+}
+
+/// The files that fill holes of a template, by hole.
+///
+/// # Errors
+/// As for [`to_send`].
+pub(super) async fn to_fill(
+    api: &Api,
+    who: &Principal,
+    wanted: &BTreeMap<String, AttachmentId>,
+) -> Result<BTreeMap<String, File>, Problem> {
+    if wanted.len() > FILES_MAX {
+        return Err(Problem::field("/template/files", format!("must be {FILES_MAX} at most")));
+    }
+    let mut ready = BTreeMap::new();
+    for (slot, id) in wanted {
+        let pointer = format!("/template/files/{}", escape(slot));
+        ready.insert(slot.clone(), own(api, who, *id, &pointer).await?);
+    }
+    Ok(ready)
+}
+
+/// A file as a new message's own: the same bytes under a new id.
+async fn own(api: &Api, who: &Principal, id: AttachmentId, pointer: &str) -> Result<File, Problem> {
+    let found = visible(api, who, id).await?.filter(|file| file.state == FileState::Stored);
+    let file =
+        found.ok_or_else(|| Problem::field(pointer, "there is no such file, or it is not here yet"))?;
+    Ok(File {
+        attachment: Some(AttachmentId::new(api.flow.clock.now_ms(), api.flow.clock.random())),
+        family: file.family,
+        content_type: file.content_type,
+        file_name: file.file_name,
+        size: file.size_bytes.and_then(|size| u64::try_from(size).ok()),
+        caption: None,
+        blob: file.blob,
+    })
 }
 
 /// Puts into messages how far their files are and where they can be read.
@@ -217,20 +245,31 @@ pub(super) async fn show(
     tenant: TenantId,
     messages: &mut [MessageView],
 ) -> Result<(), StoreError> {
-    let ids: Vec<MessageId> =
-        messages.iter().filter(|message| message.content["kind"] == "media").map(|it| it.id).collect();
+    let ids: Vec<MessageId> = messages
+        .iter_mut()
+        .filter_map(|it| (!files_of(&mut it.content).is_empty()).then_some(it.id))
+        .collect();
     if ids.is_empty() {
         return Ok(());
     }
     let rows = attachments::of_messages(tx, tenant, &ids).await?;
-    for message in messages.iter_mut().filter(|message| message.content["kind"] == "media") {
-        for item in message.content["items"].as_array_mut().into_iter().flatten() {
-            let id = item["attachment"].as_str().and_then(|id| id.parse().ok());
-            let row = id.and_then(|id: AttachmentId| rows.iter().find(|row| row.id == id));
-            *item = shown(item, row);
-        }
+    for file in messages.iter_mut().flat_map(|message| files_of(&mut message.content)) {
+        let id = file["attachment"].as_str().and_then(|id| id.parse().ok());
+        let row = id.and_then(|id: AttachmentId| rows.iter().find(|row| row.id == id));
+        *file = shown(file, row);
     }
     Ok(())
+}
+
+/// The places of files in a message's content.
+fn files_of(content: &mut Value) -> Vec<&mut Value> {
+    match content["kind"].as_str() {
+        Some("media") => content["items"].as_array_mut().into_iter().flatten().collect(),
+        Some("template") => {
+            content["files"].as_object_mut().into_iter().flat_map(|it| it.values_mut()).collect()
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// A file of a message. Where the vendor keeps it and where we do is nobody's business.

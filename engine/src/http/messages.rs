@@ -7,7 +7,7 @@ use axum::Json as JsonAnswer;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
-use pointsman_rules::ids::{ChannelId, ConversationId, EffectId, MessageId};
+use pointsman_rules::ids::{AttachmentId, ChannelId, ConversationId, EffectId, MessageId};
 use pointsman_rules::intent::Button;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -201,20 +201,33 @@ pub struct TemplateUse {
     name: String,
     /// Its language; the conversation's when absent.
     language: Option<String>,
-    /// Slot name to text.
+    /// Slot to text. A hole of the body goes by its name (`1`), others with their place in front: `header.1`,
+    /// `button.0.1`.
     #[serde(default)]
     slots: BTreeMap<String, String>,
+    /// Slot to an uploaded file, for headers with an image, a video or a document.
+    #[serde(default)]
+    #[schema(value_type = BTreeMap<String, String>)]
+    files: BTreeMap<String, AttachmentId>,
 }
 
 impl TemplateUse {
-    fn draft(self) -> Draft {
-        Draft::Template { name: self.name, language: self.language, slots: self.slots }
+    /// `files`: those that `files` names.
+    fn draft(self, files: BTreeMap<String, File>) -> Draft {
+        Draft::Template { name: self.name, language: self.language, slots: self.slots, files }
     }
 }
 
+/// The files that a new message names.
+#[derive(Debug, Default)]
+struct Named {
+    attached: Vec<File>,
+    filling: BTreeMap<String, File>,
+}
+
 impl NewMessage {
-    /// `files`: those that `attachments` name.
-    fn command(self, message: MessageId, files: Vec<File>) -> Result<Command, Problem> {
+    fn command(self, message: MessageId, named: Named) -> Result<Command, Problem> {
+        let files = named.attached;
         let reply_to = self.reply_to;
         if !self.buttons.is_empty() && self.text.is_none() {
             return Err(Problem::field("/buttons", "go with `text` only"));
@@ -231,7 +244,7 @@ impl NewMessage {
                 Ok(Command::Send { message, content, reply_to })
             }
             (None, Some(template), None) => {
-                Ok(Command::Send { message, content: template.draft(), reply_to })
+                Ok(Command::Send { message, content: template.draft(named.filling), reply_to })
             }
             (None, None, Some(text)) => Ok(Command::Note { message, text: filled(text, "/note")? }),
             _ => Err(Problem::field("", "give exactly one of `text`, `attachments`, `template` and `note`")),
@@ -256,9 +269,14 @@ async fn send(
     Id(id): Id<ConversationId>,
     Json(mut new): Json<NewMessage>,
 ) -> Result<Response, Problem> {
-    let files = attachments::to_send(&api, &who, std::mem::take(&mut new.attachments)).await?;
+    let attached = attachments::to_send(&api, &who, std::mem::take(&mut new.attachments)).await?;
+    let filling = match &new.template {
+        Some(template) => attachments::to_fill(&api, &who, &template.files).await?,
+        None => BTreeMap::new(),
+    };
+    let named = Named { attached, filling };
     let message = MessageId::new(api.flow.clock.now_ms(), api.flow.clock.random());
-    let carried = order(&api, &who, id, new.command(message, files)?).await?;
+    let carried = order(&api, &who, id, new.command(message, named)?).await?;
     answer(&api, &who, carried, message, StatusCode::CREATED).await
 }
 
@@ -345,7 +363,10 @@ async fn write_first(
 ) -> Result<Response, Problem> {
     let content = match (new.text, new.template) {
         (Some(text), None) => Draft::Text { text: filled(text, "/text")?, buttons: Vec::new() },
-        (None, Some(template)) => template.draft(),
+        (None, Some(template)) => {
+            let filling = attachments::to_fill(&api, &who, &template.files).await?;
+            template.draft(filling)
+        }
         _ => return Err(Problem::field("", "give exactly one of `text` and `template`")),
     };
     let channel = channels::get(&mut api.read().await?, who.tenant, new.channel).await?;
@@ -415,7 +436,7 @@ mod tests {
     fn exactly_one_thing_is_written() {
         let read = |json: serde_json::Value| {
             let new: NewMessage = serde_json::from_value(json).unwrap();
-            new.command(MessageId::new(1, 1), Vec::new())
+            new.command(MessageId::new(1, 1), Named::default())
         };
         assert!(matches!(read(serde_json::json!({"text": "a"})), Ok(Command::Send { .. })));
         assert!(matches!(read(serde_json::json!({"note": "a"})), Ok(Command::Note { .. })));

@@ -34,8 +34,8 @@ impl Case<'_> {
     ///
     /// # Errors
     /// There is no conversation.
-    pub(super) fn attach_files(&mut self, message: MessageId, files: &[File]) -> Result<(), Refused> {
-        for (position, file) in files.iter().enumerate() {
+    pub(super) fn attach_files(&mut self, message: MessageId, files: Vec<&File>) -> Result<(), Refused> {
+        for (position, file) in files.into_iter().enumerate() {
             self.keep_file(message, position, file, None)?;
         }
         Ok(())

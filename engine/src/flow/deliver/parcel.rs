@@ -1,11 +1,13 @@
 //! From a stored message to what a plugin is asked to send: the gate, text or
 //! template, the address.
 
+use std::collections::BTreeMap;
+
 use pointsman_rules::facts::SenderKind;
 use pointsman_rules::ids::MessageId;
 
 use super::book::Book;
-use super::{Parcel, Step};
+use super::{Parcel, Step, template};
 use crate::flow::case::to_json;
 use crate::flow::catalog::Channel;
 use crate::flow::content::Content;
@@ -14,7 +16,7 @@ use crate::flow::gate::{self, Refusal};
 use crate::plugins::{OutboundContent, OutboundMessage, Party};
 use crate::store::effects::Effect;
 use crate::store::outgoing::Outgoing;
-use crate::store::{StoreError, Tx, catalog};
+use crate::store::{StoreError, Tx};
 
 /// The parcel, or why the message may not leave.
 pub(super) async fn pack(
@@ -62,37 +64,26 @@ fn gate_facts<'a>(channel: &'a Channel, effect: &Effect, it: &Outgoing, now_ms: 
 /// Text or template? Decided now, and kept with the message.
 fn settle(book: &mut Book, step: &Step, message: MessageId, content: Content, is_open: bool) -> Content {
     let Content::Either { text, name, language, slots } = content else { return content };
-    let content = if is_open { Content::Text { text } } else { Content::Template { name, language, slots } };
+    let content = if is_open {
+        Content::Text { text }
+    } else {
+        Content::Template { name, language, slots, files: BTreeMap::new() }
+    };
     book.contents.push((step.claim.tenant, message, to_json(&content)));
     content
 }
 
-/// What the plugin is asked to send, or why it cannot be sent: a template that is not approved (any more) is not
-/// worth a call.
+/// What the plugin is asked to send, or why it cannot be sent.
 async fn outbound(
     tx: &mut Tx,
     book: &Book,
     step: &Step,
     content: &Content,
 ) -> Result<Result<OutboundContent, Refusal>, StoreError> {
-    let mut vendor_id = None;
-    if let Content::Template { name, language, .. } = content {
-        let (tenant, channel) = (step.claim.tenant, step.claim.channel);
-        match catalog::template_vendor_id(tx, tenant, channel, name, language).await? {
-            Some((id, status)) if status == "approved" => vendor_id = id,
-            Some((_, status)) => {
-                let detail =
-                    format!("The template `{name}` ({language}) is {status}; choose an approved one.");
-                return Ok(Err(Refusal { code: "template", detail }));
-            }
-            None => {
-                let detail = format!(
-                    "There is no template `{name}` in `{language}` on this channel; refresh its templates or choose another."
-                );
-                return Ok(Err(Refusal { code: "template", detail }));
-            }
-        }
-    }
+    let vendor_id = match template::vendor_id(tx, step, content).await? {
+        Ok(vendor_id) => vendor_id,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
     let capabilities = &step.channel.facts.capabilities;
     let attach = |file: &File| {
         let url = book.link(step.claim.tenant, file.attachment?);

@@ -19,7 +19,15 @@ pub(super) fn check(capabilities: &Capabilities, files: &[File]) -> Result<(), R
         let detail = format!("One message takes {most} files here; send the others by themselves.");
         return refuse("too_many_files", detail);
     }
-    files.iter().try_for_each(|file| one(capabilities, file))
+    check_each(capabilities, files.iter())
+}
+
+/// May each of these files leave?
+pub(super) fn check_each<'f>(
+    capabilities: &Capabilities,
+    mut files: impl Iterator<Item = &'f File>,
+) -> Result<(), Refusal> {
+    files.try_for_each(|file| one(capabilities, file))
 }
 
 fn one(capabilities: &Capabilities, file: &File) -> Result<(), Refusal> {
