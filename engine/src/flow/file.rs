@@ -1,10 +1,12 @@
 //! A file as a part of a message. How far it is and where its bytes are stands in
 //! its own row (`store::attachments`); here is what belongs to the message.
 
-use pointsman_rules::ids::AttachmentId;
+use pointsman_rules::ids::{AttachmentId, TenantId};
 use serde::{Deserialize, Serialize};
 
+use super::{Flow, FlowError};
 use crate::plugins::{Media, OutAttachment};
+use crate::store::attachments;
 
 /// What a file is called that has no name.
 const UNNAMED: &str = "file";
@@ -62,6 +64,23 @@ impl File {
             url,
         })
     }
+}
+
+/// Removes the bytes of files whose rows are gone, unless other messages have the same. Call it after the rows'
+/// transaction: what a crash leaves behind is only bytes.
+///
+/// # Errors
+/// The store's.
+pub async fn forget(flow: &Flow, tenant: TenantId, blobs: Vec<String>) -> Result<(), FlowError> {
+    for blob in blobs {
+        if attachments::is_used(&mut flow.db.read().await?, tenant, &blob).await? {
+            continue;
+        }
+        if let Err(error) = flow.host.blobs().remove(&tenant.to_string(), &blob).await {
+            tracing::error!(blob, %error, "the bytes of a removed file stay behind; remove them by hand");
+        }
+    }
+    Ok(())
 }
 
 /// A name that is safe to show and to offer for saving: no path, no control characters.

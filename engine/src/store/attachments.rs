@@ -152,6 +152,30 @@ pub async fn of_messages(
     Ok(out)
 }
 
+/// Ids of the bytes of a conversation's files.
+///
+/// # Errors
+/// The database's own.
+pub async fn blobs_of(
+    tx: &mut Tx,
+    tenant: TenantId,
+    conversation: ConversationId,
+) -> Result<Vec<String>, StoreError> {
+    let sql = "select distinct blob from attachments where tenant_id = $1 and conversation_id = $2 \
+               and blob is not null";
+    let rows = tx.all("list a conversation's files", sql, args![tenant, conversation]).await?;
+    rows.iter().map(|row| row.columns("attachments").text("blob")).collect()
+}
+
+/// Does any file have these bytes?
+///
+/// # Errors
+/// The database's own.
+pub async fn is_used(tx: &mut Tx, tenant: TenantId, blob: &str) -> Result<bool, StoreError> {
+    let sql = "select 1 from attachments where tenant_id = $1 and blob = $2 limit 1";
+    Ok(tx.first("look for users of a file", sql, args![tenant, blob]).await?.is_some())
+}
+
 /// Takes pending files that are due, for all tenants; each counts as an attempt, and is due again at `until_ms` if
 /// nobody records how it ended.
 ///

@@ -76,6 +76,10 @@ fn a_file_is_taken_once_and_again_when_its_lease_ran_out() {
         let now = found(&db, 1).await;
         assert_eq!((now.state, now.blob.as_deref(), now.source), (FileState::Stored, Some("blb_1"), None));
         assert_eq!(now.content_type.as_deref(), Some("image/png"));
+        let tx = &mut db.read().await.unwrap();
+        assert_eq!(blobs_of(tx, tenant(1), conversation(1)).await.unwrap(), ["blb_1"]);
+        assert!(is_used(tx, tenant(1), "blb_1").await.unwrap());
+        assert!(!is_used(tx, tenant(2), "blb_1").await.unwrap());
         assert_eq!(take(&db, NOW_MS + 9_999).await, []);
     });
 }

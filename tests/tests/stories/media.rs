@@ -1,6 +1,8 @@
 //! Files both ways: a customer's is fetched and kept whatever happens on the
 //! way, and an agent's leaves by a link that nobody can forge.
 
+use std::path::Path;
+
 use anyhow::{Context, Result, ensure};
 use pointsman_tests::api::{header, text_at};
 use pointsman_tests::server::PUBLIC_URL;
@@ -77,6 +79,7 @@ async fn a_customers_file_is_fetched_and_read_by_those_who_may(backend: Backend)
     let file = file_in(&scene, "stored").await?;
     ensure!(file["content_type"] == "image/png", "found by its bytes: {file}");
     ensure!(file["size"] == PNG.len() && file["caption"] == "look", "{file}");
+    ensure!(holds(&scene.server.data().join("blobs"), PNG)?, "it lies in the data directory");
     ensure!(!file.to_string().contains("/Media/"), "where the vendor keeps it is not shown: {file}");
     let path = format!("{}{}", scene.server.url(), text_at(&file, "/url")?);
     let (status, headers, content) = bytes(&path, Some(scene.server.key())).await?;
@@ -86,6 +89,10 @@ async fn a_customers_file_is_fetched_and_read_by_those_who_may(backend: Backend)
     // An agent's key sees conversations without a group only; this one has a group.
     let agent = scene.server.create_key("looker", "agent").await?;
     ensure!(bytes(&path, Some(&agent)).await?.0 == 404, "a file is seen like its conversation");
+    let conversation = scene.conversation(CUSTOMER).await?;
+    scene.api.delete(&format!("/api/v1/conversations/{}", id(&conversation)?)).await?.expect(204)?;
+    ensure!(bytes(&path, Some(scene.server.key())).await?.0 == 404, "it goes with its conversation");
+    ensure!(!holds(&scene.server.data().join("blobs"), PNG)?, "its bytes are gone from the disk");
     ensure!(scene.vendor.complaints().is_empty(), "{:?}", scene.vendor.complaints());
     Ok(())
 }
@@ -121,6 +128,18 @@ async fn a_file_that_is_gone_says_why(backend: Backend) -> Result<()> {
     scene.api.get(&path).await?.problem(410, "attachment_failed")?;
     ensure!(scene.vendor.files_asked() == 1, "it is not asked for again");
     Ok(())
+}
+
+/// Is there a file with these bytes anywhere in a folder?
+fn holds(folder: &Path, content: &[u8]) -> Result<bool> {
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        let found = if path.is_dir() { holds(&path, content)? } else { std::fs::read(&path)? == content };
+        if found {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Uploads a file and gives its row.

@@ -53,6 +53,9 @@ pub trait BlobStore: Send + Sync {
         owner: &'a str,
         blob_id: &'a str,
     ) -> BoxFuture<'a, std::io::Result<(BlobStream, u64)>>;
+
+    /// Removes a file for good; it is no error when there is none.
+    fn remove<'a>(&'a self, owner: &'a str, blob_id: &'a str) -> BoxFuture<'a, std::io::Result<()>>;
 }
 
 /// Files in `directory/<owner>/<two digits>/<hash>`.
@@ -124,6 +127,15 @@ impl BlobStore for DirectoryBlobs {
             Ok((Box::pin(pieces) as BlobStream, size))
         })
     }
+
+    fn remove<'a>(&'a self, owner: &'a str, blob_id: &'a str) -> BoxFuture<'a, std::io::Result<()>> {
+        Box::pin(async move {
+            match fs::remove_file(self.path(owner, blob_id)?).await {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+                _ => Ok(()),
+            }
+        })
+    }
 }
 
 async fn write(path: &Path, content: &mut BlobStream, bytes_max: u64) -> std::io::Result<StoredBlob> {
@@ -188,6 +200,11 @@ mod tests {
         ] {
             assert!(blobs.open(owner, id).await.is_err(), "{owner} {id}");
         }
+        blobs.remove("tnt_2", &stored.id).await.unwrap();
+        assert!(blobs.open("tnt_1", &stored.id).await.is_ok(), "another owner's");
+        blobs.remove("tnt_1", &stored.id).await.unwrap();
+        blobs.remove("tnt_1", &stored.id).await.unwrap();
+        assert!(blobs.open("tnt_1", &stored.id).await.is_err());
     }
 
     #[tokio::test]
