@@ -88,7 +88,6 @@ impl App {
         // Every conversation on a chat page holds a connection.
         let _ = rlimit::increase_nofile_limit(u64::MAX); // works with fewer, too
         let lock = data::prepare(&config)?;
-        let keyring = master_key::keyring(&config.keys, &clock)?;
         let listener = match config.role.serves_http() {
             true => Some(listen(config.http.listen).await?),
             false => None,
@@ -101,10 +100,15 @@ impl App {
         };
         let public_url = config.http.public_url.clone().unwrap_or_else(|| reachable(address));
         let db = Db::migrate_and_connect(config.store.url.expose()).await?;
+        let keyring = master_key::of_database(&db, &config.keys, &clock).await?;
         let seeded = seed(&db, &clock, &keyring).await?;
         let host = Host::new(plugin_folder::host_config(&config, &keyring, &clock)?)?;
         plugin_folder::install_all(&host, &config.plugins.dir).await;
-        let settings = FlowSettings { public_url: public_url.clone(), lease_ms: config.worker.lease_ms };
+        let settings = FlowSettings {
+            public_url: public_url.clone(),
+            lease_ms: config.worker.lease_ms,
+            retention: config.retention,
+        };
         let flow = Flow::new(db, clock, keyring, host, Bus::new(), settings);
         let mut ready = Vec::new();
         if listener.is_some() {

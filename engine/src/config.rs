@@ -9,6 +9,7 @@ mod read;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -24,6 +25,8 @@ pub const MASTER_KEY_VARIABLE: &str = "POINTSMAN_MASTER_KEY";
 /// Another name of `store.url`.
 const DATABASE_URL_VARIABLE: &str = "DATABASE_URL";
 const MASTER_KEY_BYTES: usize = 32;
+/// How long things may be kept, days: ten years are as good as for ever.
+const DAYS: RangeInclusive<i64> = 1..=3_650;
 
 /// Where variables come from; a map in tests.
 pub trait Strings {
@@ -144,6 +147,8 @@ pub struct Config {
     pub plugins: Plugins,
     /// `[worker]`.
     pub worker: Worker,
+    /// `[retention]`.
+    pub retention: Retention,
     /// `[log]`.
     pub log: Log,
 }
@@ -222,6 +227,20 @@ pub struct Worker {
     pub sweep: Duration,
 }
 
+/// `[retention]`: after how many days what is deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// Raw webhooks that were read.
+    pub webhooks_days: i64,
+    /// Raw webhooks that could not be read; not shorter than `webhooks_days`.
+    pub quarantine_days: i64,
+    /// What is known of worked-off webhooks, to recognise them when they come again; not shorter than `webhooks_days`,
+    /// since a webhook that is replayed must be recognised, too.
+    pub redelivery_days: i64,
+    /// What rules saw and did.
+    pub rule_runs_days: i64,
+}
+
 /// `[log]`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Log {
@@ -274,6 +293,15 @@ impl Config {
                 "must be set when several processes share the work, since each builds URLs with it",
             );
         }
+        let kept = &config.retention;
+        for (key, days) in [
+            ("retention.quarantine_days", kept.quarantine_days),
+            ("retention.redelivery_days", kept.redelivery_days),
+        ] {
+            if (1..kept.webhooks_days).contains(&days) {
+                read.mistake(key, "must not be less than retention.webhooks_days");
+            }
+        }
         read.finish(config)
     }
 
@@ -310,6 +338,12 @@ impl Config {
                 deliveries_max: read.integer("worker.deliveries_max", 1..=4_096),
                 lease_ms: read.integer("worker.lease_ms", 1_000..=600_000),
                 sweep: Duration::from_millis(read.integer("worker.sweep_ms", 50..=60_000)),
+            },
+            retention: Retention {
+                webhooks_days: read.integer("retention.webhooks_days", DAYS),
+                quarantine_days: read.integer("retention.quarantine_days", DAYS),
+                redelivery_days: read.integer("retention.redelivery_days", DAYS),
+                rule_runs_days: read.integer("retention.rule_runs_days", DAYS),
             },
             log: Log {
                 format: read.word("log.format", format),

@@ -90,6 +90,11 @@ impl Keyring {
         bytes
     }
 
+    /// Tells this key from others and reveals nothing of it.
+    pub fn fingerprint(&self) -> String {
+        hex(&self.derive("fingerprint"))
+    }
+
     /// Encrypts; `place` (e.g. `channel:chn_…`) must be the same when opening.
     pub fn seal(&self, clock: &Clock, place: &str, plain: &[u8]) -> String {
         let random = clock.random().to_be_bytes();

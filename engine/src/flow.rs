@@ -1,6 +1,6 @@
 //! The verbs: `accept` (webhook → inbox), `turn` (inbox → state, intents,
-//! effects), `deliver` (effect → vendor), `fire` (deadlines → inbox). Each owns
-//! short transactions; no plugin call, HTTP call or rule runs inside one. Knows
+//! effects), `deliver` (effect → vendor), `fire` (deadlines → inbox), and the
+//! `jobs` that come round. Each owns short transactions; no plugin call, HTTP call or rule runs inside one. Knows
 //! neither apalis nor HTTP routes.
 
 pub mod accept;
@@ -17,10 +17,14 @@ pub mod file;
 pub mod fire;
 pub mod gate;
 mod gather;
+pub mod jobs;
 pub mod link;
 pub mod order;
+pub mod retention;
 pub mod slot;
 pub mod sniff;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod turn;
 
 use std::sync::Arc;
@@ -30,6 +34,7 @@ use pointsman_rules::ids::{ChannelId, LaneId, TenantId};
 
 use crate::bus::{Bus, News};
 use crate::clock::Clock;
+use crate::config::Retention;
 use crate::crypto::{CryptoError, Keyring, hash16};
 use crate::plugins::{ChannelContext, Host, Plugin};
 use crate::store::{Db, StoreError};
@@ -48,6 +53,8 @@ pub struct FlowSettings {
     pub public_url: String,
     /// A lease on a lane lasts so long, milliseconds.
     pub lease_ms: i64,
+    /// How long what is kept.
+    pub retention: Retention,
 }
 
 /// Why a verb failed. Nothing is kept then.
@@ -90,6 +97,8 @@ pub struct Flow {
     pub owner: Arc<str>,
     /// Makes and reads public links to files.
     pub links: Links,
+    /// Counts of ended jobs.
+    pub job_runs: jobs::JobRuns,
     intake: Intake,
     dispatch: Dispatch,
     /// Webhooks that wait for their 2xx.
@@ -104,8 +113,22 @@ impl Flow {
         let links = Links::new(&keyring, &settings.public_url);
         let dispatch = dispatch(db.clone(), clock.clone(), settings.clone(), links.clone());
         let owner = crate::crypto::hex(&clock.random().to_be_bytes()).into();
-        let (catalog, arriving) = Default::default();
-        Self { db, clock, keyring, host, bus, settings, catalog, owner, links, intake, dispatch, arriving }
+        let (catalog, job_runs, arriving) = Default::default();
+        Self {
+            db,
+            clock,
+            keyring,
+            host,
+            bus,
+            settings,
+            catalog,
+            owner,
+            links,
+            job_runs,
+            intake,
+            dispatch,
+            arriving,
+        }
     }
 
     /// Webhooks that wait for their 2xx at this moment.

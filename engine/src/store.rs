@@ -3,6 +3,7 @@
 //! named `_ms`, ids and JSON as TEXT, `$1` placeholders. Functions take a
 //! transaction, never begin or commit one, and are scoped by tenant.
 
+pub mod aging;
 pub mod api_keys;
 pub mod attachments;
 pub mod audit;
@@ -17,7 +18,9 @@ pub mod event_views;
 pub mod filter;
 pub mod groups;
 pub mod idempotency;
+pub mod installation;
 pub mod intake;
+pub mod jobs;
 pub mod lanes;
 pub mod log;
 pub mod message_views;
@@ -40,6 +43,7 @@ pub mod users;
 mod connect;
 mod migrate;
 mod row;
+mod sqlite;
 #[cfg(test)]
 pub(crate) mod testing;
 mod tx;
@@ -64,6 +68,15 @@ pub enum StoreError {
         /// The driver's error.
         #[source]
         source: sqlx::Error,
+    },
+    /// SQLite's writing connection refused.
+    #[error("the database failed while it should {what}")]
+    Sqlite {
+        /// What was being done.
+        what: &'static str,
+        /// The driver's error.
+        #[source]
+        source: rusqlite::Error,
     },
     /// A row holds something that this version cannot read.
     #[error("{table}.{column} holds a value that cannot be read: {reason}")]

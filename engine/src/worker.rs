@@ -1,8 +1,10 @@
 //! Runs the flow verbs on apalis: claims ready lanes and emits them as tasks,
 //! limits how many run at once, keeps their leases alive, moves deadlines into
-//! inboxes, and stops in good order. The only room that knows apalis.
+//! inboxes, does the jobs that come round, and stops in good order. The only room that knows apalis.
 
+mod backend;
 mod files;
+mod jobs;
 mod lanes;
 mod relay;
 mod watch;
@@ -14,9 +16,9 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::flow::jobs::JOBS;
 use crate::flow::{Flow, FlowError, fetch};
-use crate::store::Durability;
-use crate::store::lanes as rows;
+use crate::store::{Durability, jobs as job_rows, lanes as rows};
 
 /// How much runs at once, and how long it may take to stop.
 #[derive(Debug, Clone)]
@@ -56,8 +58,10 @@ pub async fn run(flow: Flow, settings: WorkerSettings, stop: CancellationToken) 
     let (turns, deliveries) =
         (Arc::new(Semaphore::new(settings.turns_max)), Arc::new(Semaphore::new(settings.deliveries_max)));
     let tasks = TaskTracker::new();
+    let jobs = Arc::new(Semaphore::new(jobs::JOBS_MAX));
     tasks.spawn(lanes::run_turns(flow.clone(), settings.clone(), turns.clone(), stop.clone()));
     tasks.spawn(lanes::run_deliveries(flow.clone(), settings.clone(), deliveries.clone(), stop.clone()));
+    tasks.spawn(jobs::run(flow.clone(), JOBS, jobs.clone(), stop.clone()));
     tasks.spawn(watch::fire_deadlines(flow.clone(), settings.clone(), stop.clone()));
     tasks.spawn(files::fetch_files(flow.clone(), settings.clone(), stop.clone()));
     let keep_alive = CancellationToken::new();
@@ -65,9 +69,10 @@ pub async fn run(flow: Flow, settings: WorkerSettings, stop: CancellationToken) 
     tasks.close();
     stop.cancelled().await;
     let all = async {
-        // Every running turn and delivery holds a permit.
+        // Everything that runs holds a permit.
         let _ = turns.acquire_many(permits(settings.turns_max)).await;
         let _ = deliveries.acquire_many(permits(settings.deliveries_max)).await;
+        let _ = jobs.acquire_many(permits(jobs::JOBS_MAX)).await;
         tasks.wait().await;
     };
     if tokio::time::timeout(settings.drain, all).await.is_err() {
@@ -79,7 +84,10 @@ pub async fn run(flow: Flow, settings: WorkerSettings, stop: CancellationToken) 
     flow.db
         .write(Durability::Hard, move |tx| {
             let owner = owner.clone();
-            Box::pin(async move { rows::free_owned(tx, &owner, now_ms).await })
+            Box::pin(async move {
+                job_rows::free_owned(tx, &owner, now_ms).await?;
+                rows::free_owned(tx, &owner, now_ms).await
+            })
         })
         .await?;
     Ok(())
@@ -101,7 +109,12 @@ async fn free_all(flow: &Flow) -> Result<(), FlowError> {
     let now_ms = flow.clock.now_ms();
     let freed = flow
         .db
-        .write(Durability::Hard, move |tx| Box::pin(async move { rows::free_all(tx, now_ms).await }))
+        .write(Durability::Hard, move |tx| {
+            Box::pin(async move {
+                job_rows::free_all(tx, now_ms).await?;
+                rows::free_all(tx, now_ms).await
+            })
+        })
         .await?;
     if freed > 0 {
         tracing::info!(lanes = freed, "took up the lanes that the last run left");

@@ -22,6 +22,10 @@ pub const PUBLIC_URL: &str = "https://pointsman.example";
 const READY_LIMIT: Duration = Duration::from_secs(90);
 /// A command of the CLI takes longer only when it hangs.
 const COMMAND_LIMIT: Duration = Duration::from_secs(60);
+/// What the log says once a server runs; all that a process without HTTP tells.
+const STARTED: &str = "\"message\":\"started\"";
+/// How often the log is looked at for it.
+const LOG_PAUSE: Duration = Duration::from_millis(20);
 /// How much of a failed server's log is shown.
 const LOG_LINES_MAX: usize = 120;
 
@@ -52,8 +56,10 @@ pub struct Server {
     process: Option<Child>,
     ready: Ready,
     key: String,
-    // Order matters: the process goes first, then its database, then its files.
-    database: Option<postgres::Database>,
+    database_url: Option<String>,
+    // Order matters: the process goes first, then its database, then its files. Only the first server of a database
+    // owns it.
+    _database: Option<postgres::Database>,
     dir: TempDir,
 }
 
@@ -148,12 +154,38 @@ impl Setup {
                 Some(postgres::Database::create(&url, &unique_name()).await?)
             }
         };
-        let dir = tempfile::Builder::new().prefix("pointsman-story.").tempdir()?;
-        let (ready, key) = (Ready::default(), String::new());
-        let mut server = Server { setup: self, process: None, ready, key, database, dir };
+        let url = database.as_ref().map(postgres::Database::url);
+        let mut server = self.server(String::new(), url, database)?;
         server.launch(0).await?;
         server.key = server.create_key("stories", "owner").await?;
         Ok(server)
+    }
+
+    /// Starts it as one more process on the PostgreSQL database of `first`, which must outlive it.
+    ///
+    /// # Errors
+    /// It does not come up; the text shows its log.
+    pub async fn start_beside(self, first: &Server) -> Result<Server> {
+        ensure!(first.database_url.is_some(), "SQLite is for one process");
+        let mut server = self.server(first.key.clone(), first.database_url.clone(), None)?;
+        server.launch(0).await?;
+        Ok(server)
+    }
+
+    fn server(
+        self,
+        key: String,
+        database_url: Option<String>,
+        database: Option<postgres::Database>,
+    ) -> Result<Server> {
+        let dir = tempfile::Builder::new().prefix("pointsman-story.").tempdir()?;
+        let ready = Ready::default();
+        Ok(Server { setup: self, process: None, ready, key, database_url, _database: database, dir })
+    }
+
+    /// Does it answer requests?
+    fn serves_http(&self) -> bool {
+        !self.args.iter().any(|arg| arg == "worker")
     }
 }
 
@@ -178,9 +210,20 @@ impl Server {
         command.arg("--public-url").arg(PUBLIC_URL).arg("--plugins").arg(plugins()?);
         command.args(self.database_args()).args(&self.setup.args);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
+        let starts = self.starts();
         let mut process = command.spawn().context("the binary does not start")?;
         let output = process.stdout.take().context("the pipe was asked for")?;
         self.process = Some(process);
+        if !self.setup.serves_http() {
+            let started = async {
+                while self.starts() == starts {
+                    tokio::time::sleep(LOG_PAUSE).await;
+                }
+            };
+            return tokio::time::timeout(READY_LIMIT, started)
+                .await
+                .context("the server does not start in time");
+        }
         let mut lines = BufReader::new(output).lines();
         let ready = tokio::time::timeout(READY_LIMIT, read_ready(&mut lines)).await;
         self.ready = ready.context("the server is not ready in time")??;
@@ -192,8 +235,8 @@ impl Server {
     /// `--data` and, on PostgreSQL, `--database-url`: for the commands that open the database.
     pub fn database_args(&self) -> Vec<String> {
         let mut args = vec!["--data".to_owned(), self.data().display().to_string()];
-        if let Some(database) = &self.database {
-            args.extend(["--database-url".to_owned(), database.url()]);
+        if let Some(url) = &self.database_url {
+            args.extend(["--database-url".to_owned(), url.clone()]);
         }
         args
     }
@@ -218,6 +261,11 @@ impl Server {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
+    /// How often it has started.
+    fn starts(&self) -> usize {
+        self.log().matches(STARTED).count()
+    }
+
     /// Its own address.
     pub fn url(&self) -> &str {
         &self.ready.url
@@ -239,8 +287,8 @@ impl Server {
     }
 
     /// The database's URL on PostgreSQL.
-    pub fn database_url(&self) -> Option<String> {
-        self.database.as_ref().map(postgres::Database::url)
+    pub fn database_url(&self) -> Option<&str> {
+        self.database_url.as_deref()
     }
 
     /// The process id, while it runs.
@@ -323,7 +371,7 @@ impl Server {
     pub async fn restart(&mut self) -> Result<()> {
         self.kill().await?;
         let port = self.ready.url.rsplit(':').next().and_then(|port| port.parse().ok());
-        self.launch(port.context("a ready server has a port")?).await
+        self.launch(port.unwrap_or(0)).await
     }
 
     /// Asks it to end: SIGTERM, then waits.

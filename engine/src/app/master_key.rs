@@ -1,5 +1,6 @@
 //! The master key: from the variable, from its file, or made at the first
-//! start. It never leaves this module but inside a [`Keyring`].
+//! start, and always the one that the database was first used with. It never
+//! leaves this module but inside a [`Keyring`].
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -13,6 +14,7 @@ use super::AppError;
 use crate::clock::Clock;
 use crate::config::{Keys, MASTER_KEY_VARIABLE};
 use crate::crypto::Keyring;
+use crate::store::{Db, Durability, installation};
 
 /// Only this user may read the file.
 const FILE_MODE: u32 = 0o600;
@@ -47,9 +49,47 @@ pub enum MasterKeyError {
         "{0} does not hold 32 bytes in base64; put the right key back, since a new one opens no stored secret"
     )]
     Unreadable(String),
+    /// The file is gone.
+    #[error(
+        "the master key {0} is missing, and secrets in this database were sealed with it; put it back from your copy, or set {MASTER_KEY_VARIABLE}"
+    )]
+    Missing(String),
+    /// It is another key.
+    #[error(
+        "{0} is not the master key that sealed the secrets in this database; put the right key back, and give every process the same one"
+    )]
+    Foreign(String),
 }
 
-/// The keyring of this server; makes the key when there is none.
+/// The keyring of this server: the key that this database's secrets were sealed with. A database that was never used
+/// takes any key, and one is made when there is none.
+///
+/// # Errors
+/// The key is missing, another one, or cannot be read, made or understood; or the store's.
+pub async fn of_database(db: &Db, keys: &Keys, clock: &Clock) -> Result<Keyring, AppError> {
+    let known = installation::master_key(&mut db.read().await?).await?;
+    let path = keys.master_key_file.display().to_string();
+    if known.is_some() && keys.master_key.is_none() && !keys.master_key_file.exists() {
+        return Err(MasterKeyError::Missing(path).into());
+    }
+    let keyring = keyring(keys, clock)?;
+    let ours = keyring.fingerprint();
+    let offered = ours.clone();
+    let kept = db.write(Durability::Hard, move |tx| {
+        let offered = offered.clone();
+        Box::pin(async move {
+            installation::keep_master_key(tx, &offered).await?;
+            installation::master_key(tx).await
+        })
+    });
+    if kept.await?.is_some_and(|kept| kept != ours) {
+        let place = if keys.master_key.is_some() { MASTER_KEY_VARIABLE.to_owned() } else { path };
+        return Err(MasterKeyError::Foreign(place).into());
+    }
+    Ok(keyring)
+}
+
+/// The key as it is given; makes it when there is none.
 ///
 /// # Errors
 /// The key cannot be read, made or understood.
@@ -126,6 +166,7 @@ fn write_new(path: &Path, text: &str) -> io::Result<()> {
 mod tests {
     use super::*;
     use crate::crypto::Secret;
+    use crate::store::testing::each_db;
 
     fn keys(path: &Path) -> Keys {
         Keys { master_key_file: path.to_owned(), master_key: None }
@@ -176,5 +217,30 @@ mod tests {
         fs::write(&path, "x").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
         assert!(readable_by_others(&path).unwrap().contains("chmod 600"));
+    }
+
+    #[test]
+    fn a_database_stays_with_its_first_key() {
+        each_db(|db| async move {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("master.key");
+            let clock = Clock::system();
+            let first = of_database(&db, &keys(&path), &clock).await.unwrap();
+            let again = of_database(&db, &keys(&path), &clock).await.unwrap();
+            assert_eq!(first.fingerprint(), again.fingerprint());
+            let copy = fs::read(&path).unwrap();
+            fs::remove_file(&path).unwrap();
+            let missing = of_database(&db, &keys(&path), &clock).await.unwrap_err();
+            assert!(matches!(missing, AppError::MasterKey(MasterKeyError::Missing(_))), "{missing}");
+            assert!(!path.exists(), "no new key takes the place of a lost one");
+            fs::write(&path, STANDARD.encode([9; 32])).unwrap();
+            let foreign = of_database(&db, &keys(&path), &clock).await.unwrap_err();
+            assert!(matches!(foreign, AppError::MasterKey(MasterKeyError::Foreign(_))), "{foreign}");
+            let given = Keys { master_key: Some(Secret::new(STANDARD.encode([7; 32]))), ..keys(&path) };
+            let foreign = of_database(&db, &given, &clock).await.unwrap_err().to_string();
+            assert!(foreign.starts_with(MASTER_KEY_VARIABLE), "{foreign}");
+            fs::write(&path, copy).unwrap();
+            of_database(&db, &keys(&path), &clock).await.unwrap();
+        });
     }
 }

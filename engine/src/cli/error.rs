@@ -22,6 +22,9 @@ pub(super) enum CliError {
     /// Wrong settings.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// A setting that only its use shows to be wrong.
+    #[error("{0}")]
+    Setting(String),
     /// A command line that only the command itself can judge.
     #[error("{0}")]
     Usage(String),
@@ -85,7 +88,7 @@ impl CliError {
     /// What the process answers its caller.
     pub(super) fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) => EXIT_CONFIG,
+            Self::Config(_) | Self::Setting(_) => EXIT_CONFIG,
             Self::Usage(_) => EXIT_USAGE,
             Self::Unavailable(_) => EXIT_UNAVAILABLE,
             Self::Refused(refusal) if refusal.status >= 502 => EXIT_UNAVAILABLE,
@@ -128,9 +131,10 @@ impl From<Refusal> for CliError {
 impl From<StoreError> for CliError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Database { .. } | StoreError::InUse | StoreError::Closed => {
-                Self::Unavailable(with_causes(&error))
-            }
+            StoreError::Database { .. }
+            | StoreError::Sqlite { .. }
+            | StoreError::InUse
+            | StoreError::Closed => Self::Unavailable(with_causes(&error)),
             StoreError::BadRow { .. } | StoreError::Url(_) | StoreError::Migrate(_) => {
                 Self::Failed(with_causes(&error))
             }
@@ -142,6 +146,7 @@ impl From<AppError> for CliError {
     fn from(error: AppError) -> Self {
         match error {
             AppError::Store(error) => error.into(),
+            AppError::MasterKey(_) => Self::Setting(with_causes(&error)),
             AppError::Listen { .. } => Self::Unavailable(with_causes(&error)),
             other => Self::Failed(with_causes(&other)),
         }
@@ -165,6 +170,7 @@ pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::app::master_key::MasterKeyError;
 
     fn refusal(status: u16) -> Refusal {
         Refusal {
@@ -198,6 +204,8 @@ mod tests {
     #[test]
     fn exit_codes_are_what_is_documented() {
         assert_eq!(CliError::Config(ConfigError(vec![])).exit_code(), 64);
+        let wrong_key = AppError::MasterKey(MasterKeyError::Foreign("master.key".into()));
+        assert_eq!(CliError::from(wrong_key).exit_code(), 64);
         assert_eq!(CliError::Usage(String::new()).exit_code(), 2);
         assert_eq!(CliError::from(StoreError::InUse).exit_code(), 69);
         assert_eq!(CliError::from(refusal(503)).exit_code(), 69);

@@ -147,6 +147,18 @@ const MISTAKES: &[(&str, &str)] = &[
     ),
     ("[store]\ndata_dir = \" \"", "line 2: store.data_dir must not be empty"),
     (
+        "[retention]\nrule_runs_days = 0",
+        "line 2: retention.rule_runs_days must be a whole number from 1 to 3650, not 0",
+    ),
+    (
+        "[retention]\nwebhooks_days = 30\nredelivery_days = 29",
+        "line 3: retention.redelivery_days must not be less than retention.webhooks_days",
+    ),
+    (
+        "[retention]\nquarantine_days = 13",
+        "line 2: retention.quarantine_days must not be less than retention.webhooks_days",
+    ),
+    (
         "[log]\nformat = \"xml\"",
         "line 2: log.format must be one of \"auto\", \"human\", \"json\", not \"xml\"",
     ),

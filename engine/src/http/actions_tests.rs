@@ -125,7 +125,7 @@ async fn lists_are_paged_and_their_mistakes_are_told() {
     let problem = stage.get("/api/v1/events?type=message.recieved", &key).await.problem(400, "bad_query");
     assert!(problem["detail"].as_str().unwrap().contains("message.received"), "{problem}");
     let jobs = stage.get("/api/v1/jobs", &key).await.expect(200);
-    assert_eq!(jobs, json!({"items": [], "next": null, "queues": []}));
+    assert_eq!(jobs, json!({"items": [], "next": null, "queues": [], "periodic": []}));
 }
 
 #[tokio::test]

@@ -50,7 +50,7 @@ impl From<StoreError> for Refused {
 impl Api {
     /// `registry` holds the metrics of the other rooms; this room adds its own.
     pub fn new(flow: Flow, mut registry: Registry) -> Self {
-        let metrics = Metrics::register(&mut registry, flow.db.clone());
+        let metrics = Metrics::register(&mut registry, &flow);
         Self {
             limits: Limits::new(flow.clock.clone()),
             flow,

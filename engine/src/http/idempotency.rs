@@ -15,10 +15,9 @@ use super::body::{self, BODY_BYTES_MAX};
 use super::problem::Problem;
 use super::{Api, Refused};
 use crate::crypto::{hmac_sha256_hex, sha256_hex};
+use crate::flow::retention::ANSWERS_MS;
 use crate::store::idempotency::{Claim, claim, finish, release};
 
-/// How long an answer is kept, milliseconds: 24 hours.
-pub const KEEP_MS: i64 = 24 * 3_600_000;
 /// A request without an answer for so long, milliseconds, died with its process; twice the limit of a request.
 const BUSY_MS_MAX: i64 = 60_000;
 /// Longest key.
@@ -66,7 +65,7 @@ async fn once(api: &Api, key: &HeaderValue, request: Request, next: Next) -> Res
     let claimed = api.write(move |tx| {
         let (key, fingerprint) = wanted.clone();
         Box::pin(async move {
-            Ok::<_, Refused>(claim(tx, tenant, &key, &fingerprint, now_ms, (KEEP_MS, BUSY_MS_MAX)).await?)
+            Ok::<_, Refused>(claim(tx, tenant, &key, &fingerprint, now_ms, (ANSWERS_MS, BUSY_MS_MAX)).await?)
         })
     });
     match claimed.await? {

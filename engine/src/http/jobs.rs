@@ -1,5 +1,5 @@
-//! `/jobs`: what is on its way out, what gave up, and how far the lanes are
-//! behind. A job's id is the id of its effect.
+//! `/jobs`: what is on its way out, what gave up, how far the lanes are behind,
+//! and what comes round by the clock. A job's id is the id of its effect.
 
 use axum::Json;
 use axum::extract::State;
@@ -21,6 +21,7 @@ use super::{Api, Refused};
 use crate::clock::rfc3339;
 use crate::store::audit;
 use crate::store::effect_views::{self, EffectView, Place, QueueView};
+use crate::store::jobs::{self, JobView};
 
 pub(super) fn router() -> OpenApiRouter<Api> {
     OpenApiRouter::default()
@@ -75,6 +76,27 @@ pub struct Queue {
     lag_ms: i64,
 }
 
+/// Work that comes round by the clock, e.g. the deletion of what is old.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Periodic {
+    /// Stable, e.g. `retention.webhooks`.
+    name: String,
+    /// `waiting` or `running`.
+    state: String,
+    /// When it may run next; not while it runs.
+    next_at: Option<String>,
+    /// Runs that were begun since one ended well: more than one means trouble.
+    attempts: i64,
+    /// When the last run that ended began.
+    last_run_at: Option<String>,
+    /// How long that run took, milliseconds.
+    last_took_ms: Option<i64>,
+    /// `done`, `snoozed` (more was left; it goes on at once) or `failed`.
+    last_outcome: Option<String>,
+    /// Why it failed.
+    last_problem: Option<String>,
+}
+
 /// A page of work with how the lanes are doing.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Work {
@@ -82,6 +104,8 @@ pub struct Work {
     list: List<Job>,
     /// Per task.
     queues: Vec<Queue>,
+    /// By name.
+    periodic: Vec<Periodic>,
 }
 
 fn show(it: EffectView) -> Job {
@@ -112,7 +136,20 @@ fn show_queue(it: QueueView) -> Queue {
     }
 }
 
-/// Messages on their way out, the oldest first, and how far the lanes are behind.
+fn show_periodic(it: JobView) -> Periodic {
+    Periodic {
+        name: it.name,
+        state: if it.is_running { "running" } else { "waiting" }.to_owned(),
+        next_at: (!it.is_running).then(|| rfc3339(it.ready_ms)),
+        attempts: it.attempts,
+        last_run_at: it.last_run_ms.map(rfc3339),
+        last_took_ms: it.last_took_ms,
+        last_outcome: it.last_outcome,
+        last_problem: it.last_problem,
+    }
+}
+
+/// Messages on their way out, the oldest first, how far the lanes are behind, and what comes round by the clock.
 #[utoipa::path(get, path = "/api/v1/jobs", tag = "jobs", params(Page), responses((status = 200, body = Work)))]
 async fn list(
     State(api): State<Api>,
@@ -124,7 +161,8 @@ async fn list(
     let found = effect_views::under_way(tx, who.tenant, after, rows as u32).await?;
     let queues = effect_views::queues(tx, who.tenant, api.flow.clock.now_ms()).await?;
     let list = List::page(found, rows, EffectView::place, show);
-    Ok(Json(Work { list, queues: queues.into_iter().map(show_queue).collect() }))
+    let periodic = jobs::list(tx, who.tenant).await?.into_iter().map(show_periodic).collect();
+    Ok(Json(Work { list, queues: queues.into_iter().map(show_queue).collect(), periodic }))
 }
 
 /// What gave up or has an unclear end, the latest first.

@@ -22,6 +22,9 @@ const REQUEST_SECONDS_MAX: u64 = 30;
 /// The same for an upload: the largest file in this time needs 1.4 Mbit/s.
 const UPLOAD_SECONDS_MAX: u64 = 600;
 const REQUEST_ID: &str = "x-request-id";
+/// For answers that are no page: a browser that shows one all the same loads and runs nothing, and no site frames it.
+/// Pages name what they need themselves; the chat page lets sites frame it.
+const NO_PAGE: &str = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 pub(super) fn around(router: Router<Api>, api: Api) -> Router<Api> {
     router
@@ -63,6 +66,7 @@ async fn identify(State(api): State<Api>, request: Request, next: Next) -> Respo
     }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(NO_PAGE));
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
 }

@@ -12,6 +12,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
+use crate::flow::Flow;
 use crate::store::Db;
 
 /// Counters of HTTP, cheap to clone.
@@ -40,7 +41,7 @@ struct OutcomeLabels {
 }
 
 impl Metrics {
-    pub(super) fn register(registry: &mut Registry, db: Db) -> Self {
+    pub(super) fn register(registry: &mut Registry, flow: &Flow) -> Self {
         // 1 ms to 16 s.
         let seconds: Family<RouteLabels, Histogram> =
             Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.001, 2.0, 15)));
@@ -56,7 +57,12 @@ impl Metrics {
             "Vendors' webhooks by what became of them",
             metrics.webhooks.clone(),
         );
-        registry.register_collector(Box::new(Sql(db)));
+        registry.register(
+            "pointsman_jobs",
+            "Ended runs of this process' jobs that come round",
+            flow.job_runs.0.clone(),
+        );
+        registry.register_collector(Box::new(Sql(flow.db.clone())));
         metrics
     }
 

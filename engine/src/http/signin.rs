@@ -209,10 +209,7 @@ async fn begin(api: &Api, tenant: TenantId, user: User) -> Result<Response, Prob
     };
     api.write(move |tx| {
         let session = session.clone();
-        Box::pin(async move {
-            sessions::delete_expired(tx, now_ms).await?;
-            Ok::<_, Refused>(sessions::insert(tx, tenant, &session).await?)
-        })
+        Box::pin(async move { Ok::<_, Refused>(sessions::insert(tx, tenant, &session).await?) })
     })
     .await?;
     let mut response = Json(SignedIn { user: user.into(), csrf }).into_response();

@@ -1,7 +1,5 @@
 //! A whole API on a fresh SQLite file, and requests to it.
 
-use std::sync::Arc;
-
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use axum::response::Response;
@@ -12,11 +10,9 @@ use tower::ServiceExt as _;
 
 use super::Api;
 use super::auth::Role;
-use crate::bus::Bus;
 use crate::clock::Clock;
-use crate::crypto::{Keyring, sha256_hex};
-use crate::flow::{Flow, FlowSettings};
-use crate::plugins::{Compiler, DirectoryBlobs, EgressConfig, Host, HostConfig, SystemLookup};
+use crate::crypto::sha256_hex;
+use crate::flow;
 use crate::store::users::{Presence, User};
 use crate::store::{Db, Durability, api_keys, sessions, tenants, users};
 
@@ -68,20 +64,7 @@ impl Stage {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", folder.path().join("test.db").display());
         let db = Db::migrate_and_connect(&url).await.unwrap();
-        let clock = Clock::fixed(NOW_MS);
-        let host = Host::new(HostConfig {
-            cache_dir: folder.path().join("plugins"),
-            cache_key: [1; 32],
-            compiler: Compiler::InProcess,
-            egress: EgressConfig {
-                lookup: Arc::new(SystemLookup),
-                blobs: Arc::new(DirectoryBlobs::new(folder.path().join("blobs"), Arc::new(|| 1))),
-            },
-        })
-        .unwrap();
-        let settings = FlowSettings { public_url: "http://localhost:8080".into(), lease_ms: 30_000 };
-        let keyring = Keyring::new(&[7; 32]).unwrap();
-        let flow = Flow::new(db, clock, keyring, host, Bus::new(), settings);
+        let flow = flow::testing::on(db, Clock::fixed(NOW_MS), folder.path());
         let tenant = TenantId::new(NOW_MS, 1);
         let stage = Self { api: Api::new(flow, Registry::default()), tenant, _folder: folder };
         stage

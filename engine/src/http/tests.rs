@@ -74,6 +74,29 @@ async fn a_panic_becomes_a_problem_without_its_text() {
 }
 
 #[tokio::test]
+async fn no_answer_but_the_chat_page_may_be_framed_or_load_anything() {
+    let stage = Stage::new().await;
+    let admin = stage.key(Role::Admin).await;
+    let answers = [
+        stage.get("/api/v1/audit", &admin).await,
+        stage.get("/api/v1/nothing", &admin).await,
+        stage.send("POST", "/hooks/nobody", &[], None).await,
+        stage.send("GET", "/chat/nobody", &[], None).await,
+        stage.send("GET", "/healthz", &[], None).await,
+    ];
+    for answer in answers {
+        let policy = answer.header("content-security-policy");
+        assert!(
+            policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"),
+            "{policy}"
+        );
+    }
+    let page = stage.send("GET", "/signin", &[], None).await;
+    let policy = page.header("content-security-policy");
+    assert!(policy.contains("script-src 'self'") && policy.contains("frame-ancestors 'none'"), "{policy}");
+}
+
+#[tokio::test]
 async fn a_process_that_goes_down_closes_its_door_but_stays_visible() {
     let stage = Stage::new().await;
     assert_eq!(stage.send("GET", "/readyz", &[], None).await.status.as_u16(), 200);

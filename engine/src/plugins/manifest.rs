@@ -2,6 +2,7 @@
 //! reads a manifest later may rely on it. Must not run plugins.
 
 use pointsman_rules::facts::Capabilities;
+use regex::{Regex, RegexBuilder};
 use serde::{Deserialize, Serialize};
 
 /// A plugin's checked description.
@@ -101,6 +102,24 @@ impl Manifest {
     }
 }
 
+impl Setting {
+    /// Does the whole text match the pattern? Yes, where there is none.
+    pub fn matches(&self, text: &str) -> bool {
+        // A manifest was checked when it was installed, so a broken pattern cannot be here.
+        self.pattern
+            .as_deref()
+            .and_then(|pattern| whole(pattern).ok())
+            .is_none_or(|regex| regex.is_match(text))
+    }
+}
+
+/// A pattern that must match a whole text.
+fn whole(pattern: &str) -> Result<Regex, regex::Error> {
+    let build = |text: &str| RegexBuilder::new(text).size_limit(PATTERN_BYTES_MAX).build();
+    build(pattern)?; // alone first: `a)|(b` would break out of the group
+    build(&format!(r"\A(?:{pattern})\z"))
+}
+
 /// What is wrong with a manifest, and where.
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
@@ -131,6 +150,14 @@ pub enum ManifestError {
         /// Why.
         cause: String,
     },
+    /// A pattern is not a regular expression, or an enormous one.
+    #[error("the pattern of setting `{setting}` is no regular expression of the `regex` crate: {cause}")]
+    Pattern {
+        /// Name of the setting.
+        setting: String,
+        /// Why.
+        cause: String,
+    },
     /// An origin is not a plain https origin.
     #[error(
         "origin `{0}` must be `https://` and a host name, without path, user or IP address; for self-hosted vendors declare a setting of kind `egress-url`"
@@ -151,6 +178,8 @@ pub enum ManifestError {
 /// Most settings, kinds or origins of one plugin.
 const ENTRIES_MAX: usize = 64;
 const WORD_BYTES_MAX: usize = 40;
+/// Largest compiled pattern, bytes; `\d{1,1000}{1,1000}` is not worth its memory.
+const PATTERN_BYTES_MAX: usize = 256 * 1024;
 
 impl Manifest {
     /// The manifest with its origins normalised, or what is wrong with it.
@@ -191,6 +220,9 @@ impl Setting {
         if matches!(&self.kind, SettingKind::Choice { options } if options.is_empty()) {
             return Err(ManifestError::Empty("options of a choice"));
         }
+        if let Some(Err(error)) = self.pattern.as_deref().map(whole) {
+            return Err(ManifestError::Pattern { setting: self.name.clone(), cause: error.to_string() });
+        }
         let Some(default) = &self.default else { return Ok(()) };
         let fits = match &self.kind {
             SettingKind::Integer => default.is_i64() || default.is_u64(),
@@ -200,13 +232,13 @@ impl Setting {
             }
             SettingKind::Secret => false,
             SettingKind::Text | SettingKind::Multiline | SettingKind::Phone | SettingKind::EgressUrl => {
-                default.is_string()
+                default.as_str().is_some_and(|text| self.matches(text))
             }
         };
         if fits {
             return Ok(());
         }
-        let cause = format!("{default} is not a value of its kind");
+        let cause = format!("{default} is not a value of its kind and pattern");
         Err(ManifestError::Default { setting: self.name.clone(), cause })
     }
 }
@@ -248,6 +280,35 @@ fn https_origin(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn setting(pattern: &str, default: Option<&str>) -> Setting {
+        Setting {
+            name: "sid".into(),
+            label: "SID".into(),
+            help: String::new(),
+            kind: SettingKind::Text,
+            required: true,
+            default: default.map(Into::into),
+            pattern: Some(pattern.into()),
+            example: None,
+        }
+    }
+
+    #[test]
+    fn a_pattern_is_checked_at_install_and_matches_whole_texts() {
+        assert!(setting("AC[0-9a-f]{4}|none", Some("none")).check().is_ok());
+        for broken in ["AC[0-9", "a)|(b", r"\d{1,1000}{1,1000}"] {
+            let error = setting(broken, None).check().unwrap_err();
+            assert!(matches!(error, ManifestError::Pattern { .. }), "{broken}: {error}");
+        }
+        let misfit = setting("AC[0-9a-f]{4}", Some("AC")).check().unwrap_err();
+        assert!(matches!(misfit, ManifestError::Default { .. }), "{misfit}");
+        let either = setting("AC|SM", None);
+        assert_eq!(
+            ["AC", "SM", "ACSM", "xSM", "AC\n"].map(|text| either.matches(text)),
+            [true, true, false, false, false]
+        );
+    }
 
     #[test]
     fn origins_are_plain_https_names() {

@@ -174,9 +174,8 @@ pub async fn finish(
                and lanes.token = v.column3 returning lanes.id, lanes.ready_ms";
     let row =
         |end: &Finish| args![end.claim.tenant, end.claim.lane, end.claim.token, end.done, end.conversation];
-    let mut ends: Vec<&Finish> = ends.iter().collect();
-    ends.sort_unstable_by_key(|end| (end.claim.tenant, end.claim.lane)); // one order for everybody who locks lanes
-    let rows: Vec<_> = ends.into_iter().map(row).collect();
+    let rows: Vec<_> = ends.iter().map(row).collect();
+    lock(tx, task, ends.iter().map(|end| &end.claim)).await?;
     let returned = tx.join_rows("finish lanes", sql, args![now_ms, task.word()], &rows).await?;
     returned
         .iter()
@@ -219,8 +218,26 @@ pub async fn rest(tx: &mut Tx, ends: &[Rest], now_ms: i64) -> Result<(), StoreEr
 /// # Errors
 /// The database's own.
 pub async fn renew(tx: &mut Tx, owner: &str, lease_until_ms: i64) -> Result<u64, StoreError> {
-    let sql = "update lanes set ready_ms = $2 where owner = $1 and leased";
+    // A lane that is locked is being worked on at this moment; it lengthens or ends its lease itself.
+    let sql = if tx.is_postgres() {
+        "update lanes set ready_ms = $2 where (tenant_id, id, task) in (select tenant_id, id, task from lanes \
+         where owner = $1 and leased for update skip locked)"
+    } else {
+        "update lanes set ready_ms = $2 where owner = $1 and leased"
+    };
     tx.execute("renew leases", sql, args![owner, lease_until_ms]).await
+}
+
+/// Locks lanes in one order, so that two transactions that want the same ones do not wait for each other in a circle.
+/// On SQLite there is one writer.
+async fn lock(tx: &mut Tx, task: Task, lanes: impl Iterator<Item = &Claim>) -> Result<(), StoreError> {
+    if !tx.is_postgres() {
+        return Ok(());
+    }
+    let sql = "select 1 from :rows as v join lanes on lanes.tenant_id = v.column1 and lanes.id = v.column2 \
+               where lanes.task = $1 order by lanes.tenant_id, lanes.id for update of lanes";
+    let rows: Vec<_> = lanes.map(|claim| args![claim.tenant, claim.lane]).collect();
+    tx.join_rows("lock lanes", sql, args![task.word()], &rows).await.map(|_| ())
 }
 
 /// Which of these leases are still ours? Locks their lanes until the end of the transaction and answers each lane's
@@ -237,9 +254,9 @@ pub async fn hold(
     let sql = "update lanes set ready_ms = $1 from :rows as v where lanes.tenant_id = v.column1 \
                and lanes.id = v.column2 and lanes.task = $2 and lanes.token = v.column3 and lanes.leased \
                returning lanes.id, lanes.gen";
-    let mut rows: Vec<_> = claims.iter().map(|claim| (claim.tenant, claim.lane, claim.token)).collect();
-    rows.sort_unstable(); // one order for everybody who locks lanes
-    let rows: Vec<_> = rows.into_iter().map(|(tenant, lane, token)| args![tenant, lane, token]).collect();
+    let row = |claim: &Claim| args![claim.tenant, claim.lane, claim.token];
+    let rows: Vec<_> = claims.iter().map(row).collect();
+    lock(tx, task, claims.iter()).await?;
     let returned = tx.join_rows("hold leases", sql, args![lease_until_ms, task.word()], &rows).await?;
     returned
         .iter()

@@ -10,7 +10,10 @@ use super::{StoreError, Tx};
 /// (version, what it does, SQL). Never change one that has been released; add the next.
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "initial", include_str!("../../../migrations/0001_initial.sql")),
-    (4, "attachments", include_str!("../../../migrations/0004_attachments.sql")),
+    (2, "jobs", include_str!("../../../migrations/0002_jobs.sql")),
+    (3, "retention", include_str!("../../../migrations/0003_retention.sql")),
+    (4, "installation", include_str!("../../../migrations/0004_installation.sql")),
+    (5, "attachments", include_str!("../../../migrations/0005_attachments.sql")),
 ];
 
 fn migrator() -> Migrator {
@@ -85,7 +88,7 @@ mod tests {
                     Box::pin(async move { tx.execute("change the history", sql, args![]).await })
                 })
             };
-            change("update _sqlx_migrations set version = 9999 where version = 4").await.unwrap();
+            change("update _sqlx_migrations set version = 9999 where version = 5").await.unwrap();
             assert_eq!(schema_state(&mut db.read().await.unwrap()).await.unwrap(), SchemaState::Ahead);
             change("delete from _sqlx_migrations where version = 9999").await.unwrap();
             assert_eq!(schema_state(&mut db.read().await.unwrap()).await.unwrap(), SchemaState::Behind(1));

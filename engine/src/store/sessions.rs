@@ -92,14 +92,6 @@ pub async fn delete_of_user(
     tx.execute("end sessions", sql, args![tenant, user, but]).await.map(|_| ())
 }
 
-/// Forgets sessions that have expired.
-///
-/// # Errors
-/// The database's own.
-pub async fn delete_expired(tx: &mut Tx, now_ms: i64) -> Result<u64, StoreError> {
-    tx.execute("forget sessions", "delete from sessions where expires_ms <= $1", args![now_ms]).await
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::testing::each_db;
@@ -149,7 +141,6 @@ mod tests {
                     );
                     users::update(tx, tenant, &User { disabled_ms: Some(5), ..user }).await?;
                     assert!(by_token(tx, "t3", 50).await?.is_none());
-                    assert_eq!(delete_expired(tx, 100).await?, 1);
                     Ok::<_, StoreError>(())
                 })
             })

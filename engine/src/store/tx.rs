@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use sqlx::pool::PoolConnection;
-use sqlx::{AssertSqlSafe, PgConnection, Postgres, Sqlite, SqliteConnection};
+use sqlx::{AssertSqlSafe, PgConnection, Postgres, Sqlite};
 
 use super::row::Row;
+use super::sqlite::Writer;
 use super::{SqlStats, StoreError};
 
 /// A value for a placeholder. Nulls are typed, as PostgreSQL wants them.
@@ -92,14 +93,9 @@ pub struct Tx {
 
 pub(super) enum Conn {
     Sqlite(PoolConnection<Sqlite>),
-    SqliteWriter(SqliteConnection),
+    SqliteWriter(Writer),
     Postgres(PoolConnection<Postgres>),
     PostgresTx(sqlx::Transaction<'static, Postgres>),
-}
-
-enum Driver<'a> {
-    Sqlite(&'a mut SqliteConnection),
-    Postgres(&'a mut PgConnection),
 }
 
 macro_rules! bind_all {
@@ -122,15 +118,6 @@ impl Tx {
         matches!(self.conn, Conn::Postgres(_) | Conn::PostgresTx(_))
     }
 
-    fn driver(&mut self) -> Driver<'_> {
-        match &mut self.conn {
-            Conn::Sqlite(conn) => Driver::Sqlite(conn),
-            Conn::SqliteWriter(conn) => Driver::Sqlite(conn),
-            Conn::Postgres(conn) => Driver::Postgres(conn),
-            Conn::PostgresTx(tx) => Driver::Postgres(tx),
-        }
-    }
-
     /// Runs a statement; answers the number of rows it touched. `what` continues "failed while it should".
     ///
     /// # Errors
@@ -143,18 +130,18 @@ impl Tx {
     ) -> Result<u64, StoreError> {
         count(&self.stats.statements);
         // Statements are built from constants in this room only.
-        let done = match self.driver() {
-            Driver::Sqlite(conn) => {
+        let done = match &mut self.conn {
+            Conn::SqliteWriter(conn) => {
                 let (sql, args) = unnumbered(sql, args);
-                bind_all!(sqlx::query::<Sqlite>(AssertSqlSafe(sql)), args)
-                    .execute(conn)
-                    .await
-                    .map(|r| r.rows_affected())
+                return conn.execute(&sql, &args).map_err(|source| StoreError::Sqlite { what, source });
             }
-            Driver::Postgres(conn) => bind_all!(sqlx::query::<Postgres>(AssertSqlSafe(sql.to_owned())), args)
-                .execute(conn)
-                .await
-                .map(|r| r.rows_affected()),
+            Conn::Sqlite(conn) => {
+                let (sql, args) = unnumbered(sql, args);
+                let query = bind_all!(sqlx::query::<Sqlite>(AssertSqlSafe(sql)), args);
+                query.execute(&mut **conn).await.map(|done| done.rows_affected())
+            }
+            Conn::Postgres(conn) => execute_postgres(conn, sql, args).await,
+            Conn::PostgresTx(tx) => execute_postgres(tx, sql, args).await,
         };
         done.map_err(|source| StoreError::Database { what, source })
     }
@@ -170,18 +157,19 @@ impl Tx {
         args: Vec<Arg>,
     ) -> Result<Vec<Row>, StoreError> {
         count(&self.stats.statements);
-        let rows = match self.driver() {
-            Driver::Sqlite(conn) => {
+        let rows = match &mut self.conn {
+            Conn::SqliteWriter(conn) => {
                 let (sql, args) = unnumbered(sql, args);
-                bind_all!(sqlx::query::<Sqlite>(AssertSqlSafe(sql)), args)
-                    .fetch_all(conn)
-                    .await
-                    .map(|rows| rows.into_iter().map(Row::Sqlite).collect())
+                let rows = conn.all(&sql, &args).map_err(|source| StoreError::Sqlite { what, source })?;
+                return Ok(rows.into_iter().map(Row::Written).collect());
             }
-            Driver::Postgres(conn) => bind_all!(sqlx::query::<Postgres>(AssertSqlSafe(sql.to_owned())), args)
-                .fetch_all(conn)
-                .await
-                .map(|rows| rows.into_iter().map(Row::Postgres).collect()),
+            Conn::Sqlite(conn) => {
+                let (sql, args) = unnumbered(sql, args);
+                let query = bind_all!(sqlx::query::<Sqlite>(AssertSqlSafe(sql)), args);
+                query.fetch_all(&mut **conn).await.map(|rows| rows.into_iter().map(Row::Sqlite).collect())
+            }
+            Conn::Postgres(conn) => all_postgres(conn, sql, args).await,
+            Conn::PostgresTx(tx) => all_postgres(tx, sql, args).await,
         };
         rows.map_err(|source| StoreError::Database { what, source })
     }
@@ -268,6 +256,16 @@ impl Tx {
         }
         Ok(out)
     }
+}
+
+async fn execute_postgres(conn: &mut PgConnection, sql: &str, args: Vec<Arg>) -> Result<u64, sqlx::Error> {
+    let query = bind_all!(sqlx::query::<Postgres>(AssertSqlSafe(sql.to_owned())), args);
+    query.execute(conn).await.map(|done| done.rows_affected())
+}
+
+async fn all_postgres(conn: &mut PgConnection, sql: &str, args: Vec<Arg>) -> Result<Vec<Row>, sqlx::Error> {
+    let query = bind_all!(sqlx::query::<Postgres>(AssertSqlSafe(sql.to_owned())), args);
+    query.fetch_all(conn).await.map(|rows| rows.into_iter().map(Row::Postgres).collect())
 }
 
 /// What stands for the rows in the statement of [`Tx::join_rows`].

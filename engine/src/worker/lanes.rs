@@ -1,19 +1,19 @@
-//! The lane backend: apalis workers over our own claims. A claim takes a lease
-//! on ready lanes and is emitted as a task; the verb gives the lease back in the
-//! transaction that ends its work.
+//! Lanes as tasks: a claim takes a lease on ready lanes and is emitted as a task;
+//! the verb gives the lease back in the transaction that ends its work.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use apalis::prelude::*;
-use apalis_core::backend::custom::BackendBuilder;
+use apalis::prelude::Task;
 use apalis_core::error::BoxDynError;
-use futures_util::{FutureExt as _, Stream, StreamExt as _, sink, stream};
+use futures_util::StreamExt as _;
+use futures_util::stream::{self, BoxStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use super::WorkerSettings;
+use super::backend::{self, Fetched};
 use crate::flow::{Flow, FlowError, deliver, turn};
 use crate::store::lanes::{self, Claim, Task as Kind};
 use crate::store::{Durability, StoreError};
@@ -67,7 +67,7 @@ pub(super) async fn run_turns(
             Ok::<(), BoxDynError>(())
         }
     };
-    run("turn", source, settings.turns_max, work, stop).await;
+    backend::run("turn", source, claims, settings.turns_max, work, stop).await;
 }
 
 async fn turns(flow: Flow, job: Job) {
@@ -111,7 +111,7 @@ pub(super) async fn run_deliveries(
             Ok::<(), BoxDynError>(())
         }
     };
-    run("deliver", source, settings.deliveries_max, work, stop).await;
+    backend::run("deliver", source, claims, settings.deliveries_max, work, stop).await;
 }
 
 async fn deliveries(flow: Flow, job: Job) {
@@ -150,46 +150,8 @@ fn report(claim: Claim, error: &(dyn std::error::Error + 'static)) {
     tracing::error!(lane = %claim.lane, attempts = claim.attempts, error, "work on a lane failed; it is taken up again");
 }
 
-async fn run<W, F>(name: &'static str, source: Source, concurrency: usize, work: W, stop: CancellationToken)
-where
-    W: Fn(Job) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Result<(), BoxDynError>> + Send + 'static,
-{
-    let factory = move |index: usize| {
-        let backend = BackendBuilder::new()
-            .database(source.clone())
-            .fetcher(|source: &mut Source, _: &(), _: &WorkerContext| claims(source.clone()).boxed())
-            .sink(|source: &mut Source, _: &()| {
-                // Nobody pushes: work comes from the lanes table only.
-                sink::unfold(source.clone(), |source, _: Task<Job>| {
-                    async move { Ok::<_, BoxDynError>(source) }.boxed()
-                })
-            })
-            .build()
-            .expect("a fetcher and a sink were given");
-        let work = work.clone();
-        WorkerBuilder::new(format!("{name}-{index}"))
-            .backend(backend)
-            .concurrency(concurrency)
-            .catch_panic()
-            .build(move |job: Job| work(job))
-    };
-    let ended = stop.clone();
-    let monitor = Monitor::new().register(factory).should_restart(move |_, error| {
-        tracing::error!(%error, worker = name, "a worker ended");
-        !ended.is_cancelled()
-    });
-    let signal = async move {
-        stop.cancelled().await;
-        Ok(())
-    };
-    if let Err(error) = monitor.run_with_signal(signal).await {
-        tracing::error!(%error, worker = name, "the monitor of a worker ended");
-    }
-}
-
 /// Claimed lanes, as they become ready. Never ends before `stop`.
-fn claims(source: Source) -> impl Stream<Item = Result<Option<Task<Job>>, BoxDynError>> + Send {
+fn claims(source: Source) -> BoxStream<'static, Fetched<Job>> {
     stream::unfold((source, VecDeque::new(), false), |(source, mut jobs, mut more)| async move {
         while jobs.is_empty() {
             if source.stop.is_cancelled() {
@@ -223,6 +185,7 @@ fn claims(source: Source) -> impl Stream<Item = Result<Option<Task<Job>>, BoxDyn
         let job = jobs.pop_front()?;
         Some((Ok(Some(Task::new(job))), (source, jobs, more)))
     })
+    .boxed()
 }
 
 /// At least one permit; where every lane needs its own, as many as are free now. `None`: we are stopping.
@@ -249,7 +212,9 @@ fn split(source: &Source, claims: Vec<Claim>, permits: Vec<OwnedSemaphorePermit>
 async fn claim(source: &Source, places: usize) -> Result<Vec<Claim>, FlowError> {
     let lanes_max = if source.lane_by_lane { u32::try_from(places).unwrap_or(1) } else { source.lanes_max };
     let (kind, now_ms) = (source.kind, source.flow.clock.now_ms());
-    if !lanes::any_ready(&mut source.flow.db.read().await?, kind, now_ms).await? {
+    // SQLite claims in place; on PostgreSQL a look costs less than a transaction that finds nothing.
+    let db = &source.flow.db;
+    if db.is_postgres() && !lanes::any_ready(&mut db.read().await?, kind, now_ms).await? {
         return Ok(Vec::new());
     }
     let (owner, lease_until_ms) = (source.flow.owner.clone(), now_ms + source.flow.settings.lease_ms);

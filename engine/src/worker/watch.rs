@@ -7,8 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::WorkerSettings;
 use crate::flow::{Flow, fire};
-use crate::store::Durability;
-use crate::store::lanes;
+use crate::store::{Durability, jobs, lanes};
 
 /// Moves due deadlines and timers into inboxes until `stop`.
 pub(super) async fn fire_deadlines(flow: Flow, settings: WorkerSettings, stop: CancellationToken) {
@@ -41,7 +40,10 @@ pub(super) async fn renew_leases(flow: Flow, stop: CancellationToken) {
             .db
             .write(Durability::Soft, move |tx| {
                 let owner = owner.clone();
-                Box::pin(async move { lanes::renew(tx, &owner, until_ms).await })
+                Box::pin(async move {
+                    jobs::renew(tx, &owner, until_ms).await?;
+                    lanes::renew(tx, &owner, until_ms).await
+                })
             })
             .await;
         if let Err(error) = renewed {

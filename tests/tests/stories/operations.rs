@@ -12,6 +12,7 @@ each_backend!(
     a_graceful_stop_loses_nothing_and_is_quick,
     a_killed_server_goes_on_where_it_was,
     probes_and_metrics_tell_the_state,
+    another_master_key_does_not_start,
     people_can_end_reopen_and_note,
 );
 
@@ -69,6 +70,19 @@ fn an_idle_chat_ends_after_a_warning() {
         ensure!(kinds.contains(&"conversation.ended"), "{kinds:?}");
         Ok(())
     });
+}
+
+async fn another_master_key_does_not_start(backend: Backend) -> Result<()> {
+    let mut server = Server::start(backend).await?;
+    server.kill().await?;
+    let mut command = server.cli_command();
+    command.arg("serve").arg("--listen").arg("127.0.0.1:0").args(server.database_args());
+    command.env("POINTSMAN_MASTER_KEY", "YW5vdGhlciBrZXksIHdoaWNoIG9wZW5zIG5vdGhpbmc=");
+    let output = tokio::time::timeout(SOON, command.output()).await.context("it starts")??;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    ensure!(output.status.code() == Some(EXIT_CONFIG), "{}: {said}", output.status);
+    ensure!(said.contains("POINTSMAN_MASTER_KEY is not the master key"), "{said}");
+    server.restart().await
 }
 
 async fn a_graceful_stop_loses_nothing_and_is_quick(backend: Backend) -> Result<()> {

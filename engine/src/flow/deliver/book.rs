@@ -130,13 +130,13 @@ impl Book {
             .into_iter()
             .map(|(effect, (tenant, ending))| (tenant, effect, ending))
             .collect();
-        effects::end(tx, &endings, now_ms).await?;
-        effects::begin(tx, &self.begun).await?;
-        effects::record_attempts(tx, &self.attempts).await?;
+        let moved = messages::set_status(tx, &self.statuses).await?;
         for (tenant, message, content) in &self.contents {
             outgoing::set_content(tx, *tenant, *message, content).await?;
         }
-        let moved = messages::set_status(tx, &self.statuses).await?;
+        effects::end(tx, &endings, now_ms).await?;
+        effects::begin(tx, &self.begun).await?;
+        effects::record_attempts(tx, &self.attempts).await?;
         let stories = std::mem::take(&mut self.stories);
         let mut logged = Vec::with_capacity(stories.len());
         for story in stories.into_iter().filter(|it| moved.contains(&it.message)) {

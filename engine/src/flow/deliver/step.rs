@@ -2,7 +2,8 @@
 //! what waits in each lane, then everything is written.
 //!
 //! Rows are locked in one order, which turns keep too, so that neither waits for
-//! the other in a circle: inbox lanes, delivery lanes, conversations, the rest.
+//! the other in a circle: inbox lanes, delivery lanes, conversations, messages,
+//! effects.
 
 use std::collections::{HashMap, VecDeque};
 
