@@ -5,18 +5,24 @@
 
 pub mod accept;
 pub mod apply;
+mod backoff;
 pub mod case;
 pub mod catalog;
 pub mod command;
 pub mod content;
 pub mod deadline;
 pub mod deliver;
+pub mod fetch;
+pub mod file;
 pub mod fire;
 pub mod gate;
 mod gather;
 pub mod jobs;
+pub mod link;
 pub mod order;
 pub mod retention;
+pub mod slot;
+pub mod sniff;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod turn;
@@ -35,6 +41,7 @@ use crate::store::{Db, StoreError};
 use accept::{Intake, intake};
 use catalog::Catalog;
 use deliver::{Dispatch, dispatch};
+use link::Links;
 
 pub use accept::{AcceptError, ReplayOutcome};
 pub use order::{OrderError, Ordered};
@@ -88,6 +95,8 @@ pub struct Flow {
     pub catalog: Arc<Catalog>,
     /// Names this start of this process; leases carry it.
     pub owner: Arc<str>,
+    /// Makes and reads public links to files.
+    pub links: Links,
     /// Counts of ended jobs.
     pub job_runs: jobs::JobRuns,
     intake: Intake,
@@ -101,10 +110,25 @@ impl Flow {
     pub fn new(db: Db, clock: Clock, keyring: Keyring, host: Host, bus: Bus, settings: FlowSettings) -> Self {
         let settings = Arc::new(settings);
         let intake = intake(db.clone(), clock.clone(), bus.clone());
-        let dispatch = dispatch(db.clone(), clock.clone(), settings.clone());
+        let links = Links::new(&keyring, &settings.public_url);
+        let dispatch = dispatch(db.clone(), clock.clone(), settings.clone(), links.clone());
         let owner = crate::crypto::hex(&clock.random().to_be_bytes()).into();
         let (catalog, job_runs, arriving) = Default::default();
-        Self { db, clock, keyring, host, bus, settings, catalog, owner, job_runs, intake, dispatch, arriving }
+        Self {
+            db,
+            clock,
+            keyring,
+            host,
+            bus,
+            settings,
+            catalog,
+            owner,
+            links,
+            job_runs,
+            intake,
+            dispatch,
+            arriving,
+        }
     }
 
     /// Webhooks that wait for their 2xx at this moment.

@@ -5,6 +5,7 @@
 
 pub mod aging;
 pub mod api_keys;
+pub mod attachments;
 pub mod audit;
 pub mod catalog;
 pub mod channels;

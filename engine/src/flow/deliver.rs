@@ -7,6 +7,7 @@ mod book;
 mod outcome;
 mod parcel;
 mod step;
+mod template;
 
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use pointsman_rules::ids::MessageId;
 
 use super::catalog::{Channel, TenantView};
 use super::gather::Gather;
+use super::link::Links;
 use super::{Flow, FlowError, FlowSettings};
 use crate::bus::News;
 use crate::clock::Clock;
@@ -85,10 +87,11 @@ pub(super) type Dispatch = Gather<Step, Stepped>;
 struct Office {
     clock: Clock,
     settings: Arc<FlowSettings>,
+    links: Links,
 }
 
-pub(super) fn dispatch(db: Db, clock: Clock, settings: Arc<FlowSettings>) -> Dispatch {
-    let office = Office { clock, settings };
+pub(super) fn dispatch(db: Db, clock: Clock, settings: Arc<FlowSettings>, links: Links) -> Dispatch {
+    let office = Office { clock, settings, links };
     Gather::start(WAITING_MAX, STEPS_MAX, move |steps: Arc<Vec<Step>>| {
         let (db, office) = (db.clone(), office.clone());
         async move {

@@ -1,7 +1,9 @@
 //! Operations: exports that work by HTTP calls. The guest answers with the next
 //! call, the host performs it and hands the answer to the same instance, until
-//! the guest is done. Certainty about effects is the host's knowledge.
+//! the guest is done. Certainty about effects is the host's knowledge. Who
+//! performs the calls is passed in: the network, or a recording.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,9 +12,9 @@ use wasmtime::component::Instance;
 
 use super::bindings::provider::exports::pointsman::plugin::sender;
 use super::bindings::provider::pointsman::plugin::{http, types};
-use super::bindings::{account, provider, templates};
+use super::bindings::{account, media, provider, templates};
 use super::call::{CallError, Guest, Loaded, Runner, STEP_CPU_MS};
-use super::egress::{CALLS_MAX, Egress, Permissions};
+use super::egress::{CALLS_MAX, Performed};
 use super::engine::CallState;
 use super::journal::Redactor;
 use super::wire::{Certainty, Failure, FailureKind, Retry};
@@ -59,19 +61,24 @@ pub(super) trait Operation: Send + Sync {
     ) -> impl Future<Output = wasmtime::Result<Step<Self::Done>>> + Send;
 }
 
+/// Performs the calls of one operation.
+pub(super) trait Caller: Sync {
+    /// Performs one call, when the channel may make it.
+    fn perform(&self, call: http::Call) -> impl Future<Output = Performed> + Send;
+}
+
 /// Runs an operation to its end. Problems of the plugin or the host become failures of kind
 /// internal; their effect is `NotPerformed` as long as no call left.
 pub(super) async fn run<O: Operation>(
     runner: &Arc<Runner>,
-    egress: &Egress,
-    permissions: &Permissions,
+    caller: &impl Caller,
     context: &ChannelContext,
     operation: O,
 ) -> Result<O::Done, Failure> {
     let redactor = Arc::new(Redactor::new(context.secrets.clone()));
     let mut left = false;
     let result = {
-        let steps = steps(runner, egress, permissions, context, operation, &redactor, &mut left);
+        let steps = steps(runner, caller, context, operation, &redactor, &mut left);
         tokio::time::timeout(Duration::from_millis(OPERATION_MS_MAX), steps).await
     };
     let result = result.unwrap_or_else(|_| {
@@ -84,8 +91,7 @@ pub(super) async fn run<O: Operation>(
 
 async fn steps<O: Operation>(
     runner: &Arc<Runner>,
-    egress: &Egress,
-    permissions: &Permissions,
+    caller: &impl Caller,
     context: &ChannelContext,
     operation: O,
     redactor: &Arc<Redactor>,
@@ -107,7 +113,7 @@ async fn steps<O: Operation>(
         let answer = if calls < CALLS_MAX {
             // Pessimistic while the call runs: a deadline may cut it off.
             let before = std::mem::replace(left, true);
-            let performed = egress.perform(permissions, &context.secrets, call).await;
+            let performed = caller.perform(call).await;
             *left = before || performed.left;
             performed.answer
         } else if calls == CALLS_MAX {
@@ -313,6 +319,58 @@ impl From<templates_api::Step> for Step<templates_api::Page> {
             templates_api::Step::Call(call) => Self::Call(Box::new(call)),
             templates_api::Step::Done(page) => Self::Done(page),
             templates_api::Step::Failed(failure) => Self::Failed(failure),
+        }
+    }
+}
+
+use media::exports::pointsman::plugin::media as media_api;
+
+/// `media.fetch`.
+pub(super) struct FetchMedia {
+    pub(super) context: types::Context,
+    pub(super) vendor_ref: String,
+}
+
+impl Operation for FetchMedia {
+    type Bindings = media::Media;
+    type Done = String;
+    const EXPORT: &'static str = "media.fetch";
+
+    fn load(
+        loaded: &Loaded,
+        instance: &Instance,
+        store: &mut Store<CallState>,
+    ) -> wasmtime::Result<Option<Self::Bindings>> {
+        loaded.media.as_ref().map(|export| export.load(store, instance)).transpose()
+    }
+
+    async fn begin(
+        &self,
+        bindings: &Self::Bindings,
+        store: &mut Store<CallState>,
+    ) -> wasmtime::Result<Step<Self::Done>> {
+        bindings
+            .pointsman_plugin_media()
+            .call_fetch(store, &self.context, &self.vendor_ref)
+            .await
+            .map(Step::from)
+    }
+
+    async fn resume(
+        bindings: &Self::Bindings,
+        store: &mut Store<CallState>,
+        answer: &http::Answer,
+    ) -> wasmtime::Result<Step<Self::Done>> {
+        bindings.pointsman_plugin_media().call_resume(store, answer).await.map(Step::from)
+    }
+}
+
+impl From<media_api::Step> for Step<String> {
+    fn from(step: media_api::Step) -> Self {
+        match step {
+            media_api::Step::Call(call) => Self::Call(Box::new(call)),
+            media_api::Step::Done(blob) => Self::Done(blob),
+            media_api::Step::Failed(failure) => Self::Failed(failure),
         }
     }
 }

@@ -70,6 +70,7 @@ arg_from_id!(
     TimerId,
     CalendarId,
     NotificationId,
+    AttachmentId,
     RawWebhookId,
     JobId,
     LaneId,

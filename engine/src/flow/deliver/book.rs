@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use pointsman_rules::event::{Actor, Cause, Event, EventBody};
 use pointsman_rules::ids::{
-    ChannelId, ConversationId, EffectId, EventId, MessageId, NotificationId, TenantId,
+    AttachmentId, ChannelId, ConversationId, EffectId, EventId, MessageId, NotificationId, TenantId,
 };
 
 use super::{Office, Step};
@@ -79,6 +79,11 @@ impl Book {
     /// Where vendors and browsers reach us.
     pub(super) fn public_url(&self) -> &str {
         &self.office.settings.public_url
+    }
+
+    /// A public link to a file of ours, good from now on.
+    pub(super) fn link(&self, tenant: TenantId, attachment: AttachmentId) -> String {
+        self.office.links.make(tenant, attachment, self.now_ms)
     }
 
     pub(super) fn end(

@@ -1,19 +1,22 @@
 //! From a stored message to what a plugin is asked to send: the gate, text or
 //! template, the address.
 
+use std::collections::BTreeMap;
+
 use pointsman_rules::facts::SenderKind;
 use pointsman_rules::ids::MessageId;
 
 use super::book::Book;
-use super::{Parcel, Step};
+use super::{Parcel, Step, template};
 use crate::flow::case::to_json;
 use crate::flow::catalog::Channel;
 use crate::flow::content::Content;
+use crate::flow::file::File;
 use crate::flow::gate::{self, Refusal};
 use crate::plugins::{OutboundContent, OutboundMessage, Party};
 use crate::store::effects::Effect;
 use crate::store::outgoing::Outgoing;
-use crate::store::{StoreError, Tx, catalog};
+use crate::store::{StoreError, Tx};
 
 /// The parcel, or why the message may not leave.
 pub(super) async fn pack(
@@ -33,7 +36,7 @@ pub(super) async fn pack(
     if let Err(refusal) = gate::check(&facts, &content) {
         return Ok(Err(refusal));
     }
-    let outbound = match outbound(tx, step, &content).await? {
+    let outbound = match outbound(tx, book, step, &content).await? {
         Ok(outbound) => outbound,
         Err(refusal) => return Ok(Err(refusal)),
     };
@@ -61,38 +64,34 @@ fn gate_facts<'a>(channel: &'a Channel, effect: &Effect, it: &Outgoing, now_ms: 
 /// Text or template? Decided now, and kept with the message.
 fn settle(book: &mut Book, step: &Step, message: MessageId, content: Content, is_open: bool) -> Content {
     let Content::Either { text, name, language, slots } = content else { return content };
-    let content = if is_open { Content::Text { text } } else { Content::Template { name, language, slots } };
+    let content = if is_open {
+        Content::Text { text }
+    } else {
+        Content::Template { name, language, slots, files: BTreeMap::new() }
+    };
     book.contents.push((step.claim.tenant, message, to_json(&content)));
     content
 }
 
-/// What the plugin is asked to send, or why it cannot be sent: a template that is not approved (any more) is not
-/// worth a call.
+/// What the plugin is asked to send, or why it cannot be sent.
 async fn outbound(
     tx: &mut Tx,
+    book: &Book,
     step: &Step,
     content: &Content,
 ) -> Result<Result<OutboundContent, Refusal>, StoreError> {
-    let mut vendor_id = None;
-    if let Content::Template { name, language, .. } = content {
-        let (tenant, channel) = (step.claim.tenant, step.claim.channel);
-        match catalog::template_vendor_id(tx, tenant, channel, name, language).await? {
-            Some((id, status)) if status == "approved" => vendor_id = id,
-            Some((_, status)) => {
-                let detail =
-                    format!("The template `{name}` ({language}) is {status}; choose an approved one.");
-                return Ok(Err(Refusal { code: "template", detail }));
-            }
-            None => {
-                let detail = format!(
-                    "There is no template `{name}` in `{language}` on this channel; refresh its templates or choose another."
-                );
-                return Ok(Err(Refusal { code: "template", detail }));
-            }
-        }
-    }
+    let vendor_id = match template::vendor_id(tx, step, content).await? {
+        Ok(vendor_id) => vendor_id,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    let capabilities = &step.channel.facts.capabilities;
+    let attach = |file: &File| {
+        let url = book.link(step.claim.tenant, file.attachment?);
+        file.to_outbound(gate::family(capabilities, file), url)
+    };
     let detail = || "Messages of this kind cannot be sent.".to_owned();
-    Ok(content.to_outbound(vendor_id).ok_or_else(|| Refusal { code: "unsupported", detail: detail() }))
+    let outbound = content.to_outbound(vendor_id, &attach);
+    Ok(outbound.ok_or_else(|| Refusal { code: "unsupported", detail: detail() }))
 }
 
 fn address(hook: &str, effect: &Effect, to: Outgoing, content: OutboundContent) -> OutboundMessage {

@@ -12,7 +12,7 @@ use crate::flow::case::{ContactChange, Notice, NoticeTo, TimerChange};
 use crate::store::effects::{self, EffectState, Ending};
 use crate::store::lanes::{self, Append, Finish, Task};
 use crate::store::{
-    Durability, StoreError, Tx, contacts, conversations, intake, log, messages, notices, timers,
+    Durability, StoreError, Tx, attachments, contacts, conversations, intake, log, messages, notices, timers,
 };
 
 /// Answers the lanes that were still ours, and whether more waits in them.
@@ -56,7 +56,8 @@ async fn state(tx: &mut Tx, kept: &[&Turned], now_ms: i64) -> Result<(), StoreEr
     let mut conversations = gather(kept, |it| &it.out.conversations);
     conversations.sort_by_key(|(_, it)| (it.facts.status != Status::Closed, it.facts.id));
     conversations::upsert(tx, &conversations).await?;
-    messages::insert(tx, &gather(kept, |it| &it.out.messages)).await
+    messages::insert(tx, &gather(kept, |it| &it.out.messages)).await?;
+    attachments::insert(tx, &gather(kept, |it| &it.out.files)).await
 }
 
 async fn story(tx: &mut Tx, kept: &[&Turned]) -> Result<(), StoreError> {
