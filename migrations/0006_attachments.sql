@@ -26,4 +26,5 @@ create table attachments (
 create index attachments_message on attachments (tenant_id, message_id) where message_id is not null;
 create index attachments_conversation on attachments (tenant_id, conversation_id) where conversation_id is not null;
 create index attachments_blob on attachments (tenant_id, blob) where blob is not null;
+create index attachments_unsent on attachments (tenant_id, created_ms) where message_id is null;
 create index attachments_pending on attachments (next_ms) where state = 'pending';

@@ -4,14 +4,20 @@
 use pointsman_rules::ids::{AttachmentId, TenantId};
 use serde::{Deserialize, Serialize};
 
+use super::jobs::{Outcome, Round};
 use super::{Flow, FlowError};
 use crate::plugins::{Media, OutAttachment};
-use crate::store::attachments;
+use crate::store::{Durability, attachments};
 
 /// What a file is called that has no name.
 const UNNAMED: &str = "file";
 /// Longest file name, characters; the rest is cut.
 const NAME_CHARS_MAX: usize = 120;
+
+/// An upload that was not sent is removed after this long, milliseconds: a day.
+const UNSENT_MS: i64 = 24 * 3_600_000;
+/// Uploads removed in one transaction.
+const ROWS_PER_STEP: u32 = 100;
 
 /// One file of a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,6 +87,29 @@ pub async fn forget(flow: &Flow, tenant: TenantId, blobs: Vec<String>) -> Result
         }
     }
     Ok(())
+}
+
+/// Removes uploads that nobody sent in time, with their bytes.
+///
+/// # Errors
+/// The store's.
+pub async fn sweep(round: &Round) -> Result<Outcome, FlowError> {
+    let (flow, tenant) = (&round.flow, round.tenant);
+    loop {
+        if round.stop.is_cancelled() {
+            return Ok(Outcome::Snoozed);
+        }
+        let before_ms = flow.clock.now_ms() - UNSENT_MS;
+        let gone = flow.db.write(Durability::Hard, move |tx| {
+            Box::pin(async move { attachments::delete_unsent(tx, tenant, before_ms, ROWS_PER_STEP).await })
+        });
+        let gone = gone.await?;
+        let is_last = gone.len() < ROWS_PER_STEP as usize;
+        forget(flow, tenant, gone).await?;
+        if is_last {
+            return Ok(Outcome::Done);
+        }
+    }
 }
 
 /// A name that is safe to show and to offer for saving: no path, no control characters.

@@ -176,6 +176,26 @@ pub async fn is_used(tx: &mut Tx, tenant: TenantId, blob: &str) -> Result<bool, 
     Ok(tx.first("look for users of a file", sql, args![tenant, blob]).await?.is_some())
 }
 
+/// Removes uploads from before `before_ms` that no message was sent with, at most `rows_max`; answers the ids of their
+/// bytes.
+///
+/// # Errors
+/// The database's own.
+pub async fn delete_unsent(
+    tx: &mut Tx,
+    tenant: TenantId,
+    before_ms: i64,
+    rows_max: u32,
+) -> Result<Vec<String>, StoreError> {
+    let sql = "delete from attachments where tenant_id = $1 and id in (select id from attachments \
+               where tenant_id = $1 and message_id is null and created_ms < $2 order by created_ms limit $3) \
+               returning blob";
+    let rows = tx.all("remove unsent uploads", sql, args![tenant, before_ms, rows_max]).await?;
+    let blobs: Vec<Option<String>> =
+        rows.iter().map(|row| row.columns("attachments").opt_text("blob")).collect::<Result<_, _>>()?;
+    Ok(blobs.into_iter().flatten().collect())
+}
+
 /// Takes pending files that are due, for all tenants; each counts as an attempt, and is due again at `until_ms` if
 /// nobody records how it ended.
 ///

@@ -128,3 +128,30 @@ fn files_are_found_by_their_messages_and_tenant() {
         assert_eq!(of_messages(tx, tenant(1), &[]).await.unwrap(), []);
     });
 }
+
+#[test]
+fn uploads_go_when_nobody_sent_them_in_time() {
+    each_db(|db| async move {
+        let upload = |n: u128, created_ms: i64| Attachment {
+            place: None,
+            state: FileState::Stored,
+            source: None,
+            blob: Some(format!("blb_{n}")),
+            created_ms,
+            ..pending(n)
+        };
+        let files = vec![upload(1, NOW_MS), upload(2, NOW_MS + 1), upload(3, NOW_MS + 2), pending(4)];
+        add(&db, files.into_iter().map(|file| (tenant(1), file)).collect()).await;
+        let gone = async |before_ms: i64| {
+            let gone = db.write(Durability::Hard, move |tx| {
+                Box::pin(async move { delete_unsent(tx, tenant(1), before_ms, 1).await })
+            });
+            gone.await.unwrap()
+        };
+        assert_eq!(gone(NOW_MS).await, Vec::<String>::new());
+        assert_eq!(gone(NOW_MS + 2).await, ["blb_1"]);
+        assert_eq!(gone(NOW_MS + 2).await, ["blb_2"]);
+        assert_eq!(gone(NOW_MS + 2).await, Vec::<String>::new());
+        assert_eq!(found(&db, 4).await.state, FileState::Pending, "a message's file stays");
+    });
+}
