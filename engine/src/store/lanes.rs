@@ -242,8 +242,11 @@ async fn lock(tx: &mut Tx, task: Task, lanes: impl Iterator<Item = &Claim>) -> R
     tx.join_rows("lock lanes", sql, args![task.word()], &rows).await.map(|_| ())
 }
 
-/// Which of these leases are still ours? Locks their lanes until the end of the transaction and answers each lane's
-/// `gen`: whatever it counts is visible to later statements.
+/// Which of these leases are still ours? Locks their lanes until the end of the transaction and answers, by lane and
+/// token, the lane's `gen`: whatever it counts is visible to later statements.
+///
+/// A process whose lease ran out may have claimed the same lane again: both leases may be asked for at once, and only
+/// one of them holds.
 ///
 /// # Errors
 /// The database's own.
@@ -252,10 +255,10 @@ pub async fn hold(
     task: Task,
     claims: &[Claim],
     lease_until_ms: i64,
-) -> Result<HashMap<LaneId, i64>, StoreError> {
+) -> Result<HashMap<(LaneId, i64), i64>, StoreError> {
     let sql = "update lanes set ready_ms = $1 from :rows as v where lanes.tenant_id = v.column1 \
                and lanes.id = v.column2 and lanes.task = $2 and lanes.token = v.column3 and lanes.leased \
-               returning lanes.id, lanes.gen";
+               returning lanes.id, lanes.token, lanes.gen";
     let row = |claim: &Claim| args![claim.tenant, claim.lane, claim.token];
     let rows: Vec<_> = claims.iter().map(row).collect();
     lock(tx, task, claims.iter()).await?;
@@ -264,7 +267,7 @@ pub async fn hold(
         .iter()
         .map(|row| {
             let mut columns = row.columns("lanes");
-            Ok((columns.id("id")?, columns.int("gen")?))
+            Ok(((columns.id("id")?, columns.int("token")?), columns.int("gen")?))
         })
         .collect()
 }

@@ -62,14 +62,14 @@ async fn desks<'a>(
     tx: &mut Tx,
     book: &mut Book,
     steps: &'a [Step],
-    held: &HashMap<LaneId, i64>,
+    held: &HashMap<(LaneId, i64), i64>,
 ) -> Result<Vec<Desk<'a>>, StoreError> {
     let mut desks = Vec::with_capacity(steps.len());
     let mut looked_at = Vec::with_capacity(steps.len());
     for (index, step) in steps.iter().enumerate() {
         let (claim, waiting) = (step.claim, VecDeque::new());
         let mut desk = Desk { index, step, gen_now: 0, waiting, more: false, next: None };
-        match held.get(&claim.lane) {
+        match held.get(&(claim.lane, claim.token)) {
             None => desk.next = Some(Next::Lost),
             Some(gen_now) if step.is_last => {
                 desk.gen_now = *gen_now;

@@ -83,6 +83,22 @@ fn a_leased_lane_is_nobody_elses_until_the_lease_runs_out() {
 }
 
 #[test]
+fn of_two_leases_of_one_lane_only_the_newer_holds() {
+    each_db(|db| async move {
+        let (clock, lane) = (Clock::system(), LaneId::new(1, 2));
+        put(&db, &clock, lane, "a", 100).await;
+        let (old, other) = (take(&db, "one", 100, 8).await[0], LaneId::new(1, 9));
+        let new = take(&db, "one", 100 + LEASE_MS, 8).await[0];
+        let stranger = Claim { lane: other, ..new };
+        let held = db.write(Durability::Hard, move |tx| {
+            Box::pin(async move { hold(tx, Task::Turn, &[old, new, stranger], 9_000).await })
+        });
+        assert_eq!(held.await.unwrap(), HashMap::from([((lane, new.token), 1)]));
+        assert!(take(&db, "two", 8_999, 8).await.is_empty(), "holding lengthens the lease");
+    });
+}
+
+#[test]
 fn an_entry_committed_while_the_lane_is_released_is_not_left_behind() {
     each_db(|db| async move {
         let (clock, lane) = (Clock::system(), LaneId::new(1, 2));
