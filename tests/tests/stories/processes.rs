@@ -58,7 +58,7 @@ fn a_new_worker_takes_over_from_one_that_was_killed() {
         let http = setup(backend, "http")?.start().await?;
         let mut worker = setup(backend, "worker")?.start_beside(&http).await?;
         let scene = Scene::with_echo(http).await?;
-        let (ledger, load) = load(&scene, &[scene.twilio.clone()]);
+        let (ledger, load) = load(&scene, std::slice::from_ref(&scene.twilio));
         kill_while_it_holds_leases(&scene, &mut worker, 1).await?;
         worker.restart().await?;
         arrive(load).await?;
