@@ -55,7 +55,7 @@ lint: ## formatting, clippy, documentation, dependencies
 
 test: lint build unit stories ## lint, unit tests and stories on SQLite and PostgreSQL
 
-unit: guests ## unit tests and tidy checks of all packages
+unit: guests plugins ## unit tests and tidy checks of all packages
 	@if $(HAS_NEXTEST); then \
 	  tests/pg.sh run cargo nextest run --locked --workspace -E 'not binary(stories)'; \
 	else \

@@ -5,22 +5,30 @@
 
 pub mod accept;
 pub mod apply;
+mod backoff;
 pub mod case;
 pub mod catalog;
 pub mod command;
 pub mod content;
 pub mod deadline;
 pub mod deliver;
+pub mod fetch;
+pub mod file;
 pub mod fire;
 pub mod gate;
+mod gather;
 pub mod jobs;
+pub mod link;
 pub mod order;
 pub mod retention;
+pub mod slot;
+pub mod sniff;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod turn;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use pointsman_rules::ids::{ChannelId, LaneId, TenantId};
 
@@ -30,8 +38,10 @@ use crate::config::Retention;
 use crate::crypto::{CryptoError, Keyring, hash16};
 use crate::plugins::{ChannelContext, Host, Plugin};
 use crate::store::{Db, StoreError};
-use accept::Intake;
+use accept::{Intake, intake};
 use catalog::Catalog;
+use deliver::{Dispatch, dispatch};
+use link::Links;
 
 pub use accept::{AcceptError, ReplayOutcome};
 pub use order::{OrderError, Ordered};
@@ -85,19 +95,45 @@ pub struct Flow {
     pub catalog: Arc<Catalog>,
     /// Names this start of this process; leases carry it.
     pub owner: Arc<str>,
+    /// Makes and reads public links to files.
+    pub links: Links,
     /// Counts of ended jobs.
     pub job_runs: jobs::JobRuns,
     intake: Intake,
+    dispatch: Dispatch,
+    /// Webhooks that wait for their 2xx.
+    arriving: Arc<AtomicUsize>,
 }
 
 impl Flow {
-    /// Puts the parts together and starts the intake.
+    /// Puts the parts together and starts what gathers writes.
     pub fn new(db: Db, clock: Clock, keyring: Keyring, host: Host, bus: Bus, settings: FlowSettings) -> Self {
-        let intake = Intake::start(db.clone(), clock.clone(), bus.clone());
-        let owner = crate::crypto::hex(&clock.random().to_be_bytes()).into();
         let settings = Arc::new(settings);
-        let (catalog, job_runs) = Default::default();
-        Self { db, clock, keyring, host, bus, settings, catalog, owner, job_runs, intake }
+        let intake = intake(db.clone(), clock.clone(), bus.clone());
+        let links = Links::new(&keyring, &settings.public_url);
+        let dispatch = dispatch(db.clone(), clock.clone(), settings.clone(), links.clone());
+        let owner = crate::crypto::hex(&clock.random().to_be_bytes()).into();
+        let (catalog, job_runs, arriving) = Default::default();
+        Self {
+            db,
+            clock,
+            keyring,
+            host,
+            bus,
+            settings,
+            catalog,
+            owner,
+            links,
+            job_runs,
+            intake,
+            dispatch,
+            arriving,
+        }
+    }
+
+    /// Webhooks that wait for their 2xx at this moment.
+    pub fn arriving(&self) -> usize {
+        self.arriving.load(Ordering::Relaxed)
     }
 
     /// Drops cached channels, rules and names of a tenant after a change, here and in other processes.

@@ -11,6 +11,7 @@ use utoipa_axum::router::OpenApiRouter;
 pub mod actions;
 mod api;
 pub mod api_keys;
+pub mod attachments;
 pub mod audit;
 pub mod auth;
 pub mod body;
@@ -20,6 +21,7 @@ pub mod conversations;
 pub mod docs;
 pub mod etag;
 pub mod events;
+mod files;
 mod follow;
 pub mod groups;
 pub mod health;
@@ -66,6 +68,7 @@ fn families() -> OpenApiRouter<Api> {
         .merge(conversations::router())
         .merge(actions::router())
         .merge(messages::router())
+        .merge(attachments::router())
         .merge(events::router())
         .merge(stream::router())
         .merge(jobs::router())
@@ -80,6 +83,7 @@ fn others() -> Router<Api> {
     Router::new()
         .merge(health::router())
         .merge(hooks::router())
+        .merge(files::router())
         .merge(chat::router())
         .merge(docs::router())
         .merge(signin::pages())

@@ -2,6 +2,10 @@
 
 use std::process::ExitCode;
 
+/// A message is a few thousand small allocations; the system's allocator took a fifth of the time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     pointsman::cli::main(std::env::args_os())
 }

@@ -10,6 +10,7 @@ use pointsman_rules::facts::Capabilities;
 
 mod bindings;
 mod call;
+pub mod cases;
 mod compile;
 mod convert;
 mod egress;
@@ -17,6 +18,7 @@ mod engine;
 mod install;
 mod journal;
 pub mod manifest;
+mod media;
 mod operation;
 mod proof;
 mod webhook;
@@ -32,6 +34,7 @@ pub use egress::{
 pub use install::{COMPONENT_BYTES_MAX, InstallError};
 pub use journal::{LOG_LINE_BYTES_MAX, LOG_LINES_MAX, LogLevel, LogLine};
 pub use manifest::Manifest;
+pub use media::FetchedFile;
 pub use webhook::EVENTS_MAX;
 pub use wire::*;
 
@@ -56,6 +59,8 @@ pub struct ChannelContext {
     pub locale: String,
     /// May `egress-url` settings point into a private network? An admin's consent.
     pub allow_private_egress: bool,
+    /// Whose files it may send and where fetched ones go: the tenant. The plugin does not learn it.
+    pub files_of: String,
 }
 
 /// What a plugin offers beyond webhooks and sending.
@@ -159,6 +164,11 @@ impl Host {
     /// All plugins, by id.
     pub fn list(&self) -> Vec<Arc<Plugin>> {
         self.0.plugins.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// Where files are kept.
+    pub fn blobs(&self) -> &Arc<dyn BlobStore> {
+        &self.0.egress.blobs
     }
 
     /// Forgets a plugin; its running calls run to their end.
@@ -282,9 +292,23 @@ impl Plugin {
         context: &ChannelContext,
         message: &OutboundMessage,
     ) -> Result<Receipt, Failure> {
+        let files = egress::Files::sending(context, message);
         let (outgoing, message) = (convert::context(context), convert::outbound(message));
         let operation = operation::SendMessage { context: outgoing, message };
-        self.operate(context, operation).await.map(convert::receipt)
+        self.operate(context, &files, operation).await.map(convert::receipt)
+    }
+
+    /// Fetches a received file of at most `bytes_max` bytes into the host's store.
+    ///
+    /// # Errors
+    /// The vendor's or the plugin's failure; kind `unsupported` when the plugin fetches no files.
+    pub async fn fetch_media(
+        &self,
+        context: &ChannelContext,
+        source: &MediaSource,
+        bytes_max: u64,
+    ) -> Result<FetchedFile, Failure> {
+        media::fetch(self, context, source, bytes_max).await
     }
 
     /// Does something with the vendor's account.
@@ -298,7 +322,7 @@ impl Plugin {
     ) -> Result<AccountReport, Failure> {
         let (outgoing, task) = (convert::context(context), convert::account_task(task));
         let operation = operation::Account { context: outgoing, task };
-        self.operate(context, operation).await.map(convert::account_report)
+        self.operate(context, &egress::Files::default(), operation).await.map(convert::account_report)
     }
 
     /// One page of the vendor's templates; `None` asks for the first.
@@ -312,16 +336,23 @@ impl Plugin {
     ) -> Result<TemplatePage, Failure> {
         let (outgoing, cursor) = (convert::context(context), cursor.map(str::to_owned));
         let operation = operation::ListTemplates { context: outgoing, cursor };
-        self.operate(context, operation).await.map(convert::template_page)
+        self.operate(context, &egress::Files::default(), operation).await.map(convert::template_page)
     }
 
     async fn operate<O: operation::Operation>(
         &self,
         context: &ChannelContext,
+        files: &egress::Files,
         operation: O,
     ) -> Result<O::Done, Failure> {
+        let permissions = self.permissions(context);
+        let (egress, secrets) = (&*self.egress, &*context.secrets);
+        let line = egress::Line { egress, permissions: &permissions, secrets, files };
+        operation::run(&self.runner, &line, context, operation).await
+    }
+
+    fn permissions(&self, context: &ChannelContext) -> egress::Permissions {
         let (origins, secrets) = (self.origins.clone(), self.secret_names.clone());
-        let permissions = egress::Permissions::new(&self.manifest, origins, secrets, context);
-        operation::run(&self.runner, &self.egress, &permissions, context, operation).await
+        egress::Permissions::new(&self.manifest, origins, secrets, context)
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod aging;
 pub mod api_keys;
+pub mod attachments;
 pub mod audit;
 pub mod catalog;
 pub mod channels;
@@ -42,6 +43,7 @@ pub mod users;
 mod connect;
 mod migrate;
 mod row;
+mod sqlite;
 #[cfg(test)]
 pub(crate) mod testing;
 mod tx;
@@ -66,6 +68,15 @@ pub enum StoreError {
         /// The driver's error.
         #[source]
         source: sqlx::Error,
+    },
+    /// SQLite's writing connection refused.
+    #[error("the database failed while it should {what}")]
+    Sqlite {
+        /// What was being done.
+        what: &'static str,
+        /// The driver's error.
+        #[source]
+        source: rusqlite::Error,
     },
     /// A row holds something that this version cannot read.
     #[error("{table}.{column} holds a value that cannot be read: {reason}")]

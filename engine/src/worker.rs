@@ -3,6 +3,7 @@
 //! inboxes, does the jobs that come round, and stops in good order. The only room that knows apalis.
 
 mod backend;
+mod files;
 mod jobs;
 mod lanes;
 mod relay;
@@ -16,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::flow::jobs::JOBS;
-use crate::flow::{Flow, FlowError};
+use crate::flow::{Flow, FlowError, fetch};
 use crate::store::{Durability, jobs as job_rows, lanes as rows};
 
 /// How much runs at once, and how long it may take to stop.
@@ -62,6 +63,7 @@ pub async fn run(flow: Flow, settings: WorkerSettings, stop: CancellationToken) 
     tasks.spawn(lanes::run_deliveries(flow.clone(), settings.clone(), deliveries.clone(), stop.clone()));
     tasks.spawn(jobs::run(flow.clone(), JOBS, jobs.clone(), stop.clone()));
     tasks.spawn(watch::fire_deadlines(flow.clone(), settings.clone(), stop.clone()));
+    tasks.spawn(files::fetch_files(flow.clone(), settings.clone(), stop.clone()));
     let keep_alive = CancellationToken::new();
     let heart = tokio::spawn(watch::renew_leases(flow.clone(), keep_alive.clone()));
     tasks.close();
@@ -117,5 +119,6 @@ async fn free_all(flow: &Flow) -> Result<(), FlowError> {
     if freed > 0 {
         tracing::info!(lanes = freed, "took up the lanes that the last run left");
     }
+    fetch::free(flow, None).await?;
     Ok(())
 }

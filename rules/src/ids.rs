@@ -128,6 +128,8 @@ ids! {
     CalendarId = "cal", "calendar";
     /// Something a user is told.
     NotificationId = "ntf", "notification";
+    /// A file of a message, or one that was uploaded to become one.
+    AttachmentId = "att", "attachment";
     /// A stored webhook, as it arrived.
     RawWebhookId = "raw", "raw webhook";
     /// A background duty.

@@ -5,6 +5,7 @@
 
 mod callbacks;
 mod door;
+mod files;
 mod routes;
 
 use std::collections::VecDeque;
@@ -95,6 +96,7 @@ struct State {
 #[derive(Clone)]
 struct Shared {
     state: Arc<Mutex<State>>,
+    files: files::Files,
     http: reqwest::Client,
 }
 
@@ -137,8 +139,12 @@ impl Vendor {
             webhook_urls: Vec::new(),
             next_sid: FIRST_SID,
         };
-        let shared = Shared { state: Arc::new(Mutex::new(state)), http: crate::http_client()? };
-        let routes = routes::routes(shared.clone());
+        let shared = Shared {
+            state: Arc::new(Mutex::new(state)),
+            files: files::Files::default(),
+            http: crate::http_client()?,
+        };
+        let routes = routes::routes(shared.clone()).merge(files::routes(shared.clone()));
         let server = tokio::spawn(async move {
             let service = routes.into_make_service_with_connect_info::<door::Cutter>();
             // It serves until the story ends; an error of the listener shows as failing calls.

@@ -131,9 +131,10 @@ impl From<Refusal> for CliError {
 impl From<StoreError> for CliError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Database { .. } | StoreError::InUse | StoreError::Closed => {
-                Self::Unavailable(with_causes(&error))
-            }
+            StoreError::Database { .. }
+            | StoreError::Sqlite { .. }
+            | StoreError::InUse
+            | StoreError::Closed => Self::Unavailable(with_causes(&error)),
             StoreError::BadRow { .. } | StoreError::Url(_) | StoreError::Migrate(_) => {
                 Self::Failed(with_causes(&error))
             }

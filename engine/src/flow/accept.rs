@@ -2,12 +2,13 @@
 //! and calls, and only when everything lies on disk does the vendor get its 2xx.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use pointsman_rules::ids::{EffectId, InboxId, LaneId, RawWebhookId, TenantId};
-use tokio::sync::{mpsc, oneshot};
 
 use super::case::to_json;
 use super::catalog::Channel;
+use super::gather::{Full, Gather};
 use super::turn::Entry;
 use super::{Flow, FlowError, lane_of};
 use crate::bus::Bus;
@@ -85,6 +86,7 @@ impl Flow {
     /// # Errors
     /// Nothing is kept then.
     pub async fn accept(&self, hook_key: &str, request: WebhookRequest) -> Result<WebhookReply, AcceptError> {
+        let _arriving = Arriving::new(&self.arriving);
         let channel = self.catalog.channel_by_hook(self, hook_key).await?.ok_or(AcceptError::UnknownHook)?;
         if !channel.active {
             return Err(AcceptError::Inactive);
@@ -118,7 +120,8 @@ impl Flow {
             problem,
         };
         let entries = self.entries(&channel, raw.id, events, now_ms).await?;
-        self.intake.store(raw, entries).await?;
+        let stored = self.intake.try_put(Arrived { raw, entries }).await;
+        stored.map_err(|_: Full| AcceptError::Overloaded { retry_after_s: COME_BACK_S })??;
         Ok(reply)
     }
 
@@ -216,80 +219,48 @@ impl Flow {
     }
 }
 
-struct Waiting {
+/// Counts a webhook for as long as it is worked on, even when its sender hangs up.
+struct Arriving<'a>(&'a AtomicUsize);
+
+impl<'a> Arriving<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Arriving<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Where webhooks wait for their commit.
+pub(super) type Intake = Gather<Arrived, ()>;
+
+/// A webhook and what was read from it.
+#[derive(Clone)]
+pub(super) struct Arrived {
     raw: RawWebhook,
     entries: Vec<NewEntry>,
-    stored: oneshot::Sender<Result<(), StoreError>>,
 }
 
-/// Gathers webhooks that arrive at the same moment, so that they share statements and one commit. A lone webhook
-/// does not wait for others.
-#[derive(Clone)]
-pub struct Intake(mpsc::Sender<Waiting>);
-
-impl Intake {
-    pub(super) fn start(db: Db, clock: Clock, bus: Bus) -> Self {
-        let (sender, queue) = mpsc::channel(WAITING_MAX);
-        tokio::spawn(gather(db, clock, bus, queue));
-        Self(sender)
-    }
-
-    /// Answers once the webhook is on disk.
-    async fn store(&self, raw: RawWebhook, entries: Vec<NewEntry>) -> Result<(), AcceptError> {
-        let (stored, answer) = oneshot::channel();
-        self.0
-            .try_send(Waiting { raw, entries, stored })
-            .map_err(|_| AcceptError::Overloaded { retry_after_s: COME_BACK_S })?;
-        Ok(answer.await.map_err(|_| StoreError::Closed)??)
-    }
+pub(super) fn intake(db: Db, clock: Clock, bus: Bus) -> Intake {
+    Gather::start(WAITING_MAX, BATCH_MAX, move |batch| {
+        let (db, clock, bus) = (db.clone(), clock.clone(), bus.clone());
+        async move { write(&db, &clock, batch).await.inspect(|_| bus.ring(Task::Turn)) }
+    })
 }
 
-async fn gather(db: Db, clock: Clock, bus: Bus, mut queue: mpsc::Receiver<Waiting>) {
-    let mut waiting = Vec::new();
-    while queue.recv_many(&mut waiting, BATCH_MAX).await > 0 {
-        let mut batch = Vec::with_capacity(waiting.len());
-        let mut answers = Vec::with_capacity(waiting.len());
-        for it in waiting.drain(..) {
-            batch.push((it.raw, it.entries));
-            answers.push(it.stored);
-        }
-        let batch = Arc::new(batch);
-        match write(&db, &clock, batch.clone()).await {
-            Ok(()) => {
-                for answer in answers {
-                    let _ = answer.send(Ok(())); // the vendor hung up; the webhook is kept all the same
-                }
-            }
-            Err(error) if answers.len() == 1 => {
-                if let Some(answer) = answers.pop() {
-                    let _ = answer.send(Err(error));
-                }
-            }
-            Err(_) => {
-                for (index, answer) in answers.into_iter().enumerate() {
-                    let alone = Arc::new(vec![batch[index].clone()]);
-                    let _ = answer.send(write(&db, &clock, alone).await);
-                }
-            }
-        }
-        bus.ring(Task::Turn);
-    }
-}
-
-async fn write(
-    db: &Db,
-    clock: &Clock,
-    batch: Arc<Vec<(RawWebhook, Vec<NewEntry>)>>,
-) -> Result<(), StoreError> {
+async fn write(db: &Db, clock: &Clock, batch: Arc<Vec<Arrived>>) -> Result<Vec<()>, StoreError> {
     let now_ms = clock.now_ms();
     db.write(Durability::Hard, move |tx| {
         let batch = batch.clone();
         Box::pin(async move {
-            let raws: Vec<RawWebhook> = batch.iter().map(|(raw, _)| raw.clone()).collect();
-            intake::insert_raw(tx, &raws).await?;
-            let entries: Vec<NewEntry> = batch.iter().flat_map(|(_, entries)| entries.clone()).collect();
+            intake::insert_raw(tx, batch.iter().map(|it| &it.raw)).await?;
+            let entries: Vec<&NewEntry> = batch.iter().flat_map(|it| &it.entries).collect();
             intake::enqueue(tx, &entries, now_ms).await?;
-            Ok(())
+            Ok(vec![(); batch.len()])
         })
     })
     .await

@@ -1,6 +1,8 @@
 //! Applying intents: each becomes a change on the table, or is refused with a
 //! reason that stays in the rule's trace.
 
+use std::collections::BTreeMap;
+
 use pointsman_rules::decide::Planned;
 use pointsman_rules::event::{Actor, Cause, CauseStep, Event};
 use pointsman_rules::facts::AiState;
@@ -138,7 +140,7 @@ fn say(case: &mut Case<'_>, event: &Event, planned: &Planned, opts_out: bool) ->
         }
         Intent::SendTemplate(it) => {
             let (name, language, slots) = template(it);
-            Content::Template { name, language, slots }
+            Content::Template { name, language, slots, files: BTreeMap::new() }
         }
         Intent::SendMessageOrTemplate { text, template: it } => {
             let (name, language, slots) = template(it);

@@ -3,6 +3,7 @@
 //! touches the database, the network or the clock.
 
 mod change;
+mod file;
 mod person;
 mod say;
 mod starts;
@@ -19,6 +20,7 @@ use pointsman_rules::ids::{
 use super::catalog::{Channel, TenantView};
 use super::content::Content;
 use crate::clock::Clock;
+use crate::store::attachments::Attachment;
 use crate::store::contacts::Person;
 use crate::store::conversations::Conversation;
 use crate::store::effects::Effect;
@@ -106,6 +108,8 @@ pub struct Out {
     pub conversations: Vec<Conversation>,
     /// New messages.
     pub messages: Vec<Message>,
+    /// Their files.
+    pub files: Vec<Attachment>,
     /// Delivery statuses.
     pub statuses: Vec<StatusUpdate>,
     /// Effects whose unclear end a callback settled.

@@ -76,6 +76,7 @@ impl Channel {
             now_ms,
             locale: self.facts.language.clone().unwrap_or_else(|| "en".to_owned()),
             allow_private_egress: self.allow_private_egress,
+            files_of: self.tenant.to_string(),
         }
     }
 

@@ -10,6 +10,7 @@ use pointsman_rules::ids::{ContactId, ConversationId, GroupId, MessageId, RuleId
 use pointsman_rules::intent::Button;
 use serde::{Deserialize, Serialize};
 
+use crate::flow::file::File;
 use crate::plugins::Party;
 
 /// A command and who gave it, as it lies in the inbox.
@@ -135,13 +136,21 @@ pub enum Draft {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         buttons: Vec<Button>,
     },
+    /// Files that are in our store.
+    Media {
+        /// The files, with the ids they will have as this message's.
+        files: Vec<File>,
+    },
     /// An approved template.
     Template {
         /// Its name.
         name: String,
         /// Its language; `None`: the conversation's, the contact's, then the channel's.
         language: Option<String>,
-        /// Slot name to text.
+        /// Slot key to text; see `flow::slot`.
         slots: BTreeMap<String, String>,
+        /// Slot key to file.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        files: BTreeMap<String, File>,
     },
 }

@@ -8,7 +8,11 @@ use pointsman_rules::intent::Button;
 use serde::{Deserialize, Serialize};
 
 use crate::flow::command::Draft;
-use crate::plugins::{self, Card, Location, OutChoices, OutItem, OutSlot, OutTemplate, OutboundContent};
+use crate::flow::file::File;
+use crate::flow::slot;
+use crate::plugins::{
+    self, Card, Location, OutAttachment, OutChoices, OutItem, OutSlot, OutTemplate, OutboundContent,
+};
 
 /// Characters of a conversation's preview line.
 const PREVIEW_CHARS_MAX: usize = 120;
@@ -24,8 +28,8 @@ pub enum Content {
     },
     /// Files.
     Media {
-        /// The files, as the vendor named them.
-        items: Vec<plugins::Media>,
+        /// The files.
+        items: Vec<File>,
     },
     /// A place.
     Location {
@@ -57,8 +61,11 @@ pub enum Content {
         name: String,
         /// Its language.
         language: String,
-        /// Slot name to text.
+        /// Slot key to text; see `flow::slot`.
         slots: BTreeMap<String, String>,
+        /// Slot key to file, for headers with an image, a video or a document.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        files: BTreeMap<String, File>,
     },
     /// Free text while the window is open at send, else a template.
     Either {
@@ -107,7 +114,9 @@ impl Content {
     pub fn of_inbound(content: plugins::Content) -> Self {
         match content {
             plugins::Content::Text(text) => Self::Text { text },
-            plugins::Content::Media(items) => Self::Media { items },
+            plugins::Content::Media(items) => {
+                Self::Media { items: items.into_iter().map(File::of_inbound).collect() }
+            }
             plugins::Content::Location(location) => Self::Location { location },
             plugins::Content::Cards(cards) => Self::Cards { cards },
             plugins::Content::Choice(choice) => Self::Choice { id: choice.id, title: choice.title },
@@ -123,8 +132,10 @@ impl Content {
         match draft {
             Draft::Text { text, buttons } if buttons.is_empty() => Self::Text { text },
             Draft::Text { text, buttons } => Self::Choices { text, items: buttons },
-            Draft::Template { name, language: wanted, slots } => {
-                Self::Template { name, language: wanted.unwrap_or_else(|| language.to_owned()), slots }
+            Draft::Media { files } => Self::Media { items: files },
+            Draft::Template { name, language: wanted, slots, files } => {
+                let language = wanted.unwrap_or_else(|| language.to_owned());
+                Self::Template { name, language, slots, files }
             }
         }
     }
@@ -170,6 +181,15 @@ impl Content {
         }
     }
 
+    /// Its files.
+    pub fn files(&self) -> Vec<&File> {
+        match self {
+            Self::Media { items } => items.iter().collect(),
+            Self::Template { files, .. } => files.values().collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// How many files.
     pub fn attachments(&self) -> u32 {
         match self {
@@ -203,8 +223,13 @@ impl Content {
         units as u64
     }
 
-    /// What the plugin is asked to send; `None` for what cannot be sent. `vendor_id`: the template's.
-    pub fn to_outbound(&self, vendor_id: Option<String>) -> Option<OutboundContent> {
+    /// What the plugin is asked to send; `None` for what cannot be sent. `vendor_id`: the template's. `attach`: a file
+    /// of ours for the plugin.
+    pub fn to_outbound(
+        &self,
+        vendor_id: Option<String>,
+        attach: &dyn Fn(&File) -> Option<OutAttachment>,
+    ) -> Option<OutboundContent> {
         Some(match self {
             Self::Text { text } => OutboundContent::Text(text.clone()),
             Self::Choices { text, items } => OutboundContent::Choices(OutChoices {
@@ -217,25 +242,33 @@ impl Content {
                     .map(|b| OutItem { id: b.id.clone(), title: b.title.clone(), description: None })
                     .collect(),
             }),
-            Self::Template { name, language, slots } => OutboundContent::Template(OutTemplate {
+            Self::Template { name, language, slots, files } => OutboundContent::Template(OutTemplate {
                 name: name.clone(),
                 language: language.clone(),
                 vendor_id,
-                slots: slots
-                    .iter()
-                    .map(|(name, text)| OutSlot {
-                        place: "body".into(),
-                        name: name.clone(),
-                        text: Some(text.clone()),
-                        media: None,
-                    })
-                    .collect(),
+                slots: out_slots(slots, files, attach)?,
             }),
+            Self::Media { items } => OutboundContent::Media(items.iter().map(attach).collect::<Option<_>>()?),
             Self::Location { location } => OutboundContent::Location(location.clone()),
             Self::Cards { cards } => OutboundContent::Cards(cards.clone()),
             _ => return None,
         })
     }
+}
+
+/// Every filled hole in its place; `None` when a file is not here.
+fn out_slots(
+    slots: &BTreeMap<String, String>,
+    files: &BTreeMap<String, File>,
+    attach: &dyn Fn(&File) -> Option<OutAttachment>,
+) -> Option<Vec<OutSlot>> {
+    let slot = |key: &str, text: Option<String>, media: Option<OutAttachment>| {
+        let (place, name) = slot::place_and_name(key);
+        OutSlot { place, name, text, media }
+    };
+    let texts = slots.iter().map(|(key, text)| Some(slot(key, Some(text.clone()), None)));
+    let media = files.iter().map(|(key, file)| Some(slot(key, None, Some(attach(file)?))));
+    texts.chain(media).collect()
 }
 
 #[cfg(test)]
@@ -252,6 +285,38 @@ mod tests {
             serde_json::to_string(&content).unwrap(),
             r#"{"kind":"choices","text":"Pick","items":[{"id":"a","title":"A"}]}"#
         );
+    }
+
+    #[test]
+    fn every_hole_of_a_template_keeps_its_place() {
+        let file = File::of_inbound(plugins::Media {
+            family: "image".into(),
+            source: plugins::MediaSource::Url(String::new()),
+            content_type: Some("image/png".into()),
+            file_name: None,
+            size: Some(3),
+            caption: None,
+        });
+        let file = File { blob: Some("blb_1".into()), ..file };
+        let content = Content::Template {
+            name: "t".into(),
+            language: "en".into(),
+            slots: BTreeMap::from([("1".into(), "Ana".into()), ("button.0.1".into(), "881".into())]),
+            files: BTreeMap::from([("header.1".into(), file)]),
+        };
+        let attach = |file: &File| file.to_outbound("image".into(), "https://x.test".into());
+        let Some(OutboundContent::Template(template)) = content.to_outbound(None, &attach) else { panic!() };
+        let places: Vec<_> = template
+            .slots
+            .iter()
+            .map(|it| (it.place.as_str(), it.name.as_str(), it.text.as_deref()))
+            .collect();
+        assert_eq!(
+            places,
+            [("body", "1", Some("Ana")), ("button.0", "1", Some("881")), ("header", "1", None)]
+        );
+        assert_eq!(template.slots[2].media.as_ref().unwrap().blob, "blb_1");
+        assert_eq!(content.to_outbound(None, &|_| None), None, "a file that is not here is not left out");
     }
 
     #[test]

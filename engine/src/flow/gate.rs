@@ -4,6 +4,10 @@
 
 use pointsman_rules::facts::{Capabilities, Window};
 
+mod media;
+
+pub use media::family;
+
 use super::content::Content;
 
 /// Free text is refused this long before the window closes, milliseconds: the vendor's clock decides, not ours.
@@ -115,9 +119,11 @@ fn check_content(capabilities: &Capabilities, content: &Content) -> Result<(), R
         return refuse("content_empty", "There is nothing to send: write something.");
     }
     match content {
+        Content::Media { items } => media::check(capabilities, items),
         Content::Template { .. } if !capabilities.templates => {
             refuse("template_unsupported", "This channel has no templates; send text.")
         }
+        Content::Template { files, .. } => media::check_each(capabilities, files.values()),
         Content::Choices { items, .. } => {
             let most = capabilities.buttons_max.max(capabilities.list_rows_max) as usize;
             if items.len() > most {
@@ -136,7 +142,7 @@ fn check_content(capabilities: &Capabilities, content: &Content) -> Result<(), R
 mod tests {
     use super::*;
 
-    fn capabilities() -> Capabilities {
+    pub(super) fn capabilities() -> Capabilities {
         Capabilities {
             text_max: 10,
             text_unit: "characters".into(),
@@ -182,8 +188,12 @@ mod tests {
     fn each_reason_has_its_code() {
         let caps = capabilities();
         let text = Content::Text { text: "hi".into() };
-        let template =
-            Content::Template { name: "t".into(), language: "en".into(), slots: BTreeMap::default() };
+        let template = Content::Template {
+            name: "t".into(),
+            language: "en".into(),
+            slots: BTreeMap::default(),
+            files: BTreeMap::default(),
+        };
         let base = open(&caps);
         assert_eq!(code(&base, &text), "ok");
         let shut = Facts { window_closes_ms: Some(1_059_999), ..base.clone() };

@@ -90,7 +90,7 @@ mod tests {
             kept.push(webhook(0, "quarantined"));
             let written = db.write(Durability::Hard, move |tx| {
                 let kept = kept.clone();
-                Box::pin(async move { intake::insert_raw(tx, &kept).await })
+                Box::pin(async move { intake::insert_raw(tx, kept.iter()).await })
             });
             written.await.unwrap();
             let folder = tempfile::tempdir().unwrap();

@@ -14,14 +14,16 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::auth::{Admin, Principal};
+use super::hooks::flow_problem;
 use super::orders::{not_found, sight};
 use super::paging::{List, Query, decode, rows};
 use super::path::Id;
 use super::problem::{FieldProblem, Problem};
 use super::{Api, Refused, orders};
 use crate::clock::rfc3339;
-use crate::store::audit;
+use crate::flow::file;
 use crate::store::conversation_views::{self, AssigneeFilter, ConversationFilter, ConversationView};
+use crate::store::{attachments, audit};
 
 pub(super) fn router() -> OpenApiRouter<Api> {
     OpenApiRouter::default().routes(routes!(list)).routes(routes!(get, delete))
@@ -278,7 +280,7 @@ async fn get(
     Ok(Json(Conversation::show(found, api.flow.clock.now_ms())))
 }
 
-/// Removes a conversation with its messages, events and runs for good. Owners and admins only.
+/// Removes a conversation with its messages, files, events and runs for good. Owners and admins only.
 #[utoipa::path(delete, path = "/api/v1/conversations/{id}", tag = "conversations", params(("id" = String, Path)),
     responses((status = 204)))]
 async fn delete(
@@ -291,13 +293,14 @@ async fn delete(
     let removed = api.write(move |tx| {
         let entry = entry.clone();
         Box::pin(async move {
+            let blobs = attachments::blobs_of(tx, tenant, id).await?;
             if !conversation_views::remove(tx, tenant, id).await? {
                 return Err(Refused::from(not_found("conversation")));
             }
             audit::append(tx, tenant, &entry).await?;
-            Ok(())
+            Ok(blobs)
         })
     });
-    removed.await?;
+    file::forget(&api.flow, tenant, removed.await?).await.map_err(flow_problem)?;
     Ok(StatusCode::NO_CONTENT)
 }

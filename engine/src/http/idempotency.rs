@@ -9,6 +9,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Serialize};
 
+use super::attachments::UPLOAD_PATH;
 use super::auth::Principal;
 use super::body::{self, BODY_BYTES_MAX};
 use super::problem::Problem;
@@ -34,9 +35,9 @@ struct Kept {
 /// Wraps the API's routes.
 pub(super) async fn layer(State(api): State<Api>, request: Request, next: Next) -> Response {
     let key = request.headers().get(HEADER).filter(|_| request.method() == Method::POST).cloned();
-    // Signing in has no caller yet, and its answer is a cookie.
+    // Signing in has no caller yet, and its answer is a cookie. An upload may be large, and a second one is harmless.
     match key {
-        Some(key) if request.uri().path() != "/api/v1/signin" => {
+        Some(key) if !["/api/v1/signin", UPLOAD_PATH].contains(&request.uri().path()) => {
             once(&api, &key, request, next).await.unwrap_or_else(|problem| problem.into_response())
         }
         _ => next.run(request).await,

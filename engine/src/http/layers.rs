@@ -13,11 +13,14 @@ use pointsman_rules::ids::RequestId;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument as _;
 
+use super::attachments::UPLOAD_PATH;
 use super::problem::Problem;
 use super::{Api, request_id};
 
 /// Longest time until the head of an answer; the client gets 503 then. Streams go on after their head.
 const REQUEST_SECONDS_MAX: u64 = 30;
+/// The same for an upload: the largest file in this time needs 1.4 Mbit/s.
+const UPLOAD_SECONDS_MAX: u64 = 600;
 const REQUEST_ID: &str = "x-request-id";
 /// For answers that are no page: a browser that shows one all the same loads and runs nothing, and no site frames it.
 /// Pages name what they need themselves; the chat page lets sites frame it.
@@ -79,11 +82,13 @@ async fn closed_door(State(api): State<Api>, request: Request, next: Next) -> Re
 }
 
 async fn time_limit(request: Request, next: Next) -> Response {
-    match tokio::time::timeout(Duration::from_secs(REQUEST_SECONDS_MAX), next.run(request)).await {
+    let is_upload = request.uri().path() == UPLOAD_PATH;
+    let seconds_max = if is_upload { UPLOAD_SECONDS_MAX } else { REQUEST_SECONDS_MAX };
+    match tokio::time::timeout(Duration::from_secs(seconds_max), next.run(request)).await {
         Ok(response) => response,
         Err(_) => {
-            tracing::warn!("a request took longer than {REQUEST_SECONDS_MAX} s and was given up");
-            let detail = format!("the answer took longer than {REQUEST_SECONDS_MAX} s; try again");
+            tracing::warn!("a request took longer than {seconds_max} s and was given up");
+            let detail = format!("the answer took longer than {seconds_max} s; try again");
             Problem::unavailable("timed_out", detail).into_response()
         }
     }

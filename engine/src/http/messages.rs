@@ -7,7 +7,7 @@ use axum::Json as JsonAnswer;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
-use pointsman_rules::ids::{ChannelId, ConversationId, EffectId, MessageId};
+use pointsman_rules::ids::{AttachmentId, ChannelId, ConversationId, EffectId, MessageId};
 use pointsman_rules::intent::Button;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -15,6 +15,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Api;
+use super::attachments::{self, AttachmentUse};
 use super::auth::Principal;
 use super::body::Json;
 use super::conversations::bad_query;
@@ -24,6 +25,7 @@ use super::path::Id;
 use super::problem::Problem;
 use crate::clock::rfc3339;
 use crate::flow::command::{Command, Draft};
+use crate::flow::file::File;
 use crate::plugins::Party;
 use crate::store::channels;
 use crate::store::message_views::{self, Attempt, MessageView, Order};
@@ -165,11 +167,12 @@ async fn list(
     let (rows, after) = (rows(wanted.limit)?, wanted.cursor.as_deref().map(decode::<i64>).transpose()?);
     conversation(&api, &who, id).await?;
     let tx = &mut api.read().await?;
-    let found = message_views::of_conversation(tx, who.tenant, id, order, after, rows as u32).await?;
+    let mut found = message_views::of_conversation(tx, who.tenant, id, order, after, rows as u32).await?;
+    attachments::show(tx, who.tenant, &mut found).await?;
     Ok(JsonAnswer(List::page(found, rows, |it| it.message.seq, Message::show)))
 }
 
-/// What is to be written: exactly one of `text`, `template` and `note`.
+/// What is to be written: exactly one of `text`, `attachments`, `template` and `note`.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewMessage {
@@ -179,6 +182,9 @@ pub struct NewMessage {
     #[serde(default)]
     #[schema(value_type = Vec<Object>)]
     buttons: Vec<Button>,
+    /// Files that were uploaded before.
+    #[serde(default)]
+    attachments: Vec<AttachmentUse>,
     /// An approved template.
     template: Option<TemplateUse>,
     /// A note that the contact does not see.
@@ -196,33 +202,53 @@ pub struct TemplateUse {
     name: String,
     /// Its language; the conversation's when absent.
     language: Option<String>,
-    /// Slot name to text.
+    /// Slot to text. A hole of the body goes by its name (`1`), others with their place in front: `header.1`,
+    /// `button.0.1`.
     #[serde(default)]
     slots: BTreeMap<String, String>,
+    /// Slot to an uploaded file, for headers with an image, a video or a document.
+    #[serde(default)]
+    #[schema(value_type = BTreeMap<String, String>)]
+    files: BTreeMap<String, AttachmentId>,
 }
 
 impl TemplateUse {
-    fn draft(self) -> Draft {
-        Draft::Template { name: self.name, language: self.language, slots: self.slots }
+    /// `files`: those that `files` names.
+    fn draft(self, files: BTreeMap<String, File>) -> Draft {
+        Draft::Template { name: self.name, language: self.language, slots: self.slots, files }
     }
 }
 
+/// The files that a new message names.
+#[derive(Debug, Default)]
+struct Named {
+    attached: Vec<File>,
+    filling: BTreeMap<String, File>,
+}
+
 impl NewMessage {
-    fn command(self, message: MessageId) -> Result<Command, Problem> {
+    fn command(self, message: MessageId, named: Named) -> Result<Command, Problem> {
+        let files = named.attached;
         let reply_to = self.reply_to;
         if !self.buttons.is_empty() && self.text.is_none() {
             return Err(Problem::field("/buttons", "go with `text` only"));
         }
         match (self.text, self.template, self.note) {
+            (None, None, None) if !files.is_empty() => {
+                Ok(Command::Send { message, content: Draft::Media { files }, reply_to })
+            }
+            _ if !files.is_empty() => {
+                Err(Problem::field("/attachments", "go by themselves; a text goes into their `caption`"))
+            }
             (Some(text), None, None) => {
                 let content = Draft::Text { text: filled(text, "/text")?, buttons: self.buttons };
                 Ok(Command::Send { message, content, reply_to })
             }
             (None, Some(template), None) => {
-                Ok(Command::Send { message, content: template.draft(), reply_to })
+                Ok(Command::Send { message, content: template.draft(named.filling), reply_to })
             }
             (None, None, Some(text)) => Ok(Command::Note { message, text: filled(text, "/note")? }),
-            _ => Err(Problem::field("", "give exactly one of `text`, `template` and `note`")),
+            _ => Err(Problem::field("", "give exactly one of `text`, `attachments`, `template` and `note`")),
         }
     }
 }
@@ -242,10 +268,16 @@ async fn send(
     State(api): State<Api>,
     who: Principal,
     Id(id): Id<ConversationId>,
-    Json(new): Json<NewMessage>,
+    Json(mut new): Json<NewMessage>,
 ) -> Result<Response, Problem> {
+    let attached = attachments::to_send(&api, &who, std::mem::take(&mut new.attachments)).await?;
+    let filling = match &new.template {
+        Some(template) => attachments::to_fill(&api, &who, &template.files).await?,
+        None => BTreeMap::new(),
+    };
+    let named = Named { attached, filling };
     let message = MessageId::new(api.flow.clock.now_ms(), api.flow.clock.random());
-    let carried = order(&api, &who, id, new.command(message)?).await?;
+    let carried = order(&api, &who, id, new.command(message, named)?).await?;
     answer(&api, &who, carried, message, StatusCode::CREATED).await
 }
 
@@ -266,7 +298,8 @@ async fn answer(
 async fn one(api: &Api, who: &Principal, id: MessageId) -> Result<Message, Problem> {
     let tx = &mut api.read().await?;
     let found = message_views::get(tx, who.tenant, sight(who), id).await?;
-    let found = found.ok_or_else(|| not_found("message"))?;
+    let mut found = found.ok_or_else(|| not_found("message"))?;
+    attachments::show(tx, who.tenant, std::slice::from_mut(&mut found)).await?;
     let attempts = match found.message.effect {
         Some(effect) => message_views::attempts(tx, who.tenant, effect).await?,
         None => Vec::new(),
@@ -331,7 +364,10 @@ async fn write_first(
 ) -> Result<Response, Problem> {
     let content = match (new.text, new.template) {
         (Some(text), None) => Draft::Text { text: filled(text, "/text")?, buttons: Vec::new() },
-        (None, Some(template)) => template.draft(),
+        (None, Some(template)) => {
+            let filling = attachments::to_fill(&api, &who, &template.files).await?;
+            template.draft(filling)
+        }
         _ => return Err(Problem::field("", "give exactly one of `text` and `template`")),
     };
     let channel = channels::get(&mut api.read().await?, who.tenant, new.channel).await?;
@@ -401,7 +437,7 @@ mod tests {
     fn exactly_one_thing_is_written() {
         let read = |json: serde_json::Value| {
             let new: NewMessage = serde_json::from_value(json).unwrap();
-            new.command(MessageId::new(1, 1))
+            new.command(MessageId::new(1, 1), Named::default())
         };
         assert!(matches!(read(serde_json::json!({"text": "a"})), Ok(Command::Send { .. })));
         assert!(matches!(read(serde_json::json!({"note": "a"})), Ok(Command::Note { .. })));

@@ -9,6 +9,7 @@ pub(super) mod provider {
         path: "../plugins/wit",
         world: "pointsman:plugin/provider-core",
         imports: { default: trappable },
+        exports: { default: async },
     });
 }
 
@@ -18,6 +19,7 @@ macro_rules! probe {
             wasmtime::component::bindgen!({
                 path: ["../plugins/wit", "src/plugins/probes.wit"],
                 world: $world,
+                exports: { default: async },
                 with: {
                     "pointsman:plugin/types": crate::plugins::bindings::provider::pointsman::plugin::types,
                     "pointsman:plugin/http": crate::plugins::bindings::provider::pointsman::plugin::http,

@@ -1,6 +1,6 @@
-//! Runs exports of a plugin: a fresh instance for every webhook or operation,
-//! on threads that are not the reactor's, few enough and shared fairly enough
-//! that looping plugins cannot stall honest ones.
+//! Runs exports of a plugin: a fresh instance for every webhook or operation, on
+//! a stack of its own that gives way at every tick of the CPU clock. Few enough
+//! run at one time that looping plugins cannot stall honest ones.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::{Instance, InstancePre};
 use wasmtime::{Engine, Store, Trap};
 
-use super::bindings::provider::ProviderCoreIndices;
+use super::bindings::provider::{ProviderCore, ProviderCoreIndices};
 use super::bindings::{account, backfill, media, sessions, templates};
 use super::engine::{
     self, CallState, HOSTCALL_BYTES_MAX, MEMORY_BYTES_MAX, OPERATIONS_MAX, Ticker, grant_cpu,
@@ -33,7 +33,7 @@ const OPERATIONS_PER_PLUGIN_MAX: usize = OPERATIONS_MAX / 4;
 /// How long a call waits for its turn before it is refused, milliseconds.
 const QUEUE_WAIT_MS_MAX: u64 = 10_000;
 
-/// Why a call of a plugin gave no answer. All are the plugin's fault but `Busy` and `Host`.
+/// Why a call of a plugin gave no answer. All are the plugin's fault but `Busy`.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
     /// It trapped; with the message of its panic hook where it has one.
@@ -100,16 +100,6 @@ pub enum CallError {
         /// Plugin id.
         plugin: String,
     },
-    /// The host is at fault.
-    #[error("P207: the plugin host failed in `{export}` of {plugin}: {cause}; please report this")]
-    Host {
-        /// Plugin id.
-        plugin: String,
-        /// `webhook.parse`.
-        export: &'static str,
-        /// What happened.
-        cause: String,
-    },
 }
 
 /// The machinery that all plugins share.
@@ -175,25 +165,11 @@ pub(super) struct Runner {
 type Turn = (OwnedSemaphorePermit, OwnedSemaphorePermit);
 
 impl Runner {
-    /// Runs guest code on a thread for blocking work. The guest inside must be bounded by [`Guest::run`].
-    pub(super) async fn compute<T: Send + 'static>(
-        self: &Arc<Self>,
-        export: &'static str,
-        work: impl FnOnce(&Arc<Self>) -> T + Send + 'static,
-    ) -> Result<T, CallError> {
-        let turn = self.turns(&self.gate.computing, &self.sandbox.computing).await?;
-        let runner = self.clone();
-        let task = tokio::task::spawn_blocking(move || {
-            let clock = runner.sandbox.ticker.run();
-            let result = work(&runner);
-            drop((clock, turn));
-            result
-        });
-        task.await.map_err(|error| CallError::Host {
-            plugin: self.id.clone(),
-            export,
-            cause: if error.is_panic() { "panic".into() } else { "shutting down".into() },
-        })
+    /// Runs guest code once it is this plugin's turn. The guest inside must be bounded by [`Guest::run`].
+    pub(super) async fn compute<T>(&self, work: impl Future<Output = T>) -> Result<T, CallError> {
+        let _turn = self.turns(&self.gate.computing, &self.sandbox.computing).await?;
+        let _clock = self.sandbox.ticker.run();
+        Ok(work.await)
     }
 
     /// A place among the operations that wait for vendors.
@@ -220,7 +196,7 @@ impl Runner {
     }
 
     /// A fresh instance.
-    pub(super) fn open(
+    pub(super) async fn open(
         self: &Arc<Self>,
         channel: &str,
         export: &'static str,
@@ -228,7 +204,7 @@ impl Runner {
     ) -> Result<Guest, CallError> {
         let mut store = engine::store(&self.sandbox.engine, Journal::new(redactor));
         grant_cpu(&mut store, DESCRIBE_CPU_MS);
-        let instance = self.loaded.pre.instantiate(&mut store);
+        let instance = self.loaded.pre.instantiate_async(&mut store).await;
         let mut guest = Guest { runner: self.clone(), channel: channel.to_owned(), store, instance: None };
         match instance {
             Ok(instance) => guest.instance = Some(instance),
@@ -248,16 +224,25 @@ pub(super) struct Guest {
 }
 
 impl Guest {
-    /// Runs one export with so much CPU. Call it on a thread for blocking work only.
-    pub(super) fn run<T>(
+    /// The typed functions that every provider exports. Finding them costs as much as a short call: once per guest.
+    pub(super) fn provider(&mut self, export: &'static str) -> Result<ProviderCore, CallError> {
+        let found = match &self.instance {
+            Some(instance) => self.runner.loaded.provider.load(&mut self.store, instance),
+            None => Err(wasmtime::Error::msg("no instance")),
+        };
+        found.map_err(|error| self.explain(export, DESCRIBE_CPU_MS, &error))
+    }
+
+    /// Runs one export with so much CPU.
+    pub(super) async fn run<T>(
         &mut self,
         export: &'static str,
         cpu_ms: u64,
-        call: impl FnOnce(&Loaded, &Instance, &mut Store<CallState>) -> wasmtime::Result<T>,
+        call: impl AsyncFnOnce(&Loaded, &Instance, &mut Store<CallState>) -> wasmtime::Result<T>,
     ) -> Result<T, CallError> {
         grant_cpu(&mut self.store, cpu_ms);
         let result = match &self.instance {
-            Some(instance) => call(&self.runner.loaded, instance, &mut self.store),
+            Some(instance) => call(&self.runner.loaded, instance, &mut self.store).await,
             None => Err(wasmtime::Error::msg("no instance")),
         };
         result.map_err(|error| self.explain(export, cpu_ms, &error))

@@ -5,6 +5,7 @@
 
 mod address;
 mod blob;
+mod files;
 mod request;
 mod target;
 
@@ -19,10 +20,12 @@ use url::Url;
 
 pub use address::{Lookup, LookupFuture, SystemLookup};
 pub use blob::{BLOB_BYTES_MAX, BlobStore, BlobStream, DirectoryBlobs, StoredBlob};
+pub(super) use files::Files;
 pub(super) use request::Secrets;
 
 use super::bindings::provider::pointsman::plugin::{http, types};
 use super::manifest::{Manifest, SettingKind};
+use super::operation::Caller;
 use super::{ChannelContext, Secret};
 use address::{CheckedResolver, ForbiddenAddress, Reach};
 use target::Target;
@@ -101,6 +104,18 @@ impl Permissions {
         }
     }
 
+    /// One public URL and nothing else; no secret goes there.
+    pub(super) fn public(context: &ChannelContext, url: &str) -> Self {
+        let origin = Url::parse(url).ok().map(|url| url.origin().ascii_serialization());
+        Self {
+            channel_id: context.channel_id.clone(),
+            declared: origin.into_iter().collect(),
+            own: Vec::new(),
+            allow_private: false,
+            secret_names: Arc::default(),
+        }
+    }
+
     /// How far a call of this URL may reach, when its origin is allowed at all.
     fn reach(&self, url: &Url) -> Result<Reach, Refusal> {
         let origin = url.origin().ascii_serialization();
@@ -143,7 +158,7 @@ impl Permissions {
 pub(super) struct Egress {
     public: Client,
     private: Client,
-    blobs: Arc<dyn BlobStore>,
+    pub(super) blobs: Arc<dyn BlobStore>,
 }
 
 /// What became of a call.
@@ -151,6 +166,28 @@ pub(super) struct Performed {
     pub(super) answer: http::Answer,
     /// May it have had an effect at the vendor?
     pub(super) left: bool,
+}
+
+impl Performed {
+    pub(super) fn new(method: &str, answer: http::Answer) -> Self {
+        let harmless = matches!(method, "GET" | "HEAD");
+        let left = !harmless && !matches!(answer, http::Answer::NotSent(_) | http::Answer::Refused(_));
+        Self { answer, left }
+    }
+}
+
+/// The network, as far as one operation of one channel may use it.
+pub(super) struct Line<'a> {
+    pub(super) egress: &'a Egress,
+    pub(super) permissions: &'a Permissions,
+    pub(super) secrets: &'a BTreeMap<String, Secret>,
+    pub(super) files: &'a Files,
+}
+
+impl Caller for Line<'_> {
+    async fn perform(&self, call: http::Call) -> Performed {
+        self.egress.perform(self.permissions, self.secrets, self.files, call).await
+    }
 }
 
 impl Egress {
@@ -167,37 +204,50 @@ impl Egress {
         })
     }
 
-    /// Performs one call.
-    pub(super) async fn perform(
+    /// Everything that is checked before a name is resolved: method, URL, origin, headers, secrets, sizes.
+    ///
+    /// # Errors
+    /// The sentence that the plugin is told.
+    pub(super) async fn check(
         &self,
         permissions: &Permissions,
         secrets: &BTreeMap<String, Secret>,
         call: http::Call,
+        (files, blobs): (&Files, &dyn BlobStore),
+    ) -> Result<(), String> {
+        let secrets = Secrets { values: secrets, declared: &permissions.secret_names };
+        let checked = self.request(permissions, &secrets, call, TIMEOUT_MS, (files, blobs)).await;
+        checked.map(drop).map_err(|Refusal(sentence)| sentence)
+    }
+
+    async fn perform(
+        &self,
+        permissions: &Permissions,
+        secrets: &BTreeMap<String, Secret>,
+        files: &Files,
+        call: http::Call,
     ) -> Performed {
         let secrets = Secrets { values: secrets, declared: &permissions.secret_names };
-        let harmless = matches!(call.method.as_str(), "GET" | "HEAD");
-        let sink = call.sink;
+        let (method, sink) = (call.method.clone(), call.sink);
         let timeout = call.timeout_ms.unwrap_or(TIMEOUT_MS).clamp(1, TIMEOUT_MS_MAX);
-        let (target, request) = match self.request(permissions, &secrets, call, timeout).await {
+        let shelf = (files, self.blobs.as_ref());
+        let (target, request) = match self.request(permissions, &secrets, call, timeout, shelf).await {
             Ok(prepared) => prepared,
             Err(Refusal(sentence)) => {
                 tracing::warn!(channel = permissions.channel_id, sentence, "plugin call refused");
-                return Performed { answer: http::Answer::Refused(sentence), left: false };
+                return Performed::new(&method, http::Answer::Refused(sentence));
             }
         };
         let origin = target.origin();
         let answer = match request.send().await {
             Ok(response) => match sink {
-                http::Sink::Blob if response.status().is_success() => {
-                    self.keep(response, &permissions.channel_id).await
-                }
+                http::Sink::Blob if response.status().is_success() => self.keep(response, files).await,
                 http::Sink::Blob | http::Sink::Plugin => read(response).await,
             },
             Err(error) => failed(&error, &target, permissions, timeout),
         };
         tracing::debug!(channel = permissions.channel_id, origin, outcome = outcome(&answer), "plugin call");
-        let left = !harmless && !matches!(answer, http::Answer::NotSent(_) | http::Answer::Refused(_));
-        Performed { answer, left }
+        Performed::new(&method, answer)
     }
 
     async fn request(
@@ -206,6 +256,7 @@ impl Egress {
         secrets: &Secrets<'_>,
         call: http::Call,
         timeout_ms: u32,
+        files: (&Files, &dyn BlobStore),
     ) -> Result<(Target, reqwest::RequestBuilder), Refusal> {
         let method = request::method(&call.method)?;
         let mut target = target::target(&call.url, permissions, secrets)?;
@@ -219,12 +270,11 @@ impl Egress {
             .request(method, target.url.clone())
             .headers(headers.clone())
             .timeout(Duration::from_millis(timeout_ms.into()));
-        let files = (self.blobs.as_ref(), permissions.channel_id.as_str());
         Ok((target, request::add_body(request, call.body, &headers, secrets, files).await?))
     }
 
     /// Streams an answer into the blob store.
-    async fn keep(&self, response: Response, channel_id: &str) -> http::Answer {
+    async fn keep(&self, response: Response, files: &Files) -> http::Answer {
         let (status, headers) = (response.status().as_u16(), pairs(&response));
         let content_type = response.headers().get(reqwest::header::CONTENT_TYPE);
         let content_type = content_type.and_then(|v| v.to_str().ok()).unwrap_or("application/octet-stream");
@@ -234,7 +284,7 @@ impl Egress {
             .map_ok(Vec::from)
             .map_err(|e| std::io::Error::other(e.without_url()))
             .boxed();
-        match self.blobs.store(channel_id, content).await {
+        match files.store(self.blobs.as_ref(), content, &content_type).await {
             Ok(blob) => http::Answer::Stored(http::Stored {
                 status,
                 headers,
@@ -242,6 +292,9 @@ impl Egress {
                 content_type,
                 size: blob.size,
             }),
+            Err(error) if error.kind() == std::io::ErrorKind::FileTooLarge => {
+                http::Answer::Refused(error.to_string())
+            }
             Err(error) => http::Answer::Unclear(format!("the file could not be stored: {error}")),
         }
     }

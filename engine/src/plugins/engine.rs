@@ -32,6 +32,8 @@ pub(super) const OPERATIONS_MAX: usize = 512;
 const COMPUTING_INSTANCES_MAX: usize = 128;
 /// Native stack of guest code, bytes.
 const STACK_BYTES_MAX: usize = 512 << 10;
+/// Of which this much stays in memory between two calls.
+const STACK_KEPT_BYTES: usize = 64 << 10;
 /// Core instances, memories and tables of one component (wit-bindgen guests use 3, 1 and 2).
 const CORE_INSTANCES_MAX: u32 = 24;
 const MEMORIES_MAX: u32 = 4;
@@ -79,6 +81,8 @@ pub(super) fn running_engine() -> Result<Engine, EngineError> {
         .max_core_instances_per_component(CORE_INSTANCES_MAX)
         .max_memories_per_component(MEMORIES_MAX)
         .max_tables_per_component(TABLES_MAX)
+        .total_stacks(instances)
+        .async_stack_keep_resident(STACK_KEPT_BYTES)
         .max_memories_per_module(1)
         .max_tables_per_module(2)
         .table_elements(TABLE_ELEMENTS_MAX)
@@ -116,7 +120,7 @@ impl CallState {
     }
 }
 
-/// A store with every limit in place. Give it CPU with [`grant_cpu`] before each call.
+/// A store with every limit in place. A guest gives way to other tasks at every tick. Give it CPU with [`grant_cpu`] before each call.
 pub(super) fn store(engine: &Engine, journal: Journal) -> Store<CallState> {
     let mut store = Store::new(engine, CallState::new(journal));
     store.limiter(|state| &mut state.usage);
@@ -127,7 +131,7 @@ pub(super) fn store(engine: &Engine, journal: Journal) -> Store<CallState> {
             return Ok(UpdateDeadline::Interrupt);
         }
         state.ticks_left -= 1;
-        Ok(UpdateDeadline::Continue(1))
+        Ok(UpdateDeadline::Yield(1))
     });
     store
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use wasmparser::component_types::ComponentEntityType;
 use wasmparser::{Parser, Payload, Validator};
-use wasmtime::component::Component;
+use wasmtime::component::{Component, Instance};
 use wasmtime::{Engine, Store};
 
 use super::bindings::provider::ProviderCoreIndices;
@@ -26,6 +26,8 @@ pub const COMPONENT_BYTES_MAX: usize = 16 << 20;
 const LOG_IMPORT: &str = "pointsman:plugin/log@";
 /// The one function in it.
 const LOG_FUNCTION: &str = "write";
+
+const DESCRIBE: &str = "descriptor.describe";
 
 /// Why a plugin was not installed.
 #[derive(Debug, thiserror::Error)]
@@ -201,12 +203,26 @@ fn load_all(
     Ok(())
 }
 
+async fn describe(runner: &Arc<Runner>) -> Result<descriptor::Manifest, InstallError> {
+    let mut guest = runner.open("", DESCRIBE, Arc::new(Redactor::default())).await?;
+    let mut misfit = None;
+    let call = async |loaded: &Loaded, instance: &Instance, store: &mut Store<CallState>| {
+        if let Err(error) = load_all(loaded, instance, store) {
+            misfit = Some(InstallError::Contract(format!("{error:#}")));
+            return Err(error);
+        }
+        let provider = loaded.provider.load(&mut *store, instance)?;
+        provider.pointsman_plugin_descriptor().call_describe(store).await
+    };
+    let described = guest.run(DESCRIBE, DESCRIBE_CPU_MS, call).await;
+    described.map_err(|error| misfit.unwrap_or(InstallError::Describe(error)))
+}
+
 /// Instantiates a compiled component, loads everything it exports and asks it who it is.
 pub(super) async fn try_out(
     sandbox: &Arc<Sandbox>,
     component: &Component,
 ) -> Result<(Arc<Runner>, Manifest), InstallError> {
-    const EXPORT: &str = "descriptor.describe";
     let runner = Arc::new(Runner {
         id: "(new)".into(),
         loaded: locate(&sandbox.engine, component)?,
@@ -214,24 +230,7 @@ pub(super) async fn try_out(
         sandbox: sandbox.clone(),
         log: RecentLog::default(),
     });
-    let described = runner
-        .compute(EXPORT, |runner| {
-            let mut guest = runner.open("", EXPORT, Arc::new(Redactor::default()))?;
-            let mut misfit = None;
-            let manifest = guest.run(EXPORT, DESCRIBE_CPU_MS, |loaded, instance, store| {
-                if let Err(error) = load_all(loaded, instance, store) {
-                    misfit = Some(InstallError::Contract(format!("{error:#}")));
-                    return Err(error);
-                }
-                loaded
-                    .provider
-                    .load(&mut *store, instance)?
-                    .pointsman_plugin_descriptor()
-                    .call_describe(store)
-            });
-            manifest.map_err(|error| misfit.unwrap_or(InstallError::Describe(error)))
-        })
-        .await??;
+    let described = runner.compute(describe(&runner)).await??;
     let manifest = manifest(described)?.check()?;
     let Ok(runner) = Arc::try_unwrap(runner) else {
         return Err(InstallError::Host("a trial call is still running".into()));

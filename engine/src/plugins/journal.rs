@@ -121,6 +121,11 @@ impl RecentLog {
         }
     }
 
+    /// The lines, which are gone afterwards.
+    pub(super) fn take(&self) -> Vec<LogLine> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner)).into()
+    }
+
     pub(super) fn lines(&self) -> Vec<LogLine> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }

@@ -1,7 +1,9 @@
 //! Operations: exports that work by HTTP calls. The guest answers with the next
 //! call, the host performs it and hands the answer to the same instance, until
-//! the guest is done. Certainty about effects is the host's knowledge.
+//! the guest is done. Certainty about effects is the host's knowledge. Who
+//! performs the calls is passed in: the network, or a recording.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,9 +12,9 @@ use wasmtime::component::Instance;
 
 use super::bindings::provider::exports::pointsman::plugin::sender;
 use super::bindings::provider::pointsman::plugin::{http, types};
-use super::bindings::{account, provider, templates};
+use super::bindings::{account, media, provider, templates};
 use super::call::{CallError, Guest, Loaded, Runner, STEP_CPU_MS};
-use super::egress::{CALLS_MAX, Egress, Permissions};
+use super::egress::{CALLS_MAX, Performed};
 use super::engine::CallState;
 use super::journal::Redactor;
 use super::wire::{Certainty, Failure, FailureKind, Retry};
@@ -29,11 +31,11 @@ pub(super) enum Step<T> {
 }
 
 /// An export with `begin` and `resume`.
-pub(super) trait Operation: Send + 'static {
+pub(super) trait Operation: Send + Sync {
     /// Its typed functions.
-    type Bindings: Send + 'static;
+    type Bindings: Send + Sync;
     /// What it ends with.
-    type Done: Send + 'static;
+    type Done: Send;
     /// For messages: `sender.send`.
     const EXPORT: &'static str;
 
@@ -49,29 +51,34 @@ pub(super) trait Operation: Send + 'static {
         &self,
         bindings: &Self::Bindings,
         store: &mut Store<CallState>,
-    ) -> wasmtime::Result<Step<Self::Done>>;
+    ) -> impl Future<Output = wasmtime::Result<Step<Self::Done>>> + Send;
 
     /// The next step.
     fn resume(
         bindings: &Self::Bindings,
         store: &mut Store<CallState>,
         answer: &http::Answer,
-    ) -> wasmtime::Result<Step<Self::Done>>;
+    ) -> impl Future<Output = wasmtime::Result<Step<Self::Done>>> + Send;
+}
+
+/// Performs the calls of one operation.
+pub(super) trait Caller: Sync {
+    /// Performs one call, when the channel may make it.
+    fn perform(&self, call: http::Call) -> impl Future<Output = Performed> + Send;
 }
 
 /// Runs an operation to its end. Problems of the plugin or the host become failures of kind
 /// internal; their effect is `NotPerformed` as long as no call left.
 pub(super) async fn run<O: Operation>(
     runner: &Arc<Runner>,
-    egress: &Egress,
-    permissions: &Permissions,
+    caller: &impl Caller,
     context: &ChannelContext,
     operation: O,
 ) -> Result<O::Done, Failure> {
     let redactor = Arc::new(Redactor::new(context.secrets.clone()));
     let mut left = false;
     let result = {
-        let steps = steps(runner, egress, permissions, context, operation, &redactor, &mut left);
+        let steps = steps(runner, caller, context, operation, &redactor, &mut left);
         tokio::time::timeout(Duration::from_millis(OPERATION_MS_MAX), steps).await
     };
     let result = result.unwrap_or_else(|_| {
@@ -84,18 +91,16 @@ pub(super) async fn run<O: Operation>(
 
 async fn steps<O: Operation>(
     runner: &Arc<Runner>,
-    egress: &Egress,
-    permissions: &Permissions,
+    caller: &impl Caller,
     context: &ChannelContext,
     operation: O,
     redactor: &Arc<Redactor>,
     left: &mut bool,
 ) -> Result<O::Done, Failure> {
     let _turn = runner.operation().await.map_err(|error| broken(&error, false))?;
-    let (channel, log) = (context.channel_id.clone(), redactor.clone());
-    let begun = runner.compute(O::EXPORT, move |runner| begin(runner, &channel, log, &operation)).await;
+    let begun = runner.compute(begin(runner, &context.channel_id, redactor.clone(), &operation)).await;
     let (mut guest, bindings, mut step) = flatten(begun).map_err(|error| broken(&error, false))?;
-    let Some(mut bindings) = bindings else {
+    let Some(bindings) = bindings else {
         return Err(unsupported(runner, O::EXPORT));
     };
     for calls in 0_u32.. {
@@ -108,7 +113,7 @@ async fn steps<O: Operation>(
         let answer = if calls < CALLS_MAX {
             // Pessimistic while the call runs: a deadline may cut it off.
             let before = std::mem::replace(left, true);
-            let performed = egress.perform(permissions, &context.secrets, call).await;
+            let performed = caller.perform(call).await;
             *left = before || performed.left;
             performed.answer
         } else if calls == CALLS_MAX {
@@ -116,17 +121,11 @@ async fn steps<O: Operation>(
         } else {
             break;
         };
-        let resumed = runner
-            .compute(O::EXPORT, move |_| {
-                let step =
-                    guest.run(O::EXPORT, STEP_CPU_MS, |_, _, store| O::resume(&bindings, store, &answer));
-                step.map(|step| (guest, bindings, step))
-            })
-            .await;
-        let next = flatten(resumed).map_err(|error| broken(&error, *left))?;
-        guest = next.0;
-        bindings = next.1;
-        step = Some(next.2);
+        let resume = async |_: &Loaded, _: &Instance, store: &mut Store<CallState>| {
+            O::resume(&bindings, store, &answer).await
+        };
+        let resumed = runner.compute(guest.run(O::EXPORT, STEP_CPU_MS, resume)).await;
+        step = Some(flatten(resumed).map_err(|error| broken(&error, *left))?);
     }
     Err(Failure::internal(
         certainty(*left),
@@ -136,18 +135,19 @@ async fn steps<O: Operation>(
 
 type Begun<O> = (Guest, Option<<O as Operation>::Bindings>, Option<Step<<O as Operation>::Done>>);
 
-fn begin<O: Operation>(
+async fn begin<O: Operation>(
     runner: &Arc<Runner>,
     channel: &str,
     redactor: Arc<Redactor>,
     operation: &O,
 ) -> Result<Begun<O>, CallError> {
-    let mut guest = runner.open(channel, O::EXPORT, redactor)?;
-    let (bindings, step) = guest.run(O::EXPORT, STEP_CPU_MS, |loaded, instance, store| {
+    let mut guest = runner.open(channel, O::EXPORT, redactor).await?;
+    let call = async |loaded: &Loaded, instance: &Instance, store: &mut Store<CallState>| {
         let Some(bindings) = O::load(loaded, instance, store)? else { return Ok((None, None)) };
-        let step = operation.begin(&bindings, store)?;
+        let step = operation.begin(&bindings, store).await?;
         Ok((Some(bindings), Some(step)))
-    })?;
+    };
+    let (bindings, step) = guest.run(O::EXPORT, STEP_CPU_MS, call).await?;
     Ok((guest, bindings, step))
 }
 
@@ -191,20 +191,24 @@ impl Operation for SendMessage {
         loaded.provider.load(store, instance).map(Some)
     }
 
-    fn begin(
+    async fn begin(
         &self,
         bindings: &Self::Bindings,
         store: &mut Store<CallState>,
     ) -> wasmtime::Result<Step<Self::Done>> {
-        bindings.pointsman_plugin_sender().call_send(store, &self.context, &self.message).map(Step::from)
+        bindings
+            .pointsman_plugin_sender()
+            .call_send(store, &self.context, &self.message)
+            .await
+            .map(Step::from)
     }
 
-    fn resume(
+    async fn resume(
         bindings: &Self::Bindings,
         store: &mut Store<CallState>,
         answer: &http::Answer,
     ) -> wasmtime::Result<Step<Self::Done>> {
-        bindings.pointsman_plugin_sender().call_resume(store, answer).map(Step::from)
+        bindings.pointsman_plugin_sender().call_resume(store, answer).await.map(Step::from)
     }
 }
 
@@ -239,20 +243,20 @@ impl Operation for Account {
         loaded.account.as_ref().map(|export| export.load(store, instance)).transpose()
     }
 
-    fn begin(
+    async fn begin(
         &self,
         bindings: &Self::Bindings,
         store: &mut Store<CallState>,
     ) -> wasmtime::Result<Step<Self::Done>> {
-        bindings.pointsman_plugin_account().call_begin(store, &self.context, self.task).map(Step::from)
+        bindings.pointsman_plugin_account().call_begin(store, &self.context, self.task).await.map(Step::from)
     }
 
-    fn resume(
+    async fn resume(
         bindings: &Self::Bindings,
         store: &mut Store<CallState>,
         answer: &http::Answer,
     ) -> wasmtime::Result<Step<Self::Done>> {
-        bindings.pointsman_plugin_account().call_resume(store, answer).map(Step::from)
+        bindings.pointsman_plugin_account().call_resume(store, answer).await.map(Step::from)
     }
 }
 
@@ -287,21 +291,25 @@ impl Operation for ListTemplates {
         loaded.templates.as_ref().map(|export| export.load(store, instance)).transpose()
     }
 
-    fn begin(
+    async fn begin(
         &self,
         bindings: &Self::Bindings,
         store: &mut Store<CallState>,
     ) -> wasmtime::Result<Step<Self::Done>> {
         let cursor = self.cursor.as_deref();
-        bindings.pointsman_plugin_templates().call_list_page(store, &self.context, cursor).map(Step::from)
+        bindings
+            .pointsman_plugin_templates()
+            .call_list_page(store, &self.context, cursor)
+            .await
+            .map(Step::from)
     }
 
-    fn resume(
+    async fn resume(
         bindings: &Self::Bindings,
         store: &mut Store<CallState>,
         answer: &http::Answer,
     ) -> wasmtime::Result<Step<Self::Done>> {
-        bindings.pointsman_plugin_templates().call_resume(store, answer).map(Step::from)
+        bindings.pointsman_plugin_templates().call_resume(store, answer).await.map(Step::from)
     }
 }
 
@@ -311,6 +319,58 @@ impl From<templates_api::Step> for Step<templates_api::Page> {
             templates_api::Step::Call(call) => Self::Call(Box::new(call)),
             templates_api::Step::Done(page) => Self::Done(page),
             templates_api::Step::Failed(failure) => Self::Failed(failure),
+        }
+    }
+}
+
+use media::exports::pointsman::plugin::media as media_api;
+
+/// `media.fetch`.
+pub(super) struct FetchMedia {
+    pub(super) context: types::Context,
+    pub(super) vendor_ref: String,
+}
+
+impl Operation for FetchMedia {
+    type Bindings = media::Media;
+    type Done = String;
+    const EXPORT: &'static str = "media.fetch";
+
+    fn load(
+        loaded: &Loaded,
+        instance: &Instance,
+        store: &mut Store<CallState>,
+    ) -> wasmtime::Result<Option<Self::Bindings>> {
+        loaded.media.as_ref().map(|export| export.load(store, instance)).transpose()
+    }
+
+    async fn begin(
+        &self,
+        bindings: &Self::Bindings,
+        store: &mut Store<CallState>,
+    ) -> wasmtime::Result<Step<Self::Done>> {
+        bindings
+            .pointsman_plugin_media()
+            .call_fetch(store, &self.context, &self.vendor_ref)
+            .await
+            .map(Step::from)
+    }
+
+    async fn resume(
+        bindings: &Self::Bindings,
+        store: &mut Store<CallState>,
+        answer: &http::Answer,
+    ) -> wasmtime::Result<Step<Self::Done>> {
+        bindings.pointsman_plugin_media().call_resume(store, answer).await.map(Step::from)
+    }
+}
+
+impl From<media_api::Step> for Step<String> {
+    fn from(step: media_api::Step) -> Self {
+        match step {
+            media_api::Step::Call(call) => Self::Call(Box::new(call)),
+            media_api::Step::Done(blob) => Self::Done(blob),
+            media_api::Step::Failed(failure) => Self::Failed(failure),
         }
     }
 }

@@ -1,12 +1,17 @@
-//! The exports that only compute: `authenticate`, `parse`, `validate`. One hop
-//! to the computing threads for a whole webhook; no network anywhere.
+//! The exports that only compute: `authenticate`, `parse`, `validate`. No network
+//! anywhere.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use wasmtime::Store;
+use wasmtime::component::Instance;
+
+use super::bindings::provider::ProviderCore;
 use super::bindings::provider::exports::pointsman::plugin::webhook;
 use super::bindings::provider::pointsman::plugin::types;
-use super::call::{AUTHENTICATE_CPU_MS, CallError, DESCRIBE_CPU_MS, Guest, PARSE_CPU_MS, Runner};
+use super::call::{AUTHENTICATE_CPU_MS, CallError, DESCRIBE_CPU_MS, Guest, Loaded, PARSE_CPU_MS, Runner};
+use super::engine::CallState;
 use super::journal::Redactor;
 use super::wire::{Certainty, Failure, FieldError, InboundEvent, Verdict, WebhookReply, WebhookRequest};
 use super::{ChannelContext, Secret, convert, proof};
@@ -46,25 +51,23 @@ pub(super) async fn receive(
     trust: Trust,
     extent: Extent,
 ) -> Result<(Verdict, Option<Parsed>), CallError> {
-    let (secrets, outgoing) = (context.secrets.clone(), convert::context(context));
-    let request = convert::request(request);
-    let work = move |runner: &Arc<Runner>| {
-        let redactor = Arc::new(Redactor::new(secrets.clone()));
-        let mut guest = runner.open(&outgoing.channel_id, AUTHENTICATE, redactor.clone())?;
-        let claimed = guest.run(AUTHENTICATE, AUTHENTICATE_CPU_MS, |loaded, instance, store| {
-            let provider = loaded.provider.load(&mut *store, instance)?;
-            provider.pointsman_plugin_webhook().call_authenticate(store, &outgoing, &request)
-        })?;
-        let verdict = judge(claimed, &secrets, trust, &redactor);
+    let (outgoing, request) = (convert::context(context), convert::request(request));
+    let redactor = Arc::new(Redactor::new(context.secrets.clone()));
+    let work = async {
+        let mut guest = runner.open(&outgoing.channel_id, AUTHENTICATE, redactor.clone()).await?;
+        let provider = guest.provider(AUTHENTICATE)?;
+        let claimed = authenticate(&mut guest, &provider, &outgoing, &request).await?;
+        let verdict = judge(claimed, &context.secrets, trust, &redactor);
         if extent == Extent::Authenticate || !matches!(verdict, Verdict::Accept(_)) {
             return Ok((verdict, None));
         }
-        let parsed = parse_with(&mut guest, &outgoing, &request, &redactor).unwrap_or_else(|error| {
+        let parsed = parse_with(&mut guest, &provider, (&outgoing, &request), &redactor).await;
+        let parsed = parsed.unwrap_or_else(|error| {
             Err(redactor.clean_failure(Failure::internal(Certainty::NotPerformed, error.to_string())))
         });
         Ok((verdict, Some(parsed)))
     };
-    runner.compute(AUTHENTICATE, work).await?
+    runner.compute(work).await?
 }
 
 pub(super) async fn parse(
@@ -72,27 +75,38 @@ pub(super) async fn parse(
     context: &ChannelContext,
     request: &WebhookRequest,
 ) -> Result<Parsed, CallError> {
-    let (secrets, outgoing) = (context.secrets.clone(), convert::context(context));
-    let request = convert::request(request);
-    let work = move |runner: &Arc<Runner>| {
-        let redactor = Arc::new(Redactor::new(secrets.clone()));
-        let mut guest = runner.open(&outgoing.channel_id, PARSE, redactor.clone())?;
-        parse_with(&mut guest, &outgoing, &request, &redactor)
+    let (outgoing, request) = (convert::context(context), convert::request(request));
+    let redactor = Arc::new(Redactor::new(context.secrets.clone()));
+    let work = async {
+        let mut guest = runner.open(&outgoing.channel_id, PARSE, redactor.clone()).await?;
+        let provider = guest.provider(PARSE)?;
+        parse_with(&mut guest, &provider, (&outgoing, &request), &redactor).await
     };
-    runner.compute(PARSE, work).await?
+    runner.compute(work).await?
 }
 
-fn parse_with(
+async fn authenticate(
     guest: &mut Guest,
+    provider: &ProviderCore,
     context: &types::Context,
     request: &webhook::Request,
+) -> Result<webhook::Verdict, CallError> {
+    let call = async |_: &Loaded, _: &Instance, store: &mut Store<CallState>| {
+        provider.pointsman_plugin_webhook().call_authenticate(store, context, request).await
+    };
+    guest.run(AUTHENTICATE, AUTHENTICATE_CPU_MS, call).await
+}
+
+async fn parse_with(
+    guest: &mut Guest,
+    provider: &ProviderCore,
+    (context, request): (&types::Context, &webhook::Request),
     redactor: &Redactor,
 ) -> Result<Parsed, CallError> {
-    let parsed = guest.run(PARSE, PARSE_CPU_MS, |loaded, instance, store| {
-        let provider = loaded.provider.load(&mut *store, instance)?;
-        provider.pointsman_plugin_webhook().call_parse(store, context, request)
-    })?;
-    Ok(match parsed {
+    let call = async |_: &Loaded, _: &Instance, store: &mut Store<CallState>| {
+        provider.pointsman_plugin_webhook().call_parse(store, context, request).await
+    };
+    Ok(match guest.run(PARSE, PARSE_CPU_MS, call).await? {
         Ok(events) if events.len() > EVENTS_MAX => Err(Failure::internal(
             Certainty::NotPerformed,
             format!("the plugin made {} events of one webhook, {EVENTS_MAX} are allowed", events.len()),
@@ -145,13 +159,14 @@ pub(super) async fn validate(
     settings: String,
     kind: String,
 ) -> Result<Vec<FieldError>, CallError> {
-    let work = move |runner: &Arc<Runner>| {
-        let mut guest = runner.open("", VALIDATE, Arc::new(Redactor::default()))?;
-        guest.run(VALIDATE, DESCRIBE_CPU_MS, |loaded, instance, store| {
-            let provider = loaded.provider.load(&mut *store, instance)?;
-            provider.pointsman_plugin_descriptor().call_validate(store, &settings, &kind)
-        })
+    let work = async {
+        let mut guest = runner.open("", VALIDATE, Arc::new(Redactor::default())).await?;
+        let provider = guest.provider(VALIDATE)?;
+        let call = async |_: &Loaded, _: &Instance, store: &mut Store<CallState>| {
+            provider.pointsman_plugin_descriptor().call_validate(store, &settings, &kind).await
+        };
+        guest.run(VALIDATE, DESCRIBE_CPU_MS, call).await
     };
-    let errors = runner.compute(VALIDATE, work).await??;
+    let errors = runner.compute(work).await??;
     Ok(errors.into_iter().map(FieldError::from).collect())
 }

@@ -220,22 +220,38 @@ pub async fn published(tx: &mut Tx, tenant: TenantId) -> Result<Vec<PublishedRul
         .collect()
 }
 
-/// The vendor's own id of a template.
+/// What must be known of a template to send it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SendableTemplate {
+    /// The vendor's id.
+    pub vendor_id: Option<String>,
+    /// `approved`, `pending`, `rejected`, `paused`, `disabled`.
+    pub status: String,
+    /// Keys of the slots to fill.
+    pub slots: Vec<String>,
+}
+
+/// A template about to be sent.
 ///
 /// # Errors
 /// The database's own.
-pub async fn template_vendor_id(
+pub async fn sendable_template(
     tx: &mut Tx,
     tenant: TenantId,
     channel: ChannelId,
     name: &str,
     language: &str,
-) -> Result<Option<(Option<String>, String)>, StoreError> {
-    let sql = "select vendor_id, status from templates where tenant_id = $1 and channel_id = $2 and name = $3 \
-               and language = $4";
-    let Some(row) = tx.first("find a template", sql, args![tenant, channel, name, language]).await? else {
-        return Ok(None);
-    };
-    let c = &mut row.columns("templates");
-    Ok(Some((c.opt_text("vendor_id")?, c.text("status")?)))
+) -> Result<Option<SendableTemplate>, StoreError> {
+    let sql = "select vendor_id, status, slots from templates where tenant_id = $1 and channel_id = $2 \
+               and name = $3 and language = $4";
+    let row = tx.first("find a template", sql, args![tenant, channel, name, language]).await?;
+    row.map(|row| {
+        let c = &mut row.columns("templates");
+        Ok(SendableTemplate {
+            vendor_id: c.opt_text("vendor_id")?,
+            status: c.text("status")?,
+            slots: c.json("slots")?,
+        })
+    })
+    .transpose()
 }

@@ -12,6 +12,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions as _, Connection as _, PgPool, SqlitePool};
 use tokio::sync::{mpsc, oneshot};
 
+use super::sqlite::Writer;
 use super::tx::{Conn, count};
 use super::writer::{Body, Durability, Job, QUEUE_MAX};
 use super::{StoreError, Tx, migrate, writer};
@@ -21,6 +22,11 @@ const STATEMENTS_MAX: usize = 512;
 /// How long a caller waits for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Pages of the database that the writing connection keeps in memory at most, KiB; the default is 2,000.
+const SQLITE_CACHE_KIB: u32 = 16_000;
+/// The log is moved into the database after so many pages of 4 KiB (the default is 1,000): hot pages are then written
+/// once for many commits.
+const SQLITE_CHECKPOINT_PAGES: u32 = 8_000;
 const SQLITE_READERS_MAX: u32 = 8;
 const POSTGRES_CONNECTIONS_MAX: u32 = 24;
 /// How often a transaction is run again after a deadlock or serialization failure.
@@ -202,7 +208,7 @@ async fn open_sqlite(path: &Path, migrate_first: bool, stats: &Arc<SqlStats>) ->
     }
     conn.close().await.map_err(failed)?;
     let (sender, queue) = mpsc::channel(QUEUE_MAX);
-    tokio::spawn(writer::run(options.connect().await.map_err(failed)?, queue, stats.clone()));
+    start_writer(path, queue, stats.clone())?;
     let readers = SqlitePoolOptions::new()
         .min_connections(0)
         .max_connections(SQLITE_READERS_MAX)
@@ -212,6 +218,29 @@ async fn open_sqlite(path: &Path, migrate_first: bool, stats: &Arc<SqlStats>) ->
         .test_before_acquire(false)
         .connect_lazy_with(options.read_only(true).create_if_missing(false));
     Ok(Pools::Sqlite { readers, writer: sender, file: path.to_owned() })
+}
+
+fn start_writer(
+    path: &Path,
+    queue: mpsc::Receiver<Box<dyn Job>>,
+    stats: Arc<SqlStats>,
+) -> Result<(), StoreError> {
+    let pragmas = [
+        // FULL: in WAL mode NORMAL may lose the last commits in a power cut.
+        ("synchronous", "full".to_owned()),
+        ("foreign_keys", "on".to_owned()),
+        ("cache_size", format!("-{SQLITE_CACHE_KIB}")),
+        ("wal_autocheckpoint", SQLITE_CHECKPOINT_PAGES.to_string()),
+        ("temp_store", "memory".to_owned()),
+    ];
+    let conn = Writer::open(path, STATEMENTS_MAX, SQLITE_BUSY_TIMEOUT, &pragmas)
+        .map_err(|source| StoreError::Sqlite { what: "open its file for writing", source })?;
+    let runtime = tokio::runtime::Handle::current();
+    let thread = std::thread::Builder::new().name("sqlite-writer".into());
+    thread.spawn(move || runtime.block_on(writer::run(conn, queue, stats))).map_err(|source| {
+        StoreError::Database { what: "start its writing thread", source: sqlx::Error::Io(source) }
+    })?;
+    Ok(())
 }
 
 async fn open_postgres(url: &str, migrate_first: bool) -> Result<Pools, StoreError> {

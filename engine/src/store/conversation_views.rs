@@ -168,6 +168,7 @@ pub async fn remove(tx: &mut Tx, tenant: TenantId, id: ConversationId) -> Result
         ("remove timers", "timers"),
         ("remove runs", "runs"),
         ("remove events", "events"),
+        ("remove files", "attachments"),
         ("remove messages", "messages"),
         ("remove notifications", "notifications"),
     ] {

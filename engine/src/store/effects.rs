@@ -5,7 +5,7 @@ use pointsman_rules::ids::{
     ChannelId, ConversationId, EffectId, EventId, LaneId, MessageId, RuleVersionId, TenantId,
 };
 
-use super::lanes::Claim;
+use super::lanes::{Claim, LANES_PER_QUERY_MAX};
 use super::{Row, StoreError, Tx};
 use crate::args;
 
@@ -109,20 +109,29 @@ pub async fn insert(tx: &mut Tx, effects: &[(TenantId, Effect)], now_ms: i64) ->
 const COLUMNS: &str = "id, lane_id, channel_id, conversation_id, message_id, seq, kind, state, attempts, next_ms, \
     rule_version_id, event_id";
 
-/// What waits in a lane, in order.
+/// What waits in lanes, each lane in order, at most `effects_max` per lane.
 ///
 /// # Errors
 /// The database's own.
-pub async fn waiting(tx: &mut Tx, claim: &Claim, effects_max: u32) -> Result<Vec<Effect>, StoreError> {
-    let sql = format!(
-        "select {COLUMNS} from effects where tenant_id = $1 and lane_id = $2 and state in ('queued', 'sending') \
-         order by seq limit $3"
-    );
-    tx.all("read effects", &sql, args![claim.tenant, claim.lane, effects_max])
-        .await?
-        .iter()
-        .map(read)
-        .collect()
+pub async fn waiting(tx: &mut Tx, claims: &[Claim], effects_max: u32) -> Result<Vec<Effect>, StoreError> {
+    let mut out = Vec::new();
+    for claims in claims.chunks(LANES_PER_QUERY_MAX) {
+        let mut parts = Vec::with_capacity(claims.len());
+        let mut args = args![effects_max];
+        for (index, claim) in claims.iter().enumerate() {
+            let at = 2 + index * 2;
+            parts.push(format!(
+                "select * from (select {COLUMNS} from effects where tenant_id = ${at} and lane_id = ${} \
+                 and state in ('queued', 'sending') order by seq limit $1) as l{index}",
+                at + 1
+            ));
+            args.extend(args![claim.tenant, claim.lane]);
+        }
+        for row in tx.all("read effects", &parts.join(" union all "), args).await? {
+            out.push(read(&row)?);
+        }
+    }
+    Ok(out)
 }
 
 /// One effect.
@@ -156,10 +165,11 @@ fn read(row: &Row) -> Result<Effect, StoreError> {
 ///
 /// # Errors
 /// The database's own.
-pub async fn begin(tx: &mut Tx, tenant: TenantId, id: EffectId) -> Result<(), StoreError> {
-    let sql =
-        "update effects set state = 'sending', attempts = attempts + 1 where tenant_id = $1 and id = $2";
-    tx.execute("begin an effect", sql, args![tenant, id]).await.map(|_| ())
+pub async fn begin(tx: &mut Tx, effects: &[(TenantId, EffectId)]) -> Result<(), StoreError> {
+    let sql = "update effects set state = 'sending', attempts = effects.attempts + 1 from :rows as v \
+               where effects.tenant_id = v.column1 and effects.id = v.column2 returning effects.id";
+    let rows: Vec<_> = effects.iter().map(|(tenant, id)| args![*tenant, *id]).collect();
+    tx.join_rows("begin effects", sql, Vec::new(), &rows).await.map(|_| ())
 }
 
 /// How a call ended.
@@ -173,41 +183,58 @@ pub struct Ending {
     pub failure: Option<String>,
 }
 
-/// Records how a call ended.
+/// Records how calls ended.
 ///
 /// # Errors
 /// The database's own.
 pub async fn end(
     tx: &mut Tx,
-    tenant: TenantId,
-    id: EffectId,
-    ending: &Ending,
+    endings: &[(TenantId, EffectId, Ending)],
     now_ms: i64,
 ) -> Result<(), StoreError> {
-    let done_ms = (ending.state != EffectState::Queued).then_some(now_ms);
-    let sql = "update effects set state = $3, next_ms = $4, failure = coalesce($5, failure), done_ms = $6 \
-               where tenant_id = $1 and id = $2";
-    let args = args![tenant, id, ending.state.word(), ending.next_ms, ending.failure.clone(), done_ms];
-    tx.execute("end an effect", sql, args).await.map(|_| ())
+    let sql = "update effects set state = v.column3, next_ms = v.column4, \
+               failure = coalesce(v.column5, effects.failure), done_ms = v.column6 from :rows as v \
+               where effects.tenant_id = v.column1 and effects.id = v.column2 returning effects.id";
+    let row = |(tenant, id, ending): &(TenantId, EffectId, Ending)| {
+        let done_ms = (ending.state != EffectState::Queued).then_some(now_ms);
+        args![*tenant, *id, ending.state.word(), ending.next_ms, ending.failure.clone(), done_ms]
+    };
+    let rows: Vec<_> = endings.iter().map(row).collect();
+    tx.join_rows("end effects", sql, Vec::new(), &rows).await.map(|_| ())
 }
 
-/// Keeps one call's story; only calls that failed are kept one by one.
+/// One call's story.
+#[derive(Debug, Clone)]
+pub struct Attempt {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Which effect.
+    pub effect: EffectId,
+    /// 1 for the first call.
+    pub number: i64,
+    /// Unix milliseconds.
+    pub started_ms: i64,
+    /// Unix milliseconds.
+    pub ended_ms: i64,
+    /// `sent`, `retry`, `unknown` or `failed`.
+    pub outcome: &'static str,
+    /// JSON.
+    pub failure: Option<String>,
+}
+
+/// Keeps calls' stories; only effects with a call that failed have any.
 ///
 /// # Errors
 /// The database's own.
-pub async fn record_attempt(
-    tx: &mut Tx,
-    tenant: TenantId,
-    id: EffectId,
-    number: i64,
-    times_ms: (i64, i64),
-    outcome: &str,
-    failure: Option<&str>,
-) -> Result<(), StoreError> {
-    let sql = "insert into attempts (tenant_id, effect_id, number, started_ms, ended_ms, outcome, failure) \
-               values ($1, $2, $3, $4, $5, $6, $7) on conflict (tenant_id, effect_id, number) do nothing";
-    let args = args![tenant, id, number, times_ms.0, times_ms.1, outcome, failure.map(str::to_owned)];
-    tx.execute("record an attempt", sql, args).await.map(|_| ())
+pub async fn record_attempts(tx: &mut Tx, attempts: &[Attempt]) -> Result<(), StoreError> {
+    let row = |it: &Attempt| {
+        let (failure, outcome) = (it.failure.clone(), it.outcome);
+        args![it.tenant, it.effect, it.number, it.started_ms, it.ended_ms, outcome, failure]
+    };
+    let head = "insert into attempts (tenant_id, effect_id, number, started_ms, ended_ms, outcome, failure)";
+    let tail = "on conflict (tenant_id, effect_id, number) do nothing";
+    let rows = attempts.iter().map(row).collect();
+    tx.insert_many("record attempts", head, rows, tail).await.map(|_| ())
 }
 
 /// Puts a failed or unclear effect back into its lane, because a person asked for it.

@@ -1,9 +1,12 @@
 //! The way in: raw webhooks as they arrived, and the lane inboxes that hold
 //! their normalised events until a turn works them off.
 
+use std::borrow::Borrow;
+use std::collections::HashMap;
+
 use pointsman_rules::ids::{ChannelId, InboxId, LaneId, RawWebhookId, TenantId};
 
-use super::lanes::{Append, Claim, Task, append};
+use super::lanes::{Append, Claim, LANES_PER_QUERY_MAX, Task, append};
 use super::{StoreError, Tx};
 use crate::args;
 
@@ -64,9 +67,8 @@ pub struct Entry {
 ///
 /// # Errors
 /// The database's own.
-pub async fn insert_raw(tx: &mut Tx, webhooks: &[RawWebhook]) -> Result<(), StoreError> {
+pub async fn insert_raw(tx: &mut Tx, webhooks: impl Iterator<Item = &RawWebhook>) -> Result<(), StoreError> {
     let rows = webhooks
-        .iter()
         .map(|raw| {
             let request = raw.request.as_str();
             args![raw.tenant, raw.id, raw.channel, raw.received_ms, request, raw.outcome, raw.problem.clone()]
@@ -81,46 +83,41 @@ pub async fn insert_raw(tx: &mut Tx, webhooks: &[RawWebhook]) -> Result<(), Stor
 ///
 /// # Errors
 /// The database's own.
-pub async fn enqueue(tx: &mut Tx, entries: &[NewEntry], now_ms: i64) -> Result<Vec<i64>, StoreError> {
+pub async fn enqueue<E: Borrow<NewEntry> + Sync>(
+    tx: &mut Tx,
+    entries: &[E],
+    now_ms: i64,
+) -> Result<Vec<i64>, StoreError> {
     let mut appends: Vec<Append> = Vec::new();
-    for entry in entries {
-        match appends.iter_mut().find(|a| (a.tenant, a.lane) == (entry.tenant, entry.lane)) {
-            Some(append) => append.count += 1,
-            None => appends.push(Append {
-                tenant: entry.tenant,
-                lane: entry.lane,
-                channel: entry.channel,
-                count: 1,
-                ready_ms: now_ms,
-            }),
-        }
+    let mut places: HashMap<LaneId, usize> = HashMap::with_capacity(entries.len());
+    for entry in entries.iter().map(Borrow::borrow) {
+        let (tenant, lane, channel) = (entry.tenant, entry.lane, entry.channel);
+        let place = *places.entry(lane).or_insert_with(|| {
+            appends.push(Append { tenant, lane, channel, count: 0, ready_ms: now_ms });
+            appends.len() - 1
+        });
+        appends[place].count += 1;
     }
     let gens = append(tx, Task::Turn, &appends).await?;
     let mut next: Vec<i64> = gens.iter().zip(&appends).map(|(gen_now, a)| gen_now - a.count + 1).collect();
     let mut seqs = Vec::with_capacity(entries.len());
-    for entry in entries {
-        let at = appends.iter().position(|a| (a.tenant, a.lane) == (entry.tenant, entry.lane)).unwrap_or(0);
-        seqs.push(next[at]);
-        next[at] += 1;
+    let mut rows = Vec::with_capacity(entries.len());
+    for entry in entries.iter().map(Borrow::borrow) {
+        let seq = &mut next[places[&entry.lane]];
+        seqs.push(*seq);
+        rows.push(args![
+            entry.tenant,
+            entry.lane,
+            *seq,
+            entry.id,
+            entry.channel,
+            entry.raw,
+            entry.dedupe_key.as_str(),
+            entry.body.as_str(),
+            entry.received_ms
+        ]);
+        *seq += 1;
     }
-    let rows = entries
-        .iter()
-        .zip(&seqs)
-        .map(|(entry, seq)| {
-            let (key, body) = (entry.dedupe_key.as_str(), entry.body.as_str());
-            args![
-                entry.tenant,
-                entry.lane,
-                *seq,
-                entry.id,
-                entry.channel,
-                entry.raw,
-                key,
-                body,
-                entry.received_ms
-            ]
-        })
-        .collect();
     let head =
         "insert into inbox (tenant_id, lane_id, seq, id, channel_id, raw_id, dedupe_key, body, received_ms)";
     let tail = "on conflict (tenant_id, channel_id, dedupe_key) do nothing";
@@ -169,8 +166,6 @@ pub async fn pending(
     }
     Ok(out)
 }
-
-const LANES_PER_QUERY_MAX: usize = 32;
 
 /// Says why an entry was refused; it is done with and shown. JSON: `{"code", "detail"}`.
 ///

@@ -2,11 +2,16 @@
 //! claiming takes a lease on it, finishing gives it back. Everything is fenced
 //! by the lease's token, so a worker whose lease ran out changes nothing.
 
+use std::collections::HashMap;
+
 use pointsman_rules::ids::{ChannelId, ConversationId, LaneId, TenantId};
 
 use super::tx::places;
 use super::{StoreError, Tx};
 use crate::args;
+
+/// Lanes that one query looks into at most.
+pub(super) const LANES_PER_QUERY_MAX: usize = 32;
 
 /// What a lane's lease is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -93,20 +98,14 @@ pub async fn append(tx: &mut Tx, task: Task, appends: &[Append]) -> Result<Vec<i
     let tail = "on conflict (tenant_id, id, task) do update set gen = lanes.gen + excluded.gen, \
                 ready_ms = case when lanes.leased then lanes.ready_ms \
                 when lanes.ready_ms < excluded.ready_ms then lanes.ready_ms else excluded.ready_ms end \
-                returning tenant_id, id, gen";
+                returning id, gen";
     let returned = tx.insert_many_returning("append to lanes", head, rows, tail).await?;
-    let mut gens = vec![0; appends.len()];
+    let mut gens: HashMap<LaneId, i64> = HashMap::with_capacity(appends.len());
     for row in returned {
         let mut columns = row.columns("lanes");
-        let key: (TenantId, LaneId) = (columns.id("tenant_id")?, columns.id("id")?);
-        let gen_now = columns.int("gen")?;
-        for index in &order {
-            if (appends[*index].tenant, appends[*index].lane) == key {
-                gens[*index] = gen_now;
-            }
-        }
+        gens.insert(columns.id("id")?, columns.int("gen")?);
     }
-    Ok(gens)
+    Ok(appends.iter().map(|it| gens.get(&it.lane).copied().unwrap_or_default()).collect())
 }
 
 /// Is there a lane that may be claimed? A cheap look before the write.
@@ -169,64 +168,49 @@ pub async fn finish(
     now_ms: i64,
     ends: &[Finish],
 ) -> Result<Vec<(LaneId, bool)>, StoreError> {
-    let mut ours = Vec::with_capacity(ends.len());
-    for ends in ends.chunks(FINISH_ROWS_MAX) {
-        let mut sql = String::from(
-            "update lanes set leased = false, attempts = 0, done = v.column4, conversation_id = v.column5, \
-             ready_ms = case when lanes.gen > v.column4 then cast($1 as bigint) end from (values ",
-        );
-        let mut args = args![now_ms, task.word()];
-        for (index, end) in ends.iter().enumerate() {
-            use std::fmt::Write as _;
-            let at = 3 + index * 5;
-            let comma = if index == 0 { "" } else { ", " };
-            // PostgreSQL takes untyped values for text; the casts mean the same to SQLite.
-            let _ = write!(
-                sql,
-                "{comma}(${}, ${}, cast(${} as bigint), cast(${} as bigint), ${})",
-                at,
-                at + 1,
-                at + 2,
-                at + 3,
-                at + 4
-            );
-            args.extend(args![end.claim.tenant, end.claim.lane, end.claim.token, end.done, end.conversation]);
-        }
-        sql.push_str(
-            ") as v where lanes.tenant_id = v.column1 and lanes.id = v.column2 and lanes.task = $2 \
-             and lanes.token = v.column3 returning lanes.id, lanes.ready_ms",
-        );
-        for row in tx.all("finish lanes", &sql, args).await? {
+    let sql = "update lanes set leased = false, attempts = 0, done = v.column4, conversation_id = v.column5, \
+               ready_ms = case when lanes.gen > v.column4 then cast($1 as bigint) end from :rows as v \
+               where lanes.tenant_id = v.column1 and lanes.id = v.column2 and lanes.task = $2 \
+               and lanes.token = v.column3 returning lanes.id, lanes.ready_ms";
+    let row =
+        |end: &Finish| args![end.claim.tenant, end.claim.lane, end.claim.token, end.done, end.conversation];
+    let rows: Vec<_> = ends.iter().map(row).collect();
+    lock(tx, task, ends.iter().map(|end| &end.claim)).await?;
+    let returned = tx.join_rows("finish lanes", sql, args![now_ms, task.word()], &rows).await?;
+    returned
+        .iter()
+        .map(|row| {
             let mut columns = row.columns("lanes");
-            ours.push((columns.id("id")?, columns.opt_int("ready_ms")?.is_some()));
-        }
-    }
-    Ok(ours)
+            Ok((columns.id("id")?, columns.opt_int("ready_ms")?.is_some()))
+        })
+        .collect()
 }
 
-const FINISH_ROWS_MAX: usize = 64;
+/// How a delivery lease ends.
+#[derive(Debug, Clone, Copy)]
+pub struct Rest {
+    /// The lease.
+    pub claim: Claim,
+    /// The lane's `gen` up to which its effects were looked at.
+    pub seen_gen: i64,
+    /// When the lane is ready again; effects that were added meanwhile make it ready at once.
+    pub ready_ms: Option<i64>,
+}
 
-/// Ends a delivery lease: ready again at `ready_ms`, or at once if effects were added meanwhile, or not at all.
-/// Answers whether the lease was still ours.
+/// Ends delivery leases; those that are not ours any more stay as they are.
 ///
 /// # Errors
 /// The database's own.
-pub async fn rest(
-    tx: &mut Tx,
-    claim: &Claim,
-    seen_gen: i64,
-    now_ms: i64,
-    ready_ms: Option<i64>,
-) -> Result<bool, StoreError> {
-    let sql = "update lanes set leased = false, attempts = 0, done = $4, \
-               ready_ms = case when $6 is not null then $6 when gen > $4 then $5 end \
-               where tenant_id = $1 and id = $2 and task = 'deliver' and token = $3";
-    let sql_postgres = "update lanes set leased = false, attempts = 0, done = $4, \
-               ready_ms = case when cast($6 as bigint) is not null then cast($6 as bigint) when gen > $4 then cast($5 as bigint) end \
-               where tenant_id = $1 and id = $2 and task = 'deliver' and token = $3";
-    let sql = if tx.is_postgres() { sql_postgres } else { sql };
-    let args = args![claim.tenant, claim.lane, claim.token, seen_gen, now_ms, ready_ms];
-    Ok(tx.execute("rest a lane", sql, args).await? > 0)
+pub async fn rest(tx: &mut Tx, ends: &[Rest], now_ms: i64) -> Result<(), StoreError> {
+    let sql = "update lanes set leased = false, attempts = 0, done = v.column4, \
+               ready_ms = case when v.column5 is not null then v.column5 \
+               when lanes.gen > v.column4 then cast($1 as bigint) end from :rows as v \
+               where lanes.tenant_id = v.column1 and lanes.id = v.column2 and lanes.task = 'deliver' \
+               and lanes.token = v.column3 returning lanes.id";
+    let row =
+        |end: &Rest| args![end.claim.tenant, end.claim.lane, end.claim.token, end.seen_gen, end.ready_ms];
+    let rows: Vec<_> = ends.iter().map(row).collect();
+    tx.join_rows("rest lanes", sql, args![now_ms], &rows).await.map(|_| ())
 }
 
 /// Lengthens all leases of a process; answers how many it has.
@@ -234,28 +218,55 @@ pub async fn rest(
 /// # Errors
 /// The database's own.
 pub async fn renew(tx: &mut Tx, owner: &str, lease_until_ms: i64) -> Result<u64, StoreError> {
-    let sql = "update lanes set ready_ms = $2 where owner = $1 and leased";
+    // A lane that is locked is being worked on at this moment; it lengthens or ends its lease itself.
+    let sql = if tx.is_postgres() {
+        "update lanes set ready_ms = $2 where (tenant_id, id, task) in (select tenant_id, id, task from lanes \
+         where owner = $1 and leased for update skip locked)"
+    } else {
+        "update lanes set ready_ms = $2 where owner = $1 and leased"
+    };
     tx.execute("renew leases", sql, args![owner, lease_until_ms]).await
 }
 
-/// Is this lease still ours? Locks the lane until the end of the transaction and answers its `gen`: whatever it
-/// counts is visible to later statements.
+/// Locks lanes in one order, so that two transactions that want the same ones do not wait for each other in a circle.
+/// On SQLite there is one writer.
+async fn lock(tx: &mut Tx, task: Task, lanes: impl Iterator<Item = &Claim>) -> Result<(), StoreError> {
+    if !tx.is_postgres() {
+        return Ok(());
+    }
+    let sql = "select 1 from :rows as v join lanes on lanes.tenant_id = v.column1 and lanes.id = v.column2 \
+               where lanes.task = $1 order by lanes.tenant_id, lanes.id for update of lanes";
+    let mut lanes: Vec<_> = lanes.map(|claim| (claim.tenant, claim.lane)).collect();
+    lanes.sort_unstable();
+    let rows: Vec<_> = lanes.into_iter().map(|(tenant, lane)| args![tenant, lane]).collect();
+    tx.join_rows("lock lanes", sql, args![task.word()], &rows).await.map(|_| ())
+}
+
+/// Which of these leases are still ours? Locks their lanes until the end of the transaction and answers each lane's
+/// `gen`: whatever it counts is visible to later statements.
 ///
 /// # Errors
 /// The database's own.
 pub async fn hold(
     tx: &mut Tx,
     task: Task,
-    claim: &Claim,
+    claims: &[Claim],
     lease_until_ms: i64,
-) -> Result<Option<i64>, StoreError> {
-    let sql = "update lanes set ready_ms = $5 where tenant_id = $1 and id = $2 and task = $3 and token = $4 \
-               and leased returning gen";
-    let args = args![claim.tenant, claim.lane, task.word(), claim.token, lease_until_ms];
-    match tx.first("hold a lease", sql, args).await? {
-        Some(row) => row.columns("lanes").int("gen").map(Some),
-        None => Ok(None),
-    }
+) -> Result<HashMap<LaneId, i64>, StoreError> {
+    let sql = "update lanes set ready_ms = $1 from :rows as v where lanes.tenant_id = v.column1 \
+               and lanes.id = v.column2 and lanes.task = $2 and lanes.token = v.column3 and lanes.leased \
+               returning lanes.id, lanes.gen";
+    let row = |claim: &Claim| args![claim.tenant, claim.lane, claim.token];
+    let rows: Vec<_> = claims.iter().map(row).collect();
+    lock(tx, task, claims.iter()).await?;
+    let returned = tx.join_rows("hold leases", sql, args![lease_until_ms, task.word()], &rows).await?;
+    returned
+        .iter()
+        .map(|row| {
+            let mut columns = row.columns("lanes");
+            Ok((columns.id("id")?, columns.int("gen")?))
+        })
+        .collect()
 }
 
 /// Gives up a lease without having done anything: the lane is ready again at `ready_ms`.

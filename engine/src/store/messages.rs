@@ -1,6 +1,8 @@
 //! Messages and their delivery status, which only moves forward: every update
 //! names the statuses it may replace.
 
+use std::collections::BTreeSet;
+
 use pointsman_rules::facts::{Direction, SenderKind};
 use pointsman_rules::ids::{ChannelId, ConversationId, EffectId, MessageId, TenantId};
 
@@ -85,7 +87,7 @@ pub struct StatusUpdate {
     /// Which message.
     pub message: MessageId,
     /// The new status.
-    pub status: String,
+    pub status: &'static str,
     /// Statuses it may replace.
     pub over: &'static [&'static str],
     /// JSON of the failure.
@@ -96,33 +98,41 @@ pub struct StatusUpdate {
     pub at_ms: i64,
 }
 
-/// Moves a message's status forward; answers whether it moved. A vendor id is kept in any case.
+/// Moves messages' statuses forward; answers those that moved. A vendor id is kept in any case.
 ///
 /// # Errors
 /// The database's own.
-pub async fn set_status(tx: &mut Tx, tenant: TenantId, update: &StatusUpdate) -> Result<bool, StoreError> {
-    let mut args = args![
-        tenant,
-        update.message,
-        update.status.as_str(),
-        update.failure.clone(),
-        update.vendor_id.clone(),
-        update.at_ms
-    ];
-    args.extend(update.over.iter().map(|word| Arg::from(*word)));
-    let sql = format!(
-        "update messages set status = $3, failure = coalesce($4, failure), vendor_id = coalesce(vendor_id, $5), \
-         status_ms = $6 where tenant_id = $1 and id = $2 and status in ({})",
-        places(7, update.over.len())
-    );
-    if tx.execute("move a message on", &sql, args).await? > 0 {
-        return Ok(true);
+pub async fn set_status(
+    tx: &mut Tx,
+    updates: &[(TenantId, StatusUpdate)],
+) -> Result<BTreeSet<MessageId>, StoreError> {
+    let mut moved = BTreeSet::new();
+    for status in updates.iter().map(|(_, update)| update.status).collect::<BTreeSet<_>>() {
+        let alike = || updates.iter().filter(move |(_, update)| update.status == status);
+        let over = alike().next().map_or(&[][..], |(_, update)| update.over);
+        let sql = format!(
+            "update messages set status = $1, failure = coalesce(v.column3, messages.failure), \
+             vendor_id = coalesce(messages.vendor_id, v.column4), status_ms = v.column5 from :rows as v \
+             where messages.tenant_id = v.column1 and messages.id = v.column2 and messages.status in ({}) \
+             returning messages.id",
+            places(2, over.len())
+        );
+        let mut args = args![status];
+        args.extend(over.iter().map(|word| Arg::from(*word)));
+        let row = |(tenant, it): &(TenantId, StatusUpdate)| {
+            args![*tenant, it.message, it.failure.clone(), it.vendor_id.clone(), it.at_ms]
+        };
+        let rows: Vec<_> = alike().map(row).collect();
+        for row in tx.join_rows("move messages on", &sql, args, &rows).await? {
+            moved.insert(row.columns("messages").id("id")?);
+        }
     }
-    if update.vendor_id.is_some() {
-        let sql = "update messages set vendor_id = $3 where tenant_id = $1 and id = $2 and vendor_id is null";
-        tx.execute("keep a vendor id", sql, args![tenant, update.message, update.vendor_id.clone()]).await?;
-    }
-    Ok(false)
+    let late = updates.iter().filter(|(_, it)| it.vendor_id.is_some() && !moved.contains(&it.message));
+    let rows: Vec<_> = late.map(|(tenant, it)| args![*tenant, it.message, it.vendor_id.clone()]).collect();
+    let sql = "update messages set vendor_id = v.column3 from :rows as v where messages.tenant_id = v.column1 \
+               and messages.id = v.column2 and messages.vendor_id is null returning messages.id";
+    tx.join_rows("keep vendor ids", sql, Vec::new(), &rows).await?;
+    Ok(moved)
 }
 
 /// One message.

@@ -14,6 +14,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (3, "retention", include_str!("../../../migrations/0003_retention.sql")),
     (4, "installation", include_str!("../../../migrations/0004_installation.sql")),
     (5, "rule starts", include_str!("../../../migrations/0005_rule_starts.sql")),
+    (6, "attachments", include_str!("../../../migrations/0006_attachments.sql")),
 ];
 
 fn migrator() -> Migrator {
@@ -88,7 +89,7 @@ mod tests {
                     Box::pin(async move { tx.execute("change the history", sql, args![]).await })
                 })
             };
-            change("update _sqlx_migrations set version = 9999 where version = 1").await.unwrap();
+            change("update _sqlx_migrations set version = 9999 where version = 5").await.unwrap();
             assert_eq!(schema_state(&mut db.read().await.unwrap()).await.unwrap(), SchemaState::Ahead);
             change("delete from _sqlx_migrations where version = 9999").await.unwrap();
             assert_eq!(schema_state(&mut db.read().await.unwrap()).await.unwrap(), SchemaState::Behind(1));

@@ -1,6 +1,8 @@
 //! What has to be known about a message at the moment it leaves, in one query,
 //! and what a refused call says about its channel.
 
+use std::collections::HashMap;
+
 use pointsman_rules::facts::{AiState, SenderKind};
 use pointsman_rules::ids::{ChannelId, ConversationId, MessageId, TenantId};
 
@@ -38,21 +40,24 @@ pub struct Outgoing {
     pub username: Option<String>,
 }
 
-const SQL: &str = "select m.conversation_id, m.content, m.sender_kind, r.vendor_id, c.window_closes_ms, \
-    c.inbound_count, c.ai, p.blocked_ms, o.since_ms, i.address, i.phone, i.scoped_id, i.username from messages m \
+const SQL: &str = "select m.id, m.conversation_id, m.content, m.sender_kind, r.vendor_id, c.window_closes_ms, \
+    c.inbound_count, c.ai, p.blocked_ms, o.since_ms, i.address, i.phone, i.scoped_id, i.username from :rows as v \
+    join messages m on m.tenant_id = v.column1 and m.id = v.column2 \
     join conversations c on c.tenant_id = m.tenant_id and c.id = m.conversation_id \
     join identities i on i.tenant_id = c.tenant_id and i.id = c.identity_id \
     join contacts p on p.tenant_id = i.tenant_id and p.id = i.contact_id \
     left join opt_outs o on o.tenant_id = i.tenant_id and o.contact_id = i.contact_id \
     and o.channel_kind = i.channel_kind \
-    left join messages r on r.tenant_id = m.tenant_id and r.id = m.reply_to \
-    where m.tenant_id = $1 and m.id = $2";
+    left join messages r on r.tenant_id = m.tenant_id and r.id = m.reply_to order by c.id";
 
-/// Reads a message about to leave; on PostgreSQL its conversation stays as it is until the transaction ends.
+/// Reads messages about to leave; on PostgreSQL their conversations stay as they are until the transaction ends.
 ///
 /// # Errors
 /// The database's own.
-pub async fn load(tx: &mut Tx, tenant: TenantId, message: MessageId) -> Result<Option<Outgoing>, StoreError> {
+pub async fn load(
+    tx: &mut Tx,
+    messages: &[(TenantId, MessageId)],
+) -> Result<HashMap<MessageId, Outgoing>, StoreError> {
     let locked;
     let sql = if tx.is_postgres() {
         locked = format!("{SQL} for share of c");
@@ -60,25 +65,30 @@ pub async fn load(tx: &mut Tx, tenant: TenantId, message: MessageId) -> Result<O
     } else {
         SQL
     };
-    let Some(row) = tx.first("read an outgoing message", sql, args![tenant, message]).await? else {
-        return Ok(None);
-    };
-    let c = &mut row.columns("messages");
-    Ok(Some(Outgoing {
-        conversation: c.id("conversation_id")?,
-        content: c.text("content")?,
-        sender: c.word("sender_kind", SenderKind::from_word)?,
-        reply_to: c.opt_text("reply_to.vendor_id")?,
-        window_closes_ms: c.opt_int("conversations.window_closes_ms")?,
-        inbound_count: c.int("conversations.inbound_count")?,
-        ai: c.json("conversations.ai")?,
-        blocked: c.opt_int("contacts.blocked_ms")?.is_some(),
-        opted_out: c.opt_int("opt_outs.since_ms")?.is_some(),
-        address: c.text("identities.address")?,
-        phone: c.opt_text("identities.phone")?,
-        scoped_id: c.opt_text("identities.scoped_id")?,
-        username: c.opt_text("identities.username")?,
-    }))
+    let rows: Vec<_> = messages.iter().map(|(tenant, id)| args![*tenant, *id]).collect();
+    let mut out = HashMap::with_capacity(messages.len());
+    for row in tx.join_rows("read outgoing messages", sql, Vec::new(), &rows).await? {
+        let c = &mut row.columns("messages");
+        out.insert(
+            c.id("id")?,
+            Outgoing {
+                conversation: c.id("conversation_id")?,
+                content: c.text("content")?,
+                sender: c.word("sender_kind", SenderKind::from_word)?,
+                reply_to: c.opt_text("reply_to.vendor_id")?,
+                window_closes_ms: c.opt_int("conversations.window_closes_ms")?,
+                inbound_count: c.int("conversations.inbound_count")?,
+                ai: c.json("conversations.ai")?,
+                blocked: c.opt_int("contacts.blocked_ms")?.is_some(),
+                opted_out: c.opt_int("opt_outs.since_ms")?.is_some(),
+                address: c.text("identities.address")?,
+                phone: c.opt_text("identities.phone")?,
+                scoped_id: c.opt_text("identities.scoped_id")?,
+                username: c.opt_text("identities.username")?,
+            },
+        );
+    }
+    Ok(out)
 }
 
 /// Keeps what a message turned into at send (text or template).

@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use rusqlite::types::{FromSql as _, Value};
 use serde::de::DeserializeOwned;
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
@@ -13,6 +14,8 @@ use super::StoreError;
 pub enum Row {
     /// From SQLite.
     Sqlite(SqliteRow),
+    /// From SQLite's writing connection.
+    Written(Vec<Value>),
     /// From PostgreSQL.
     Postgres(PgRow),
 }
@@ -41,10 +44,14 @@ macro_rules! readers {
             let at = self.at;
             self.at += 1;
             match self.row {
-                Row::Sqlite(row) => row.try_get::<$ty, _>(at),
-                Row::Postgres(row) => row.try_get::<$ty, _>(at),
+                Row::Sqlite(row) => row.try_get::<$ty, _>(at).map_err(|error| error.to_string()),
+                Row::Written(row) => match row.get(at) {
+                    Some(value) => <$ty>::column_result(value.into()).map_err(|error| error.to_string()),
+                    None => Err(format!("there are {} columns", row.len())),
+                },
+                Row::Postgres(row) => row.try_get::<$ty, _>(at).map_err(|error| error.to_string()),
             }
-            .map_err(|error| self.bad(column, error.to_string()))
+            .map_err(|reason| self.bad(column, reason))
         }
     )*};
 }

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use sqlx::pool::PoolConnection;
-use sqlx::{AssertSqlSafe, PgConnection, Postgres, Sqlite, SqliteConnection};
+use sqlx::{AssertSqlSafe, PgConnection, Postgres, Sqlite};
 
 use super::row::Row;
+use super::sqlite::Writer;
 use super::{SqlStats, StoreError};
 
 /// A value for a placeholder. Nulls are typed, as PostgreSQL wants them.
@@ -69,6 +70,7 @@ arg_from_id!(
     TimerId,
     CalendarId,
     NotificationId,
+    AttachmentId,
     RawWebhookId,
     JobId,
     LaneId,
@@ -91,14 +93,9 @@ pub struct Tx {
 
 pub(super) enum Conn {
     Sqlite(PoolConnection<Sqlite>),
-    SqliteWriter(SqliteConnection),
+    SqliteWriter(Writer),
     Postgres(PoolConnection<Postgres>),
     PostgresTx(sqlx::Transaction<'static, Postgres>),
-}
-
-enum Driver<'a> {
-    Sqlite(&'a mut SqliteConnection),
-    Postgres(&'a mut PgConnection),
 }
 
 macro_rules! bind_all {
@@ -121,15 +118,6 @@ impl Tx {
         matches!(self.conn, Conn::Postgres(_) | Conn::PostgresTx(_))
     }
 
-    fn driver(&mut self) -> Driver<'_> {
-        match &mut self.conn {
-            Conn::Sqlite(conn) => Driver::Sqlite(conn),
-            Conn::SqliteWriter(conn) => Driver::Sqlite(conn),
-            Conn::Postgres(conn) => Driver::Postgres(conn),
-            Conn::PostgresTx(tx) => Driver::Postgres(tx),
-        }
-    }
-
     /// Runs a statement; answers the number of rows it touched. `what` continues "failed while it should".
     ///
     /// # Errors
@@ -141,14 +129,19 @@ impl Tx {
         args: Vec<Arg>,
     ) -> Result<u64, StoreError> {
         count(&self.stats.statements);
-        let sql = AssertSqlSafe(sql.to_owned()); // built from constants in this room only
-        let done = match self.driver() {
-            Driver::Sqlite(conn) => {
-                bind_all!(sqlx::query::<Sqlite>(sql), args).execute(conn).await.map(|r| r.rows_affected())
+        // Statements are built from constants in this room only.
+        let done = match &mut self.conn {
+            Conn::SqliteWriter(conn) => {
+                let (sql, args) = unnumbered(sql, args);
+                return conn.execute(&sql, &args).map_err(|source| StoreError::Sqlite { what, source });
             }
-            Driver::Postgres(conn) => {
-                bind_all!(sqlx::query::<Postgres>(sql), args).execute(conn).await.map(|r| r.rows_affected())
+            Conn::Sqlite(conn) => {
+                let (sql, args) = unnumbered(sql, args);
+                let query = bind_all!(sqlx::query::<Sqlite>(AssertSqlSafe(sql)), args);
+                query.execute(&mut **conn).await.map(|done| done.rows_affected())
             }
+            Conn::Postgres(conn) => execute_postgres(conn, sql, args).await,
+            Conn::PostgresTx(tx) => execute_postgres(tx, sql, args).await,
         };
         done.map_err(|source| StoreError::Database { what, source })
     }
@@ -164,16 +157,19 @@ impl Tx {
         args: Vec<Arg>,
     ) -> Result<Vec<Row>, StoreError> {
         count(&self.stats.statements);
-        let sql = AssertSqlSafe(sql.to_owned());
-        let rows = match self.driver() {
-            Driver::Sqlite(conn) => bind_all!(sqlx::query::<Sqlite>(sql), args)
-                .fetch_all(conn)
-                .await
-                .map(|rows| rows.into_iter().map(Row::Sqlite).collect()),
-            Driver::Postgres(conn) => bind_all!(sqlx::query::<Postgres>(sql), args)
-                .fetch_all(conn)
-                .await
-                .map(|rows| rows.into_iter().map(Row::Postgres).collect()),
+        let rows = match &mut self.conn {
+            Conn::SqliteWriter(conn) => {
+                let (sql, args) = unnumbered(sql, args);
+                let rows = conn.all(&sql, &args).map_err(|source| StoreError::Sqlite { what, source })?;
+                return Ok(rows.into_iter().map(Row::Written).collect());
+            }
+            Conn::Sqlite(conn) => {
+                let (sql, args) = unnumbered(sql, args);
+                let query = bind_all!(sqlx::query::<Sqlite>(AssertSqlSafe(sql)), args);
+                query.fetch_all(&mut **conn).await.map(|rows| rows.into_iter().map(Row::Sqlite).collect())
+            }
+            Conn::Postgres(conn) => all_postgres(conn, sql, args).await,
+            Conn::PostgresTx(tx) => all_postgres(tx, sql, args).await,
         };
         rows.map_err(|source| StoreError::Database { what, source })
     }
@@ -235,7 +231,45 @@ impl Tx {
         }
         Ok(out)
     }
+
+    /// Runs a statement that reads or changes many rows by their keys: `:rows` in it becomes a table of `rows`, with the
+    /// columns `column1`, `column2`, … after the places of `args`. Answers what it selects or returns.
+    ///
+    /// The last row is repeated up to a power of two, so that few statement texts exist: the statement must not mind.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn join_rows(
+        &mut self,
+        what: &'static str,
+        sql: &str,
+        args: Vec<Arg>,
+        rows: &[Vec<Arg>],
+    ) -> Result<Vec<Row>, StoreError> {
+        let mut out = Vec::new();
+        for rows in rows.chunks(INSERT_ROWS_MAX) {
+            let padding = rows.last().into_iter().cycle().take(rows.len().next_power_of_two() - rows.len());
+            let rows: Vec<&Vec<Arg>> = rows.iter().chain(padding).collect();
+            let sql = sql.replace(ROWS, &table(args.len() + 1, &rows));
+            let values = args.iter().chain(rows.into_iter().flatten()).cloned().collect();
+            out.extend(self.all(what, &sql, values).await?);
+        }
+        Ok(out)
+    }
 }
+
+async fn execute_postgres(conn: &mut PgConnection, sql: &str, args: Vec<Arg>) -> Result<u64, sqlx::Error> {
+    let query = bind_all!(sqlx::query::<Postgres>(AssertSqlSafe(sql.to_owned())), args);
+    query.execute(conn).await.map(|done| done.rows_affected())
+}
+
+async fn all_postgres(conn: &mut PgConnection, sql: &str, args: Vec<Arg>) -> Result<Vec<Row>, sqlx::Error> {
+    let query = bind_all!(sqlx::query::<Postgres>(AssertSqlSafe(sql.to_owned())), args);
+    query.fetch_all(conn).await.map(|rows| rows.into_iter().map(Row::Postgres).collect())
+}
+
+/// What stands for the rows in the statement of [`Tx::join_rows`].
+const ROWS: &str = ":rows";
 
 /// Rows per statement at most; 64 rows of 30 columns stay far below SQLite's 32,766 placeholders.
 const INSERT_ROWS_MAX: usize = 64;
@@ -265,6 +299,66 @@ fn values(head: &str, rows: &[Vec<Arg>], tail: &str) -> String {
     sql
 }
 
+/// `(values ($1, cast($2 as bigint)), …)`. PostgreSQL takes values for text unless told; to SQLite the casts mean nothing.
+fn table(first: usize, rows: &[&Vec<Arg>]) -> String {
+    use std::fmt::Write as _;
+    let mut sql = String::from("(values ");
+    let mut place = first;
+    for (index, row) in rows.iter().enumerate() {
+        sql.push_str(if index == 0 { "(" } else { "), (" });
+        for (column, value) in row.iter().enumerate() {
+            let comma = if column == 0 { "" } else { ", " };
+            let _ = match value {
+                // writing to a String cannot fail
+                Arg::Text(_) => write!(sql, "{comma}${place}"),
+                Arg::Int(_) => write!(sql, "{comma}cast(${place} as bigint)"),
+                Arg::Bool(_) => write!(sql, "{comma}cast(${place} as boolean)"),
+            };
+            place += 1;
+        }
+    }
+    sql.push_str("))");
+    sql
+}
+
+/// The same statement with plain `?` places, and one value for each of them. SQLite keeps numbered places in a list
+/// that its driver searches for every value: with hundreds of values that takes longer than the statement itself.
+fn unnumbered(sql: &str, args: Vec<Arg>) -> (String, Vec<Arg>) {
+    let mut plain = String::with_capacity(sql.len());
+    let mut order = Vec::with_capacity(args.len());
+    let mut uses = vec![0_usize; args.len()];
+    let mut rest = sql;
+    while let Some(at) = rest.find('$') {
+        let digits = rest[at + 1..].bytes().take_while(u8::is_ascii_digit).count();
+        let (before, after) = (&rest[..at], &rest[at + 1 + digits..]);
+        let place = rest[at + 1..=at + digits].parse().ok().and_then(|place: usize| place.checked_sub(1));
+        plain.push_str(before);
+        match place.filter(|place| *place < args.len()) {
+            Some(place) => {
+                // A bare place for a limit would have SQLite plan the statement again at every use.
+                plain.push_str(if before.ends_with("limit ") { "?+0" } else { "?" });
+                order.push(place);
+                uses[place] += 1;
+            }
+            // Not a place, or one without a value: the database says so.
+            None => plain.push_str(&rest[at..=at + digits]),
+        }
+        rest = after;
+    }
+    plain.push_str(rest);
+    let mut args = args;
+    let mut value_of = |place: usize| {
+        uses[place] -= 1;
+        if uses[place] == 0 {
+            std::mem::replace(&mut args[place], Arg::Int(None))
+        } else {
+            args[place].clone()
+        }
+    };
+    let ordered = order.into_iter().map(&mut value_of).collect();
+    (plain, ordered)
+}
+
 /// `$first, $first+1, …` for an `in (…)` list of `count` values.
 pub(super) fn places(first: usize, count: usize) -> String {
     (first..first + count).map(|place| format!("${place}")).collect::<Vec<_>>().join(", ")
@@ -287,5 +381,18 @@ mod tests {
             "insert into t (a, b) values ($1, $2), ($3, $4) on conflict do nothing"
         );
         assert_eq!(places(3, 2), "$3, $4");
+    }
+
+    #[test]
+    fn rows_become_a_table_after_the_other_places() {
+        let (one, two) = (args!["a", 1i64], args!["b", None::<i64>]);
+        assert_eq!(table(3, &[&one, &two]), "(values ($3, cast($4 as bigint)), ($5, cast($6 as bigint)))");
+    }
+
+    #[test]
+    fn numbered_places_become_plain_ones_in_the_order_of_their_use() {
+        let (sql, values) = unnumbered("select $2, '$', '$.a', $1 where a = $12 limit $2", args!["a", "b"]);
+        assert_eq!(sql, "select ?, '$', '$.a', ? where a = $12 limit ?+0");
+        assert_eq!(values, args!["b", "a", "b"]);
     }
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use futures_util::future::BoxFuture;
-use sqlx::SqliteConnection;
 use tokio::sync::{mpsc, oneshot};
 
+use super::sqlite::Writer;
 use super::tx::{Conn, count};
 use super::{SqlStats, StoreError, Tx};
 
@@ -61,12 +61,8 @@ where
     }
 }
 
-/// Runs until every sender is dropped.
-pub(super) async fn run(
-    conn: SqliteConnection,
-    mut queue: mpsc::Receiver<Box<dyn Job>>,
-    stats: Arc<SqlStats>,
-) {
+/// Runs until every sender is dropped, on a thread of its own: its statements block.
+pub(super) async fn run(conn: Writer, mut queue: mpsc::Receiver<Box<dyn Job>>, stats: Arc<SqlStats>) {
     let mut tx = Tx { conn: Conn::SqliteWriter(conn), stats };
     let mut waiting: Vec<Box<dyn Job>> = Vec::new();
     let mut synced = true;

@@ -82,6 +82,7 @@ pub(crate) fn channel() -> ChannelContext {
         now_ms: 1_700_000_000_000,
         locale: "en".into(),
         allow_private_egress: false,
+        files_of: "tests".into(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Runs case folders natively: recorded webhooks, sends with scripted answers,
 //! and what must come of them. No network and no mock server; the host runs the
-//! same folders against the built wasm. The format is described in [`case`].
+//! same folders against the built wasm. The format is that of [`pointsman_cases::case`].
 //!
 //! ```ignore
 //! #[test]
@@ -10,12 +10,11 @@
 //! ```
 //!
 //! Beyond comparing with `expect.json`, every case checks that nothing leaks:
-//! neither log lines nor failures may hold a secret or the text of a message.
+//! neither log lines nor failures may hold a secret or the text of a message. With
+//! the variable `POINTSMAN_UPDATE` set, `expect.json` is written instead of
+//! compared; read the difference before you commit it.
 
-pub mod case;
-mod leak;
 mod message;
-mod mutate;
 mod operation;
 pub mod proof;
 pub mod shape;
@@ -24,12 +23,14 @@ mod webhook;
 use std::marker::PhantomData;
 use std::path::Path;
 
+use pointsman_cases::{Case, Run, Script, Task};
 use serde_json::{Value, json};
 
 use crate::provider::{Account, Media, Provider, Templates};
 use crate::{Context, account, log, templates};
-use case::{Case, Run};
-use operation::Script;
+
+/// Set: expected outcomes are written instead of compared.
+const UPDATE: &str = "POINTSMAN_UPDATE";
 
 type StartAccount = fn(Context, account::Task, Script<'_>) -> Result<Value, String>;
 type StartWithText = fn(Context, Option<String>, Script<'_>) -> Result<Value, String>;
@@ -61,7 +62,11 @@ impl<P: Provider> Suite<P> {
         P: Account,
     {
         self.account = Some(|context, task, script| {
-            script.run(|http| async move { P::account(&context, task, &http).await }, shape::report)
+            operation::run(
+                script,
+                |http| async move { P::account(&context, task, &http).await },
+                shape::report,
+            )
         });
         self
     }
@@ -75,7 +80,7 @@ impl<P: Provider> Suite<P> {
         self.media = Some(|context, vendor_ref, script| {
             let vendor_ref = vendor_ref.unwrap_or_default();
             let done = |blob: &String| json!({ "blob": blob });
-            script.run(|http| async move { P::fetch(&context, &vendor_ref, &http).await }, done)
+            operation::run(script, |http| async move { P::fetch(&context, &vendor_ref, &http).await }, done)
         });
         self
     }
@@ -88,7 +93,8 @@ impl<P: Provider> Suite<P> {
     {
         self.templates = Some(|context, cursor, script| {
             let done = |page: &templates::Page| shape::page(page);
-            script.run(|http| async move { P::list_page(&context, cursor.as_deref(), &http).await }, done)
+            let list = |http| async move { P::list_page(&context, cursor.as_deref(), &http).await };
+            operation::run(script, list, done)
         });
         self
     }
@@ -116,36 +122,69 @@ impl<P: Provider> Suite<P> {
     fn check(&self, case: &Case) -> Result<(), String> {
         log::take();
         let outcome = self.outcome(case)?;
-        leak::check(case, &outcome, &log::take())?;
-        case.compare(&outcome)?;
-        webhook::mutations::<P>(case)
+        let lines: Vec<String> = log::take().into_iter().map(|(_, line)| line).collect();
+        if std::env::var_os(UPDATE).is_some() {
+            case.record(&outcome).map_err(|error| error.to_string())?;
+        }
+        let found = case.judge(&outcome, &lines).map_err(|error| error.to_string())?;
+        if !found.is_empty() {
+            return Err(operation::lines(&found));
+        }
+        webhook::attack::<P>(case)
     }
 
     fn outcome(&self, case: &Case) -> Result<Value, String> {
-        let script = || Script { calls: &case.calls };
-        let context = case.context();
+        let (script, context) = (case.script(), context(case));
         match &case.run {
             Run::Validate => {
                 let errors = P::validate(&context.settings, &context.kind);
                 Ok(json!({ "errors": errors.iter().map(shape::field_error).collect::<Vec<_>>() }))
             }
-            Run::Webhook(request) => webhook::outcome::<P>(&context, &case.secrets, request),
+            Run::Webhook(request) => {
+                webhook::outcome::<P>(&context, &case.context.secrets, &webhook::request(request))
+            }
             Run::Send(message) => {
                 let message = message::read(message)?;
-                script().run(|http| async move { P::send(&context, message, &http).await }, shape::receipt)
+                let send = |http| async move { P::send(&context, message, &http).await };
+                operation::run(script, send, shape::receipt)
             }
             Run::Account(task) => {
                 let start = self.account.ok_or("the suite was built without `.account()`")?;
-                start(context, *task, script())
+                start(context, account_task(*task), script)
             }
             Run::Media(vendor_ref) => {
                 let start = self.media.ok_or("the suite was built without `.media()`")?;
-                start(context, Some(vendor_ref.clone()), script())
+                start(context, Some(vendor_ref.clone()), script)
             }
             Run::Templates(cursor) => {
                 let start = self.templates.ok_or("the suite was built without `.templates()`")?;
-                start(context, cursor.clone(), script())
+                start(context, cursor.clone(), script)
             }
         }
+    }
+}
+
+/// The context that the plugin gets.
+fn context(case: &Case) -> Context {
+    let context = &case.context;
+    Context {
+        channel_id: context.channel_id.clone(),
+        kind: context.kind.clone(),
+        address: context.address.clone(),
+        settings: context.settings.clone(),
+        secrets_set: context.secrets.keys().cloned().collect(),
+        webhook_url: context.webhook_url.clone(),
+        now: context.now_ms,
+        locale: context.locale.clone(),
+        extras: vec![],
+    }
+}
+
+fn account_task(task: Task) -> account::Task {
+    match task {
+        Task::Check => account::Task::Check,
+        Task::Connect => account::Task::Connect,
+        Task::Disconnect => account::Task::Disconnect,
+        Task::ListAddresses => account::Task::ListAddresses,
     }
 }

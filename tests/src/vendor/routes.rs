@@ -35,7 +35,7 @@ pub(super) fn routes(shared: Shared) -> Router {
         .with_state(shared)
 }
 
-fn error(status: u16, code: u32, message: &str) -> Response {
+pub(super) fn error(status: u16, code: u32, message: &str) -> Response {
     let body = json!({
         "code": code,
         "message": message,
@@ -46,7 +46,7 @@ fn error(status: u16, code: u32, message: &str) -> Response {
 }
 
 /// Checks user and password as Twilio does: account SID and auth token.
-fn authorize(shared: &Shared, headers: &HeaderMap) -> Result<(), Box<Response>> {
+pub(super) fn authorize(shared: &Shared, headers: &HeaderMap) -> Result<(), Box<Response>> {
     let expected = format!("{ACCOUNT_SID}:{}", shared.lock().auth_token);
     let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let pair =
@@ -239,9 +239,13 @@ async fn templates(State(shared): State<Shared>, headers: HeaderMap) -> Response
                 "status": status, "rejection_reason": ""},
         })
     };
+    let mut with_header = template(3, "invoice", "approved", "Hello {{1}}, here it is.");
+    with_header["variables"] = json!({"1": "Ana", "2": "881"});
+    with_header["types"]["twilio/text"]["header_text"] = json!("Invoice {{2}}");
     let contents = [
         template(1, "order_ready", "approved", "Hello {{1}}, your order is ready."),
         template(2, "old_offer", "rejected", "Buy now, {{1}}!"),
+        with_header,
     ];
     Json(json!({"contents": contents, "meta": {"page": 0, "page_size": 50, "next_page_url": null, "key": "contents"}}))
         .into_response()

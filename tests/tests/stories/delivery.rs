@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use pointsman_tests::api::text_at;
 use pointsman_tests::server::PUBLIC_URL;
 use pointsman_tests::twilio::{NUMBER, status_form};
-use pointsman_tests::{Backend, Callbacks, Dice, Server, each_backend};
+use pointsman_tests::{Backend, Callbacks, Dice, Server, each_backend, eventually};
 use serde_json::json;
 
 use crate::{Scene, id};
@@ -16,6 +16,7 @@ each_backend!(
     free_text_to_a_stranger_is_refused_here,
     a_receive_only_channel_sends_nothing,
     a_text_above_the_limit_is_refused_with_the_limit,
+    a_template_leaves_with_every_hole_in_its_place_or_not_at_all,
 );
 
 const CUSTOMER: &str = "+34600000002";
@@ -121,5 +122,39 @@ async fn a_text_above_the_limit_is_refused_with_the_limit(backend: Backend) -> R
         scene.api.post(&path, json!({"text": "ñ".repeat(1601)})).await?.problem(422, "content_too_long")?;
     ensure!(text_at(&problem, "/detail")?.replace(',', "").contains("1600"), "{problem}");
     ensure!(scene.vendor.complaints().is_empty(), "{:?}", scene.vendor.complaints());
+    Ok(())
+}
+
+async fn a_template_leaves_with_every_hole_in_its_place_or_not_at_all(backend: Backend) -> Result<()> {
+    let scene = Scene::quiet(Server::start(backend).await?).await?;
+    let channel = &scene.twilio.channel;
+    let refresh = format!("/api/v1/channels/{channel}/templates/refresh");
+    let listed = scene.api.post(&refresh, json!({})).await?.expect(200)?;
+    ensure!(listed.to_string().contains("header.2"), "{listed}");
+    let template = |name: &str, slots: serde_json::Value| json!({"channel": channel, "to": CUSTOMER, "template": {"name": name, "language": "en", "slots": slots}});
+    for (name, slots, says) in [
+        ("invoice", json!({"1": "Ana"}), "[1, header.2]"),
+        ("invoice", json!({"1": "Ana", "header.2": "881", "3": "x"}), "[1, header.2]"),
+        ("old_offer", json!({"1": "Ana"}), "rejected"),
+        ("nothing", json!({}), "refresh"),
+    ] {
+        let sent = scene.api.post("/api/v1/messages", template(name, slots)).await?.expect(201)?;
+        let path = format!("/api/v1/messages/{}", id(&sent)?);
+        eventually(&format!("{name} fails"), crate::SOON, || async {
+            let row = scene.api.get(&path).await?.expect(200)?;
+            ensure!(row["status"] == "failed" && row["failure"]["class"] == "template", "{row}");
+            ensure!(row["failure"]["message"].as_str().is_some_and(|text| text.contains(says)), "{row}");
+            Ok(Some(()))
+        })
+        .await?;
+    }
+    let good = template("invoice", json!({"1": "Ana", "header.2": "881"}));
+    scene.api.post("/api/v1/messages", good).await?.expect(201)?;
+    scene.accepted(1).await?;
+    let sent = scene.vendor.sent();
+    ensure!(sent.len() == 1, "what cannot leave is not tried: {sent:?}");
+    ensure!(sent[0].field("ContentSid") == format!("HX{:032x}", 3), "{sent:?}");
+    let variables: serde_json::Value = serde_json::from_str(sent[0].field("ContentVariables"))?;
+    ensure!(variables == json!({"1": "Ana", "2": "881"}), "{variables}");
     Ok(())
 }

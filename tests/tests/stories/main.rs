@@ -12,6 +12,7 @@ mod faults;
 mod intake;
 mod lanes;
 mod ledger;
+mod media;
 mod operations;
 mod processes;
 mod rules;

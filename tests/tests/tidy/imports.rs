@@ -31,6 +31,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("utoipa", &["http"]),
     ("wasmtime", &["plugins"]),
     ("wit_component", &["plugins"]),
+    ("pointsman_cases", &["plugins"]),
     ("clap", &["cli", "main"]),
 ];
 
@@ -178,6 +179,25 @@ pub(crate) fn impurities(file: &File) -> Vec<String> {
         .collect()
 }
 
+/// Plugins are built without the engine, and the format of cases without either runner.
+pub(crate) fn dependencies(file: &File) -> Vec<String> {
+    let forbidden: &[&str] = match file.path.as_str() {
+        "plugins/cases/Cargo.toml" => &["pointsman", "pointsman-plugin", "pointsman-rules"],
+        path if path.starts_with("plugins/") && path.ends_with("/Cargo.toml") => {
+            &["pointsman", "pointsman-rules"]
+        }
+        _ => return Vec::new(),
+    };
+    let lines = file.text.lines().enumerate();
+    lines
+        .filter_map(|(number, line)| {
+            let name = line.split(['=', '.']).next().unwrap_or_default().trim();
+            let is_bad = forbidden.contains(&name);
+            is_bad.then(|| format!("{}:{}: depends on `{name}`", file.path, number + 1))
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -213,6 +233,15 @@ mod tests {
         let test = "//! x\n#[cfg(test)]\nmod tests {\n    use crate::http::x;\n}\n";
         assert_eq!(judged("engine/src/store/a.rs", test), 0);
         assert_eq!(judged("engine/src/flow/a.rs", "use pointsman_rules::ids::UserId;\n"), 0);
+    }
+
+    #[test]
+    fn plugins_that_need_the_engine_are_found() {
+        let count =
+            |path: &str, text: &str| dependencies(&File { path: path.into(), text: text.to_owned() }).len();
+        assert_eq!(count("plugins/sdk/Cargo.toml", "pointsman = { workspace = true }\n"), 1);
+        assert_eq!(count("plugins/cases/Cargo.toml", "pointsman-plugin.workspace = true\n"), 1);
+        assert_eq!(count("plugins/sdk/Cargo.toml", "pointsman-cases = { workspace = true }\n"), 0);
     }
 
     #[test]

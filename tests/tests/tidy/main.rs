@@ -61,6 +61,11 @@ fn imports_go_one_way() {
 }
 
 #[test]
+fn plugins_do_without_the_engine() {
+    check("a plugin or its kit depends on the engine", imports::dependencies);
+}
+
+#[test]
 fn the_rules_room_is_pure() {
     check("`rules` decides and does nothing else", imports::impurities);
 }

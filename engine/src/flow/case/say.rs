@@ -1,6 +1,8 @@
 //! Putting messages into the conversation: what leaves, what stays inside, and
 //! what the gate refuses at once.
 
+use std::collections::BTreeMap;
+
 use pointsman_rules::event::{Actor, EventBody};
 use pointsman_rules::facts::{Direction, SenderKind};
 use pointsman_rules::ids::{EffectId, EventId, MessageId, RuleVersionId};
@@ -42,6 +44,7 @@ impl Case<'_> {
     pub fn say(&mut self, say: Say) -> Result<(), Refused> {
         let conversation = self.open_case()?.facts.id;
         let refusal = self.gate(&say);
+        self.attach_files(say.message, say.content.files())?;
         let (sender, sender_id) = self.sender();
         let automatic = matches!(sender, SenderKind::Rule | SenderKind::Assistant);
         let message = Message {
@@ -134,7 +137,8 @@ impl Case<'_> {
         let content = match &say.content {
             // Which of the two leaves is decided when it does.
             Content::Either { name, language, slots, .. } if !gate::window_is_open(&look) => {
-                &Content::Template { name: name.clone(), language: language.clone(), slots: slots.clone() }
+                let (name, language, slots) = (name.clone(), language.clone(), slots.clone());
+                &Content::Template { name, language, slots, files: BTreeMap::new() }
             }
             content => content,
         };

@@ -7,7 +7,7 @@ use pointsman_rules::ids::MessageId;
 
 use crate::flow::case::{Case, Refused};
 use crate::flow::content::Content;
-use crate::plugins::{Delivery, InboundMessage, StatusUpdate as VendorStatus};
+use crate::plugins::{self, Delivery, InboundMessage, StatusUpdate as VendorStatus};
 use crate::store::messages::{Message, StatusUpdate};
 
 /// A contact wrote, or somebody typed on our linked phone.
@@ -33,7 +33,10 @@ pub(super) fn message(case: &mut Case<'_>, it: InboundMessage) -> Result<(), Ref
     if !it.echo && !blocked {
         count_inbound(case, &it);
     }
-    let content = Content::of_inbound(it.content);
+    let content = match it.content {
+        plugins::Content::Media(items) => case.receive_files(id, items)?,
+        other => Content::of_inbound(other),
+    };
     let message = Message {
         id,
         conversation: case.open_case()?.facts.id,
@@ -103,7 +106,7 @@ pub(super) fn status(case: &mut Case<'_>, it: &VendorStatus, known: Option<&Mess
         .unwrap_or_default();
     case.out.statuses.push(StatusUpdate {
         message: message.id,
-        status: status.to_owned(),
+        status,
         over,
         failure: failure.map(failure_json),
         vendor_id: Some(it.message_id.clone()).filter(|id| !id.is_empty()),

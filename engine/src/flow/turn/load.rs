@@ -73,7 +73,7 @@ impl Table {
     pub(super) fn advance(&mut self, update: &messages::StatusUpdate) {
         for message in self.known.iter_mut().filter(|it| it.id == update.message) {
             if message.status.as_deref().is_some_and(|status| update.over.contains(&status)) {
-                message.status = Some(update.status.clone());
+                message.status = Some(update.status.to_owned());
             }
         }
     }

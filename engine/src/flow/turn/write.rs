@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use pointsman_rules::facts::Status;
 use pointsman_rules::ids::{LaneId, TenantId};
 
 use super::Turned;
@@ -11,7 +12,7 @@ use crate::flow::case::{ContactChange, Notice, NoticeTo, TimerChange};
 use crate::store::effects::{self, EffectState, Ending};
 use crate::store::lanes::{self, Append, Finish, Task};
 use crate::store::{
-    Durability, StoreError, Tx, contacts, conversations, intake, log, messages, notices, timers,
+    Durability, StoreError, Tx, attachments, contacts, conversations, intake, log, messages, notices, timers,
 };
 
 /// Answers the lanes that were still ours, and whether more waits in them.
@@ -29,6 +30,8 @@ pub(super) async fn write(flow: &Flow, turned: Arc<Vec<Turned>>) -> Result<Vec<(
                 let ours = lanes::finish(tx, Task::Turn, now_ms, &ends).await?;
                 let kept: Vec<&Turned> =
                     turned.iter().filter(|it| ours.iter().any(|(lane, _)| *lane == it.claim.lane)).collect();
+                // Lanes before conversations: the order in which deliveries lock them too.
+                wake_deliveries(tx, &kept, now_ms).await?;
                 state(tx, &kept, now_ms).await?;
                 story(tx, &kept).await?;
                 changes(tx, &kept, now_ms).await?;
@@ -50,8 +53,11 @@ fn gather<T: Clone>(kept: &[&Turned], list: impl Fn(&Turned) -> &Vec<T>) -> Vec<
 async fn state(tx: &mut Tx, kept: &[&Turned], now_ms: i64) -> Result<(), StoreError> {
     contacts::insert(tx, &gather(kept, |it| &it.out.people), now_ms).await?;
     // A conversation that was set aside is closed before its successor opens.
-    conversations::upsert(tx, &gather(kept, |it| &it.out.conversations)).await?;
-    messages::insert(tx, &gather(kept, |it| &it.out.messages)).await
+    let mut conversations = gather(kept, |it| &it.out.conversations);
+    conversations.sort_by_key(|(_, it)| (it.facts.status != Status::Closed, it.facts.id));
+    conversations::upsert(tx, &conversations).await?;
+    messages::insert(tx, &gather(kept, |it| &it.out.messages)).await?;
+    attachments::insert(tx, &gather(kept, |it| &it.out.files)).await
 }
 
 async fn story(tx: &mut Tx, kept: &[&Turned]) -> Result<(), StoreError> {
@@ -60,15 +66,13 @@ async fn story(tx: &mut Tx, kept: &[&Turned]) -> Result<(), StoreError> {
 }
 
 async fn changes(tx: &mut Tx, kept: &[&Turned], now_ms: i64) -> Result<(), StoreError> {
+    messages::set_status(tx, &gather(kept, |it| &it.out.statuses)).await?;
+    let done = Ending { state: EffectState::Done, next_ms: now_ms, failure: None };
+    let settled = gather(kept, |it| &it.out.settled);
+    let settled: Vec<_> = settled.into_iter().map(|(tenant, id)| (tenant, id, done.clone())).collect();
+    effects::end(tx, &settled, now_ms).await?;
     for it in kept {
         let (tenant, out) = (it.claim.tenant, &it.out);
-        for status in &out.statuses {
-            messages::set_status(tx, tenant, status).await?;
-        }
-        for effect in &out.settled {
-            let done = Ending { state: EffectState::Done, next_ms: now_ms, failure: None };
-            effects::end(tx, tenant, *effect, &done, now_ms).await?;
-        }
         for change in &out.contacts {
             contact(tx, tenant, change).await?;
         }
@@ -101,14 +105,7 @@ async fn contact(tx: &mut Tx, tenant: TenantId, change: &ContactChange) -> Resul
     }
 }
 
-async fn deliveries(tx: &mut Tx, kept: &[&Turned], now_ms: i64) -> Result<(), StoreError> {
-    effects::insert(tx, &gather(kept, |it| &it.out.effects), now_ms).await?;
-    for it in kept {
-        for (message, effect) in &it.out.retried {
-            effects::requeue(tx, it.claim.tenant, *effect, now_ms).await?;
-            messages::requeue(tx, it.claim.tenant, *message).await?;
-        }
-    }
+async fn wake_deliveries(tx: &mut Tx, kept: &[&Turned], now_ms: i64) -> Result<(), StoreError> {
     let appends: Vec<Append> = kept
         .iter()
         .map(|it| (it, it.out.effects.len() + it.out.retried.len()))
@@ -121,8 +118,16 @@ async fn deliveries(tx: &mut Tx, kept: &[&Turned], now_ms: i64) -> Result<(), St
             ready_ms: now_ms,
         })
         .collect();
-    if !appends.is_empty() {
-        lanes::append(tx, Task::Deliver, &appends).await?;
+    lanes::append(tx, Task::Deliver, &appends).await.map(|_| ())
+}
+
+async fn deliveries(tx: &mut Tx, kept: &[&Turned], now_ms: i64) -> Result<(), StoreError> {
+    effects::insert(tx, &gather(kept, |it| &it.out.effects), now_ms).await?;
+    for it in kept {
+        for (message, effect) in &it.out.retried {
+            effects::requeue(tx, it.claim.tenant, *effect, now_ms).await?;
+            messages::requeue(tx, it.claim.tenant, *message).await?;
+        }
     }
     Ok(())
 }

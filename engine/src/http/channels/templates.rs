@@ -12,6 +12,7 @@ use utoipa_axum::routes;
 use super::{account, load};
 use crate::clock::rfc3339;
 use crate::crypto::hash16;
+use crate::flow::slot;
 use crate::http::auth::{Admin, Principal};
 use crate::http::paging::List;
 use crate::http::path::Id;
@@ -116,10 +117,7 @@ async fn refresh(
 
 fn kept(channel: ChannelId, template: VendorTemplate, now_ms: i64) -> Template {
     let parts = ["template", &channel.to_string(), &template.name, &template.language];
-    let slot = |slot: crate::plugins::TemplateSlot| match slot.place.as_str() {
-        "body" => slot.name,
-        place => format!("{place}.{}", slot.name),
-    };
+    let slot = |it: crate::plugins::TemplateSlot| slot::key(&it.place, &it.name);
     Template {
         id: TemplateId::from_hash(hash16(&parts)),
         vendor_id: Some(template.vendor_id).filter(|id| !id.is_empty()),

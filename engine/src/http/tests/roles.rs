@@ -16,6 +16,8 @@ const TABLE: &str = "
 GET /api/v1/api-keys admin
 POST /api/v1/api-keys admin
 DELETE /api/v1/api-keys/{id} admin
+POST /api/v1/attachments agent
+GET /api/v1/attachments/{id} agent
 GET /api/v1/audit admin
 GET /api/v1/channels agent
 POST /api/v1/channels admin

@@ -1,17 +1,29 @@
 //! Where the bytes of media go: a store behind a trait, and one that uses a
-//! directory. Ids are ours, random and never a path.
+//! directory. A file's id is the hash of its content, so storing the same bytes
+//! again is harmless, and never a path.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use futures_util::{Stream, StreamExt, stream};
+use ring::digest;
+use tokio::fs::{self, File};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-/// Largest file, bytes; storing more fails and leaves nothing behind.
+use crate::crypto::hex;
+
+/// Largest file of any channel, bytes; storing more fails and leaves nothing behind.
 pub const BLOB_BYTES_MAX: u64 = 100 << 20;
 const CHUNK_BYTES: usize = 64 << 10;
+const PREFIX: &str = "blb_";
+/// Hex digits of a SHA-256.
+const HASH_CHARS: usize = 64;
+/// Longest owner, bytes.
+const OWNER_BYTES_MAX: usize = 64;
+/// Files on their way; a crash may leave some of them here.
+const PARTIAL: &str = "partial";
 
 /// A file in pieces.
 pub type BlobStream = Pin<Box<dyn Stream<Item = std::io::Result<Vec<u8>>> + Send>>;
@@ -19,33 +31,37 @@ pub type BlobStream = Pin<Box<dyn Stream<Item = std::io::Result<Vec<u8>>> + Send
 /// A stored file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredBlob {
-    /// `blb_…`.
+    /// `blb_` and the SHA-256 of the content.
     pub id: String,
     /// Bytes.
     pub size: u64,
 }
 
-/// Keeps files, each owned by one channel.
+/// Keeps files, each for its owners only: the same bytes of two owners are two files.
 pub trait BlobStore: Send + Sync {
-    /// Stores a stream of at most [`BLOB_BYTES_MAX`] bytes.
+    /// Stores a stream durably. More than `bytes_max` is an error of kind `FileTooLarge`.
     fn store<'a>(
         &'a self,
-        channel_id: &'a str,
+        owner: &'a str,
         content: BlobStream,
+        bytes_max: u64,
     ) -> BoxFuture<'a, std::io::Result<StoredBlob>>;
 
-    /// A file of this channel and its size. `NotFound` for another channel's.
+    /// A file of this owner and its size. `NotFound` for another's.
     fn open<'a>(
         &'a self,
-        channel_id: &'a str,
+        owner: &'a str,
         blob_id: &'a str,
     ) -> BoxFuture<'a, std::io::Result<(BlobStream, u64)>>;
+
+    /// Removes a file for good; it is no error when there is none.
+    fn remove<'a>(&'a self, owner: &'a str, blob_id: &'a str) -> BoxFuture<'a, std::io::Result<()>>;
 }
 
-/// Files in `directory/<channel id>/<blob id>`.
+/// Files in `directory/<owner>/<two digits>/<hash>`.
 pub struct DirectoryBlobs {
     directory: PathBuf,
-    /// Random numbers for ids.
+    /// Random numbers for the names of files on their way.
     random: Arc<dyn Fn() -> u128 + Send + Sync>,
 }
 
@@ -55,47 +71,52 @@ impl DirectoryBlobs {
         Self { directory, random }
     }
 
-    fn path(&self, channel_id: &str, blob_id: &str) -> std::io::Result<PathBuf> {
-        for part in [channel_id, blob_id] {
-            let plain = |c: u8| c.is_ascii_alphanumeric() || c == b'_';
-            if part.is_empty() || part.len() > 64 || !part.bytes().all(plain) {
-                return Err(std::io::ErrorKind::NotFound.into());
-            }
+    fn folder(&self, owner: &str) -> std::io::Result<PathBuf> {
+        let plain = |c: u8| c.is_ascii_alphanumeric() || c == b'_';
+        if owner.is_empty() || owner.len() > OWNER_BYTES_MAX || !owner.bytes().all(plain) {
+            return Err(std::io::ErrorKind::NotFound.into());
         }
-        Ok(self.directory.join(channel_id).join(blob_id))
+        Ok(self.directory.join(owner))
+    }
+
+    fn path(&self, owner: &str, blob_id: &str) -> std::io::Result<PathBuf> {
+        let is_hash = |hash: &&str| hash.len() == HASH_CHARS && hash.bytes().all(|c| c.is_ascii_hexdigit());
+        let hash = blob_id.strip_prefix(PREFIX).filter(is_hash).ok_or(std::io::ErrorKind::NotFound)?;
+        Ok(self.folder(owner)?.join(&hash[..2]).join(hash))
     }
 }
 
 impl BlobStore for DirectoryBlobs {
     fn store<'a>(
         &'a self,
-        channel_id: &'a str,
+        owner: &'a str,
         mut content: BlobStream,
+        bytes_max: u64,
     ) -> BoxFuture<'a, std::io::Result<StoredBlob>> {
         Box::pin(async move {
-            let id = format!("blb_{:032x}", (self.random)());
-            let path = self.path(channel_id, &id)?;
-            tokio::fs::create_dir_all(self.directory.join(channel_id)).await?;
-            let partial = path.with_extension("partial");
-            let size = match write(&partial, &mut content).await {
-                Ok(size) => size,
+            let folder = self.folder(owner)?.join(PARTIAL);
+            fs::create_dir_all(&folder).await?;
+            let partial = folder.join(format!("{:032x}", (self.random)()));
+            let stored = match write(&partial, &mut content, bytes_max).await {
+                Ok(stored) => stored,
                 Err(error) => {
-                    let _ = tokio::fs::remove_file(&partial).await;
+                    let _ = fs::remove_file(&partial).await; // what stays is swept with the folder
                     return Err(error);
                 }
             };
-            tokio::fs::rename(&partial, &path).await?;
-            Ok(StoredBlob { id, size })
+            let path = self.path(owner, &stored.id)?;
+            put(&partial, &path).await?;
+            Ok(stored)
         })
     }
 
     fn open<'a>(
         &'a self,
-        channel_id: &'a str,
+        owner: &'a str,
         blob_id: &'a str,
     ) -> BoxFuture<'a, std::io::Result<(BlobStream, u64)>> {
         Box::pin(async move {
-            let file = tokio::fs::File::open(self.path(channel_id, blob_id)?).await?;
+            let file = File::open(self.path(owner, blob_id)?).await?;
             let size = file.metadata().await?.len();
             let pieces = stream::try_unfold(file, |mut file| async move {
                 let mut piece = vec![0; CHUNK_BYTES];
@@ -106,24 +127,45 @@ impl BlobStore for DirectoryBlobs {
             Ok((Box::pin(pieces) as BlobStream, size))
         })
     }
+
+    fn remove<'a>(&'a self, owner: &'a str, blob_id: &'a str) -> BoxFuture<'a, std::io::Result<()>> {
+        Box::pin(async move {
+            match fs::remove_file(self.path(owner, blob_id)?).await {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+                _ => Ok(()),
+            }
+        })
+    }
 }
 
-async fn write(path: &std::path::Path, content: &mut BlobStream) -> std::io::Result<u64> {
-    let mut file = tokio::fs::File::create(path).await?;
+async fn write(path: &Path, content: &mut BlobStream, bytes_max: u64) -> std::io::Result<StoredBlob> {
+    let bytes_max = bytes_max.min(BLOB_BYTES_MAX);
+    let mut file = File::create(path).await?;
+    let mut hash = digest::Context::new(&digest::SHA256);
     let mut size = 0_u64;
     while let Some(piece) = content.next().await {
         let piece = piece?;
         size += piece.len() as u64;
-        if size > BLOB_BYTES_MAX {
+        if size > bytes_max {
             return Err(std::io::Error::new(
                 std::io::ErrorKind::FileTooLarge,
-                format!("the file is larger than {} MiB", BLOB_BYTES_MAX >> 20),
+                format!("the file is larger than {bytes_max} bytes"),
             ));
         }
+        hash.update(&piece);
         file.write_all(&piece).await?;
     }
+    file.flush().await?;
     file.sync_all().await?;
-    Ok(size)
+    Ok(StoredBlob { id: format!("{PREFIX}{}", hex(hash.finish().as_ref())), size })
+}
+
+/// Moves a whole file to its place; it is there after a power cut too.
+async fn put(partial: &Path, path: &Path) -> std::io::Result<()> {
+    let Some(folder) = path.parent() else { return Err(std::io::ErrorKind::NotFound.into()) };
+    fs::create_dir_all(folder).await?;
+    fs::rename(partial, path).await?;
+    File::open(folder).await?.sync_all().await
 }
 
 #[cfg(test)]
@@ -134,28 +176,45 @@ mod tests {
         Box::pin(stream::iter(pieces.into_iter().map(|p| Ok(p.to_vec()))))
     }
 
-    #[tokio::test]
-    async fn a_file_comes_back_whole_and_only_to_its_channel() {
-        let directory = tempfile::tempdir().unwrap();
-        let blobs = DirectoryBlobs::new(directory.path().into(), Arc::new(|| 7));
-        let stored = blobs.store("chn_1", pieces(vec![b"ab", b"cd"])).await.unwrap();
-        assert_eq!(stored.size, 4);
-        let (content, size) = blobs.open("chn_1", &stored.id).await.unwrap();
-        let content: Vec<u8> = content.map(|p| p.unwrap()).concat().await;
-        assert_eq!((content.as_slice(), size), (b"abcd".as_slice(), 4));
-        for (channel, id) in
-            [("chn_2", stored.id.as_str()), ("chn_1", "../chn_1/x"), ("..", "x"), ("", ""), ("chn_1", "/etc")]
-        {
-            assert!(blobs.open(channel, id).await.is_err(), "{channel} {id}");
-        }
+    fn partials(directory: &Path) -> usize {
+        std::fs::read_dir(directory.join("tnt_1").join(PARTIAL)).unwrap().count()
     }
 
     #[tokio::test]
-    async fn a_broken_stream_leaves_nothing_behind() {
+    async fn a_file_comes_back_whole_and_only_to_its_owner() {
+        let directory = tempfile::tempdir().unwrap();
+        let blobs = DirectoryBlobs::new(directory.path().into(), Arc::new(|| 7));
+        let stored = blobs.store("tnt_1", pieces(vec![b"ab", b"cd"]), 4).await.unwrap();
+        assert_eq!(stored.size, 4);
+        let again = blobs.store("tnt_1", pieces(vec![b"abcd"]), 4).await.unwrap();
+        assert_eq!((stored.id.as_str(), partials(directory.path())), (again.id.as_str(), 0));
+        let (content, size) = blobs.open("tnt_1", &stored.id).await.unwrap();
+        let content: Vec<u8> = content.map(|p| p.unwrap()).concat().await;
+        assert_eq!((content.as_slice(), size), (b"abcd".as_slice(), 4));
+        for (owner, id) in [
+            ("tnt_2", stored.id.as_str()),
+            ("tnt_1", "../tnt_1/x"),
+            ("..", &stored.id),
+            ("", ""),
+            ("tnt_1", "/etc"),
+        ] {
+            assert!(blobs.open(owner, id).await.is_err(), "{owner} {id}");
+        }
+        blobs.remove("tnt_2", &stored.id).await.unwrap();
+        assert!(blobs.open("tnt_1", &stored.id).await.is_ok(), "another owner's");
+        blobs.remove("tnt_1", &stored.id).await.unwrap();
+        blobs.remove("tnt_1", &stored.id).await.unwrap();
+        assert!(blobs.open("tnt_1", &stored.id).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_broken_or_too_large_stream_leaves_nothing_behind() {
         let directory = tempfile::tempdir().unwrap();
         let blobs = DirectoryBlobs::new(directory.path().into(), Arc::new(|| 7));
         let broken = stream::iter([Ok(b"ab".to_vec()), Err(std::io::Error::other("cut"))]);
-        assert!(blobs.store("chn_1", Box::pin(broken)).await.is_err());
-        assert_eq!(std::fs::read_dir(directory.path().join("chn_1")).unwrap().count(), 0);
+        assert!(blobs.store("tnt_1", Box::pin(broken), 9).await.is_err());
+        let large = blobs.store("tnt_1", pieces(vec![b"ab", b"cd"]), 3).await.unwrap_err();
+        assert_eq!(large.kind(), std::io::ErrorKind::FileTooLarge);
+        assert_eq!(partials(directory.path()), 0);
     }
 }

@@ -7,6 +7,7 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, Header
 use reqwest::{Method, RequestBuilder, multipart};
 
 use super::blob::BlobStore;
+use super::files::Files;
 use super::target::Target;
 use super::{Refusal, http};
 use crate::crypto::Secret;
@@ -140,7 +141,7 @@ pub(super) async fn add_body(
     body: http::Body,
     headers: &HeaderMap,
     secrets: &Secrets<'_>,
-    files: (&dyn BlobStore, &str),
+    files: (&Files, &dyn BlobStore),
 ) -> Result<RequestBuilder, Refusal> {
     let typed = |request: RequestBuilder, content_type: &'static str| {
         if headers.contains_key(CONTENT_TYPE) { request } else { request.header(CONTENT_TYPE, content_type) }
@@ -207,16 +208,16 @@ fn fill_json(json: http::JsonBody, secrets: &Secrets<'_>) -> Result<String, Refu
 async fn multipart_part(
     part: http::Part,
     secrets: &Secrets<'_>,
-    (blobs, channel_id): (&dyn BlobStore, &str),
+    (files, blobs): (&Files, &dyn BlobStore),
 ) -> Result<multipart::Part, Refusal> {
     let mut built = match part.content {
         http::PartContent::Field(value) => multipart::Part::text(secrets.value(&value)?.0),
         http::PartContent::Bytes(bytes) => multipart::Part::bytes(bounded(bytes)?),
         http::PartContent::Blob(id) => {
-            let (content, size) = blobs
-                .open(channel_id, &id)
+            let (content, size) = files
+                .open(blobs, &id)
                 .await
-                .map_err(|_| Refusal::new("this channel has no such file; use the id of an attachment"))?;
+                .map_err(|_| Refusal::new("this message has no such file; use the id of an attachment"))?;
             multipart::Part::stream_with_length(reqwest::Body::wrap_stream(content), size)
         }
     };

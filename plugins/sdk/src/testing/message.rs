@@ -11,17 +11,11 @@ use crate::webhook::{Card, Location, Party, Reaction};
 #[serde(deny_unknown_fields)]
 struct MessageJson {
     effect_id: String,
-    #[serde(default = "first")]
     attempt: u32,
     to: PartyJson,
     reply_to: Option<String>,
     content: ContentJson,
-    #[serde(default)]
     status_url: String,
-}
-
-fn first() -> u32 {
-    1
 }
 
 #[derive(Deserialize)]

@@ -1,6 +1,6 @@
 //! The contract's records as the engine's JSON, for comparing with `expect.json`.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::account::{Address, Report};
 use crate::descriptor::{FieldError, MediaFamily};
@@ -9,18 +9,6 @@ use crate::sender::Receipt;
 use crate::templates::Page;
 use crate::webhook::{Content, Delivery, Event, EventBody, Media, MediaSource, Party, Reply, SessionState};
 use crate::{Certainty, Extra, Failure, FailureKind, Retry};
-
-/// Without members that are `null` or `[]`.
-pub fn pruned(value: Value) -> Value {
-    match value {
-        Value::Object(members) => {
-            let kept = members.into_iter().map(|(name, member)| (name, pruned(member)));
-            Value::Object(kept.filter(|(_, member)| !member.is_null() && *member != json!([])).collect())
-        }
-        Value::Array(items) => items.into_iter().map(pruned).collect(),
-        other => other,
-    }
-}
 
 /// A failure.
 pub fn failure(failure: &Failure) -> Value {
@@ -263,16 +251,6 @@ pub(super) fn call(call: &Call) -> Value {
         }
     }
     shaped
-}
-
-/// `[call]` of a case, with its JSON text read.
-pub(super) fn expected_call(from: &Value) -> Result<Value, String> {
-    let mut members: Map<String, Value> = from.as_object().cloned().unwrap_or_default();
-    if let Some(text) = members.get("json").and_then(Value::as_str) {
-        let json = serde_json::from_str(text).map_err(|e| format!("[call] json: {e}"))?;
-        members.insert("json".into(), json);
-    }
-    Ok(Value::Object(members))
 }
 
 fn fields(fields: &[Field]) -> Vec<Value> {

@@ -2,15 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use pointsman_cases::Case;
 use serde_json::{Value, json};
 
-use super::case::{Case, Run};
 use super::{proof, shape};
 use crate::webhook::{Request, Verdict};
-use crate::{Context, Provider};
-
-/// Changed bodies that `parse` must survive, for each case.
-const DAMAGED_BODIES: usize = 200;
+use crate::{Context, Pair, Provider};
 
 pub(super) fn outcome<P: Provider>(
     context: &Context,
@@ -39,32 +36,34 @@ pub(super) fn outcome<P: Provider>(
     Ok(outcome)
 }
 
-/// Every mutation of the case must be refused, and damaged bodies must not panic.
-pub(super) fn mutations<P: Provider>(case: &Case) -> Result<(), String> {
-    let Run::Webhook(request) = &case.run else { return Ok(()) };
-    let context = case.context();
-    for mutation in &case.mutations {
-        let changed = mutation.apply(&case.signature, request, &case.secrets);
-        if changed.is_empty() {
-            return Err(format!("mutation {mutation:?} finds nothing to change"));
-        }
-        for (request, secrets) in changed {
-            let outcome = outcome::<P>(&context, &secrets, &request)?;
-            if outcome["verdict"] != "refused" {
-                return Err(format!("mutation {mutation:?} was not refused: {}", request.url));
-            }
+/// Every forgery must be refused, and damaged bodies must not panic.
+pub(super) fn attack<P: Provider>(case: &Case) -> Result<(), String> {
+    let context = super::context(case);
+    for forgery in case.forgeries().map_err(|found| found.to_string())? {
+        let outcome = outcome::<P>(&context, &forgery.secrets, &request(&forgery.request))?;
+        if outcome["verdict"] != "refused" {
+            return Err(forgery.accepted().to_string());
         }
     }
-    for round in 0..DAMAGED_BODIES.min(request.body.len() * 8) {
-        let mut damaged = request.clone();
-        let at = round * 7919 % damaged.body.len();
-        match round % 3 {
-            0 => damaged.body[at] ^= 1 << (round % 8),
-            1 => damaged.body.truncate(at),
-            _ => damaged.body.insert(at, u8::try_from(round % 256).unwrap_or(0)),
-        }
+    for damaged in case.damaged() {
+        let damaged = request(&damaged);
         // Any result will do; a panic would fail the test.
         let _ = (P::authenticate(&context, &damaged), P::parse(&context, &damaged));
     }
     Ok(())
+}
+
+/// The webhook in the contract's words.
+pub(super) fn request(from: &pointsman_cases::Request) -> Request {
+    let pairs = |pairs: &[(String, String)]| {
+        pairs.iter().map(|(name, value)| Pair { name: name.clone(), value: value.clone() }).collect()
+    };
+    Request {
+        method: from.method.clone(),
+        url: from.url.clone(),
+        query: pairs(&from.query),
+        headers: pairs(&from.headers),
+        body: from.body.clone(),
+        remote_address: None,
+    }
 }

@@ -1,0 +1,174 @@
+//! What a batch of steps writes, gathered in memory first: few statements for
+//! all lanes, and one order in which rows are locked.
+
+use std::collections::HashMap;
+
+use pointsman_rules::event::{Actor, Cause, Event, EventBody};
+use pointsman_rules::ids::{
+    AttachmentId, ChannelId, ConversationId, EffectId, EventId, MessageId, NotificationId, TenantId,
+};
+
+use super::{Office, Step};
+use crate::bus::News;
+use crate::flow::turn::replaces;
+use crate::store::effects::{self, Attempt, Effect, EffectState, Ending};
+use crate::store::intake::NewEntry;
+use crate::store::lanes::{self, Rest};
+use crate::store::log::{self, Logged};
+use crate::store::messages::{self, StatusUpdate};
+use crate::store::{StoreError, Tx, notices, outgoing};
+
+/// An event of a message that is only true if the message's status moves.
+struct Story {
+    step: usize,
+    message: MessageId,
+    tenant: TenantId,
+    logged: Logged,
+}
+
+/// A channel whose vendor refused in a way that only its owner can mend.
+pub(super) struct BrokenChannel {
+    pub(super) step: usize,
+    pub(super) tenant: TenantId,
+    pub(super) channel: ChannelId,
+    pub(super) name: String,
+    pub(super) reason: String,
+}
+
+/// Everything that a batch of steps writes.
+pub(super) struct Book {
+    office: Office,
+    pub(super) now_ms: i64,
+    /// Entries for the lanes' inboxes: outcomes that rules are shown.
+    pub(super) entries: Vec<NewEntry>,
+    pub(super) endings: HashMap<EffectId, (TenantId, Ending)>,
+    pub(super) begun: Vec<(TenantId, EffectId)>,
+    pub(super) attempts: Vec<Attempt>,
+    pub(super) rests: Vec<Rest>,
+    /// Messages that became text or template now; JSON.
+    pub(super) contents: Vec<(TenantId, MessageId, String)>,
+    pub(super) broken: Vec<BrokenChannel>,
+    statuses: Vec<(TenantId, StatusUpdate)>,
+    stories: Vec<Story>,
+    news: Vec<Vec<News>>,
+}
+
+impl Book {
+    pub(super) fn new(office: &Office, steps: usize) -> Self {
+        Self {
+            office: office.clone(),
+            now_ms: office.clock.now_ms(),
+            entries: Vec::new(),
+            endings: HashMap::new(),
+            begun: Vec::new(),
+            attempts: Vec::new(),
+            rests: Vec::new(),
+            contents: Vec::new(),
+            broken: Vec::new(),
+            statuses: Vec::new(),
+            stories: Vec::new(),
+            news: vec![Vec::new(); steps],
+        }
+    }
+
+    /// A random number, for ids and jitter.
+    pub(super) fn random(&self) -> u128 {
+        self.office.clock.random()
+    }
+
+    /// Where vendors and browsers reach us.
+    pub(super) fn public_url(&self) -> &str {
+        &self.office.settings.public_url
+    }
+
+    /// A public link to a file of ours, good from now on.
+    pub(super) fn link(&self, tenant: TenantId, attachment: AttachmentId) -> String {
+        self.office.links.make(tenant, attachment, self.now_ms)
+    }
+
+    pub(super) fn end(
+        &mut self,
+        tenant: TenantId,
+        effect: EffectId,
+        state: EffectState,
+        failure: Option<String>,
+    ) {
+        let ending = Ending { state, next_ms: self.now_ms, failure };
+        self.endings.insert(effect, (tenant, ending));
+    }
+
+    pub(super) fn tell(&mut self, step: usize, news: News) {
+        self.news[step].push(news);
+    }
+
+    /// Moves a message on if its status allows; `story` is then appended to the log.
+    pub(super) fn move_on(
+        &mut self,
+        (index, step): (usize, &Step),
+        message: MessageId,
+        (status, failure, vendor_id): (&'static str, Option<String>, Option<String>),
+        story: Option<(&Effect, EventBody)>,
+    ) {
+        let (tenant, at_ms) = (step.claim.tenant, self.now_ms);
+        let over = replaces(status);
+        self.statuses.push((tenant, StatusUpdate { message, status, over, failure, vendor_id, at_ms }));
+        let Some((effect, body)) = story else { return };
+        let event = self.event(Some(effect.conversation), Actor::System, body);
+        let logged = Logged { event, channel: Some(step.claim.channel), seq: effect.seq };
+        self.stories.push(Story { step: index, message, tenant, logged });
+    }
+
+    fn event(&self, conversation: Option<ConversationId>, actor: Actor, body: EventBody) -> Event {
+        let id = EventId::new(self.now_ms, self.random());
+        Event { id, at_ms: self.now_ms, conversation, cause: Cause { actor, chain: Vec::new() }, body }
+    }
+
+    /// Writes everything but the inbox entries; answers the news of each step.
+    pub(super) async fn write(mut self, tx: &mut Tx) -> Result<Vec<Vec<News>>, StoreError> {
+        let now_ms = self.now_ms;
+        let endings: Vec<_> = std::mem::take(&mut self.endings)
+            .into_iter()
+            .map(|(effect, (tenant, ending))| (tenant, effect, ending))
+            .collect();
+        let moved = messages::set_status(tx, &self.statuses).await?;
+        for (tenant, message, content) in &self.contents {
+            outgoing::set_content(tx, *tenant, *message, content).await?;
+        }
+        effects::end(tx, &endings, now_ms).await?;
+        effects::begin(tx, &self.begun).await?;
+        effects::record_attempts(tx, &self.attempts).await?;
+        let stories = std::mem::take(&mut self.stories);
+        let mut logged = Vec::with_capacity(stories.len());
+        for story in stories.into_iter().filter(|it| moved.contains(&it.message)) {
+            self.news[story.step].push(news_of(story.tenant, &story.logged.event));
+            logged.push((story.tenant, story.logged));
+        }
+        log::append(tx, &logged).await?;
+        for broken in std::mem::take(&mut self.broken) {
+            self.channel_failed(tx, broken).await?;
+        }
+        lanes::rest(tx, &self.rests, now_ms).await?;
+        Ok(self.news)
+    }
+
+    async fn channel_failed(&mut self, tx: &mut Tx, broken: BrokenChannel) -> Result<(), StoreError> {
+        let BrokenChannel { step, tenant, channel, name, reason } = broken;
+        let before =
+            outgoing::set_channel_state(tx, tenant, channel, "failed", Some(&reason), self.now_ms).await?;
+        let Some(from) = before else { return Ok(()) };
+        let text = format!("The channel {name} failed: {reason}");
+        let body = EventBody::ChannelStateChanged { from, to: "failed".into(), reason: Some(reason) };
+        let event = self.event(None, Actor::Vendor, body);
+        self.news[step].push(news_of(tenant, &event));
+        log::append(tx, &[(tenant, Logged { event, channel: Some(channel), seq: 0 })]).await?;
+        for admin in notices::admins(tx, tenant).await? {
+            let notification = NotificationId::new(self.now_ms, self.random());
+            notices::insert_about_channel(tx, tenant, notification, admin, &text, self.now_ms).await?;
+        }
+        Ok(())
+    }
+}
+
+fn news_of(tenant: TenantId, event: &Event) -> News {
+    News::Event { tenant, event: event.id, conversation: event.conversation }
+}

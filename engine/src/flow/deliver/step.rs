@@ -1,0 +1,162 @@
+//! One transaction for the steps of many lanes: outcomes into the book, then
+//! what waits in each lane, then everything is written.
+//!
+//! Rows are locked in one order, which turns keep too, so that neither waits for
+//! the other in a circle: inbox lanes, delivery lanes, conversations, messages,
+//! effects.
+
+use std::collections::{HashMap, VecDeque};
+
+use pointsman_rules::ids::{LaneId, MessageId, TenantId};
+
+use super::book::Book;
+use super::{Next, Office, Step, Stepped, outcome, parcel};
+use crate::store::effects::{Effect, EffectState, waiting};
+use crate::store::intake::enqueue;
+use crate::store::lanes::{self, Rest, Task};
+use crate::store::outgoing::{self, Outgoing};
+use crate::store::{StoreError, Tx};
+
+/// Effects of one lane looked at in one step at most.
+const WAITING_PER_STEP_MAX: u32 = 10;
+
+pub(super) async fn all(tx: &mut Tx, office: &Office, steps: &[Step]) -> Result<Vec<Stepped>, StoreError> {
+    let mut book = Book::new(office, steps.len());
+    for (index, step) in steps.iter().enumerate() {
+        if let Some(called) = &step.called {
+            outcome::record(&mut book, index, step, called);
+        }
+    }
+    enqueue(tx, &book.entries, book.now_ms).await?;
+    let claims: Vec<_> = steps.iter().map(|step| step.claim).collect();
+    let held = lanes::hold(tx, Task::Deliver, &claims, book.now_ms + office.settings.lease_ms).await?;
+    let mut desks = desks(tx, &mut book, steps, &held).await?;
+    loop {
+        let wanted: Vec<_> = desks.iter_mut().filter_map(|desk| desk.advance(&mut book)).collect();
+        if wanted.is_empty() {
+            break;
+        }
+        let mut messages = outgoing::load(tx, &wanted).await?;
+        for desk in desks.iter_mut().filter(|desk| desk.next.is_none()) {
+            desk.decide(tx, &mut book, &mut messages).await?;
+        }
+    }
+    let nexts: Vec<_> = desks.into_iter().map(|desk| desk.next.unwrap_or(Next::Lost)).collect();
+    let news = book.write(tx).await?;
+    Ok(nexts.into_iter().zip(news).map(|(next, news)| Stepped { next, news }).collect())
+}
+
+/// A lane whose next effect is looked for.
+struct Desk<'a> {
+    index: usize,
+    step: &'a Step,
+    /// The lane's `gen` when it was held.
+    gen_now: i64,
+    waiting: VecDeque<Effect>,
+    /// There is more than what was read.
+    more: bool,
+    next: Option<Next>,
+}
+
+async fn desks<'a>(
+    tx: &mut Tx,
+    book: &mut Book,
+    steps: &'a [Step],
+    held: &HashMap<LaneId, i64>,
+) -> Result<Vec<Desk<'a>>, StoreError> {
+    let mut desks = Vec::with_capacity(steps.len());
+    let mut looked_at = Vec::with_capacity(steps.len());
+    for (index, step) in steps.iter().enumerate() {
+        let (claim, waiting) = (step.claim, VecDeque::new());
+        let mut desk = Desk { index, step, gen_now: 0, waiting, more: false, next: None };
+        match held.get(&claim.lane) {
+            None => desk.next = Some(Next::Lost),
+            Some(gen_now) if step.is_last => {
+                desk.gen_now = *gen_now;
+                desk.rest(book, Some(book.now_ms), true);
+            }
+            Some(gen_now) => {
+                desk.gen_now = *gen_now;
+                looked_at.push(claim);
+            }
+        }
+        desks.push(desk);
+    }
+    let mut by_lane: HashMap<LaneId, VecDeque<Effect>> = HashMap::with_capacity(looked_at.len());
+    for effect in waiting(tx, &looked_at, WAITING_PER_STEP_MAX).await? {
+        by_lane.entry(effect.lane).or_default().push_back(effect);
+    }
+    for desk in desks.iter_mut().filter(|desk| desk.next.is_none()) {
+        desk.waiting = by_lane.remove(&desk.step.claim.lane).unwrap_or_default();
+        desk.more = desk.waiting.len() == WAITING_PER_STEP_MAX as usize;
+        desk.waiting.retain_mut(|effect| is_waiting(book, effect));
+    }
+    Ok(desks)
+}
+
+/// Is this effect still to be sent, now that its last call is in the book?
+fn is_waiting(book: &Book, effect: &mut Effect) -> bool {
+    let Some((_, ending)) = book.endings.get(&effect.id) else { return true };
+    effect.state = ending.state;
+    effect.next_ms = ending.next_ms;
+    ending.state == EffectState::Queued
+}
+
+impl Desk<'_> {
+    /// Goes on to the first effect that may leave, and answers the message it sends. `None`: the lane rests.
+    fn advance(&mut self, book: &mut Book) -> Option<(TenantId, MessageId)> {
+        while self.next.is_none() {
+            let Some(effect) = self.waiting.front() else {
+                // What was added after `gen_now` was read makes the lane ready again by itself.
+                self.rest(book, self.more.then_some(book.now_ms), self.more);
+                break;
+            };
+            if effect.next_ms > book.now_ms {
+                let next_ms = effect.next_ms;
+                self.rest(book, Some(next_ms), false);
+                break;
+            }
+            let tenant = self.step.claim.tenant;
+            if effect.state == EffectState::Sending && !self.step.channel.facts.capabilities.idempotent_send {
+                // Whoever marked it died before it could record: nobody knows whether the vendor has it.
+                outcome::unclear(book, (self.index, self.step), effect, None);
+            } else if let Some(message) = effect.message {
+                return Some((tenant, message));
+            } else {
+                book.end(tenant, effect.id, EffectState::Cancelled, None);
+            }
+            self.waiting.pop_front();
+        }
+        None
+    }
+
+    /// Marks the first effect for sending, or takes it out of the lane.
+    async fn decide(
+        &mut self,
+        tx: &mut Tx,
+        book: &mut Book,
+        messages: &mut HashMap<MessageId, Outgoing>,
+    ) -> Result<(), StoreError> {
+        let (tenant, at) = (self.step.claim.tenant, (self.index, self.step));
+        let Some(effect) = self.waiting.pop_front() else { return Ok(()) };
+        let Some(outgoing) = effect.message.and_then(|id| messages.remove_entry(&id)) else {
+            // The conversation was deleted; there is nothing to send any more.
+            book.end(tenant, effect.id, EffectState::Cancelled, None);
+            return Ok(());
+        };
+        match parcel::pack(tx, book, self.step, &effect, outgoing).await? {
+            Ok(parcel) => {
+                book.begun.push((tenant, effect.id));
+                book.move_on(at, parcel.message, ("sending", None, None), None);
+                self.next = Some(Next::Send(Box::new(parcel)));
+            }
+            Err(refusal) => outcome::refused(book, at, &effect, refusal.code, &refusal.detail),
+        }
+        Ok(())
+    }
+
+    fn rest(&mut self, book: &mut Book, ready_ms: Option<i64>, more: bool) {
+        book.rests.push(Rest { claim: self.step.claim, seen_gen: self.gen_now, ready_ms });
+        self.next = Some(Next::Rest(more));
+    }
+}
