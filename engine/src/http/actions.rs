@@ -116,7 +116,9 @@ fn command(
             // A label that is added and taken away in one request goes.
             Command::Label { add: add.into_iter().filter(|label| !remove.contains(label)).collect(), remove }
         }
-        "block" => Command::Block { contact: known.contact, on: given(bytes, "on")?.on.unwrap_or(true) },
+        "block" => {
+            Command::Block { contact: known.conversation.contact, on: given(bytes, "on")?.on.unwrap_or(true) }
+        }
         "run-rule" => Command::RunRule { rule: required(given(bytes, "rule")?.rule, "rule")? },
         _ => {
             let detail = format!("a conversation knows no action `{action}`; /api/docs lists what there is");

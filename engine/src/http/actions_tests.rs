@@ -48,7 +48,7 @@ async fn every_action_becomes_its_command() {
             json!({"add": ["vip", "late"], "remove": ["late"]}),
             Command::Label { add: vec!["vip".into()], remove: vec!["late".into()] },
         ),
-        ("block", json!({"on": true}), Command::Block { contact: known.contact, on: true }),
+        ("block", json!({"on": true}), Command::Block { contact: known.conversation.contact, on: true }),
         ("run-rule", json!({"rule": rule}), Command::RunRule { rule }),
     ];
     for (action, body, expected) in cases {

@@ -247,7 +247,7 @@ pub(super) async fn show(
 ) -> Result<(), StoreError> {
     let ids: Vec<MessageId> = messages
         .iter_mut()
-        .filter_map(|it| (!files_of(&mut it.content).is_empty()).then_some(it.id))
+        .filter_map(|it| (!files_of(&mut it.content).is_empty()).then_some(it.message.id))
         .collect();
     if ids.is_empty() {
         return Ok(());

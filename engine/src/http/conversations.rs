@@ -119,42 +119,44 @@ struct WindowState {
 impl Conversation {
     /// As it is at `now_ms`.
     pub(super) fn show(it: ConversationView, now_ms: i64) -> Self {
+        let conversation = it.conversation;
+        let facts = conversation.facts;
         Self {
-            id: it.id,
-            channel: it.channel,
+            id: facts.id,
+            channel: conversation.channel,
             contact: Contact {
-                id: it.contact,
+                id: conversation.contact,
                 name: it.contact_name,
                 phone: it.contact_phone,
                 address: it.contact_address,
             },
-            live: it.live,
-            status: it.status.word(),
-            group: it.group,
-            assignee: it.assignee,
-            priority: it.priority.word(),
-            labels: it.labels,
-            attributes: it.attributes,
-            language: it.language,
-            ai: match it.ai {
+            live: facts.live,
+            status: facts.status.word(),
+            group: facts.group,
+            assignee: facts.assignee,
+            priority: facts.priority.word(),
+            labels: facts.labels,
+            attributes: facts.attributes,
+            language: facts.language,
+            ai: match facts.ai {
                 AiState::On => Ai { state: "on", until: None },
                 AiState::Off => Ai { state: "off", until: None },
                 AiState::Suspended { until_ms } => Ai { state: "suspended", until: Some(rfc3339(until_ms)) },
             },
             window: WindowState {
-                closes_at: it.window_closes_ms.map(rfc3339),
-                is_open: it.window_closes_ms.is_none_or(|closes_ms| closes_ms > now_ms),
+                closes_at: facts.window_closes_ms.map(rfc3339),
+                is_open: facts.window_closes_ms.is_none_or(|closes_ms| closes_ms > now_ms),
             },
-            last_inbound_at: it.last_inbound_ms.map(rfc3339),
-            last_outbound_at: it.last_outbound_ms.map(rfc3339),
-            last_activity_at: rfc3339(it.last_activity_ms),
-            preview: it.preview,
-            unread: it.unread,
-            reopen_count: it.reopen_count,
-            created_at: rfc3339(it.created_ms),
-            ended_at: it.ended_ms.map(rfc3339),
-            archived_at: it.archived_ms.map(rfc3339),
-            snoozed_until: it.snoozed_until_ms.map(rfc3339),
+            last_inbound_at: facts.last_inbound_ms.map(rfc3339),
+            last_outbound_at: facts.last_outbound_ms.map(rfc3339),
+            last_activity_at: rfc3339(conversation.last_activity_ms),
+            preview: conversation.preview,
+            unread: conversation.unread,
+            reopen_count: facts.reopen_count,
+            created_at: rfc3339(facts.created_ms),
+            ended_at: conversation.ended_ms.map(rfc3339),
+            archived_at: facts.archived_ms.map(rfc3339),
+            snoozed_until: facts.snoozed_until_ms.map(rfc3339),
         }
     }
 }
@@ -258,7 +260,10 @@ async fn list(
     Ok(Json(List::page(
         found,
         rows,
-        |it| Place(it.last_activity_ms, it.id),
+        |it| {
+            let (at_ms, id) = it.place();
+            Place(at_ms, id)
+        },
         |it| Conversation::show(it, now_ms),
     )))
 }

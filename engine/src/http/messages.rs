@@ -105,21 +105,22 @@ pub struct AttemptShown {
 
 impl Message {
     fn show(it: MessageView) -> Self {
+        let message = it.message;
         Self {
-            id: it.id,
-            conversation: it.conversation,
-            channel: it.channel,
-            seq: it.seq,
-            direction: it.direction.word(),
-            sender: Sender { kind: it.sender.word(), id: it.sender_id, name: it.sender_name },
+            id: message.id,
+            conversation: message.conversation,
+            channel: message.channel,
+            seq: message.seq,
+            direction: message.direction.word(),
+            sender: Sender { kind: message.sender.word(), id: message.sender_id, name: it.sender_name },
             content: it.content,
-            status: it.status,
+            status: message.status,
             failure: it.failure,
-            effect: it.effect,
-            vendor_id: it.vendor_id,
-            reply_to: it.reply_to,
-            at: rfc3339(it.at_ms),
-            created_at: rfc3339(it.created_ms),
+            effect: message.effect,
+            vendor_id: message.vendor_id,
+            reply_to: message.reply_to.map(|id| id.to_string()),
+            at: rfc3339(message.at_ms),
+            created_at: rfc3339(message.created_ms),
             status_at: it.status_ms.map(rfc3339),
             attempts: None,
         }
@@ -168,7 +169,7 @@ async fn list(
     let tx = &mut api.read().await?;
     let mut found = message_views::of_conversation(tx, who.tenant, id, order, after, rows as u32).await?;
     attachments::show(tx, who.tenant, &mut found).await?;
-    Ok(JsonAnswer(List::page(found, rows, |it| it.seq, Message::show)))
+    Ok(JsonAnswer(List::page(found, rows, |it| it.message.seq, Message::show)))
 }
 
 /// What is to be written: exactly one of `text`, `attachments`, `template` and `note`.
@@ -299,7 +300,7 @@ async fn one(api: &Api, who: &Principal, id: MessageId) -> Result<Message, Probl
     let found = message_views::get(tx, who.tenant, sight(who), id).await?;
     let mut found = found.ok_or_else(|| not_found("message"))?;
     attachments::show(tx, who.tenant, std::slice::from_mut(&mut found)).await?;
-    let attempts = match found.effect {
+    let attempts = match found.message.effect {
         Some(effect) => message_views::attempts(tx, who.tenant, effect).await?,
         None => Vec::new(),
     };
@@ -328,7 +329,7 @@ async fn retry(State(api): State<Api>, who: Principal, Id(id): Id<MessageId>) ->
 /// Orders a message to be sent once more.
 pub(super) async fn retry_message(api: &Api, who: &Principal, id: MessageId) -> Result<Response, Problem> {
     let found = message_views::get(&mut api.read().await?, who.tenant, sight(who), id).await?;
-    let conversation = found.ok_or_else(|| not_found("message"))?.conversation;
+    let conversation = found.ok_or_else(|| not_found("message"))?.message.conversation;
     let carried = order(api, who, conversation, Command::Retry { message: id }).await?;
     answer(api, who, carried, id, StatusCode::OK).await
 }

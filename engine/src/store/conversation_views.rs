@@ -1,70 +1,34 @@
 //! Conversations as people read them: lists, one of them, and its removal.
 //! Reading only, but for `remove`; a conversation's state belongs to its turn.
 
-use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
-use pointsman_rules::facts::{AiState, Priority, Status};
+use pointsman_rules::facts::Status;
 use pointsman_rules::ids::{ChannelId, ContactId, ConversationId, GroupId, TenantId, UserId};
 
-use super::filter::{Filter, Sight};
+use super::conversations::{self, Conversation};
+use super::filter::{Filter, Sight, of_table};
 use super::{Row, StoreError, Tx};
 use crate::args;
 
 /// A conversation with the name of its contact.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ConversationView {
-    /// Its id.
-    pub id: ConversationId,
-    /// Where it takes place.
-    pub channel: ChannelId,
-    /// With whom.
-    pub contact: ContactId,
-    /// What they are called, if known.
+    /// As it is kept.
+    pub conversation: Conversation,
+    /// What its contact is called, if known.
     pub contact_name: Option<String>,
     /// E.164, when known.
     pub contact_phone: Option<String>,
     /// Where answers go, as the vendor writes it.
     pub contact_address: String,
-    /// Is a real-time chat going on?
-    pub live: bool,
-    /// The state of the case.
-    pub status: Status,
-    /// Which team has it.
-    pub group: Option<GroupId>,
-    /// Who has it.
-    pub assignee: Option<UserId>,
-    /// How urgent.
-    pub priority: Priority,
-    /// Free words.
-    pub labels: Vec<String>,
-    /// Typed values that rules and people set.
-    pub attributes: BTreeMap<String, serde_json::Value>,
-    /// BCP 47.
-    pub language: Option<String>,
-    /// May the assistant answer?
-    pub ai: AiState,
-    /// When the messaging window closes; all times in unix milliseconds.
-    pub window_closes_ms: Option<i64>,
-    /// The contact's last message.
-    pub last_inbound_ms: Option<i64>,
-    /// Our last public message.
-    pub last_outbound_ms: Option<i64>,
-    /// The last message either way; lists are sorted by it.
-    pub last_activity_ms: i64,
-    /// How often it was reopened.
-    pub reopen_count: i64,
-    /// Inbound messages nobody has read.
-    pub unread: i64,
-    /// The first characters of the last message.
-    pub preview: Option<String>,
-    /// When it began.
-    pub created_ms: i64,
-    /// When the live chat ended.
-    pub ended_ms: Option<i64>,
-    /// When it was put away.
-    pub archived_ms: Option<i64>,
-    /// Hidden until then.
-    pub snoozed_until_ms: Option<i64>,
+}
+
+impl ConversationView {
+    /// Its place in a list.
+    pub fn place(&self) -> ConversationCursor {
+        (self.conversation.last_activity_ms, self.conversation.facts.id)
+    }
 }
 
 /// Whom a conversation must be assigned to.
@@ -100,12 +64,14 @@ pub struct ConversationFilter {
 /// Where the next page begins: after this activity and id.
 pub type ConversationCursor = (i64, ConversationId);
 
-const HEAD: &str = "select c.id, c.channel_id, c.contact_id, p.name, p.phone, i.address, c.live, c.status, c.group_id, \
-    c.assignee_id, c.priority, c.labels, c.attributes, c.language, c.ai, c.window_closes_ms, c.last_inbound_ms, \
-    c.last_outbound_ms, c.last_activity_ms, c.reopen_count, c.unread, c.preview, c.created_ms, c.ended_ms, \
-    c.archived_ms, c.snoozed_until_ms from conversations c \
-    left join contacts p on p.tenant_id = c.tenant_id and p.id = c.contact_id \
-    left join identities i on i.tenant_id = c.tenant_id and i.id = c.identity_id";
+static HEAD: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "select {}, p.name, p.phone, i.address from conversations c \
+        left join contacts p on p.tenant_id = c.tenant_id and p.id = c.contact_id \
+        left join identities i on i.tenant_id = c.tenant_id and i.id = c.identity_id",
+        of_table("c", conversations::COLUMNS)
+    )
+});
 
 /// Conversations, the latest activity first.
 ///
@@ -142,7 +108,7 @@ pub async fn list(
     if let Some((activity_ms, id)) = after {
         filter.and("(c.last_activity_ms, c.id) < (?, ?)", args![activity_ms, id]);
     }
-    let (sql, args) = filter.finish(HEAD, "order by c.last_activity_ms desc, c.id desc", rows_max);
+    let (sql, args) = filter.finish(&HEAD, "order by c.last_activity_ms desc, c.id desc", rows_max);
     tx.all("list conversations", &sql, args).await?.iter().map(read).collect()
 }
 
@@ -174,39 +140,17 @@ pub async fn get(
     let mut filter = Filter::new("c", tenant);
     filter.seen_by(sight);
     filter.and("c.id = ?", args![id]);
-    let (sql, args) = filter.finish(HEAD, "", 1);
+    let (sql, args) = filter.finish(&HEAD, "", 1);
     tx.first("read a conversation", &sql, args).await?.as_ref().map(read).transpose()
 }
 
 fn read(row: &Row) -> Result<ConversationView, StoreError> {
     let c = &mut row.columns("conversations");
     Ok(ConversationView {
-        id: c.id("id")?,
-        channel: c.id("channel_id")?,
-        contact: c.id("contact_id")?,
+        conversation: conversations::read_from(c)?,
         contact_name: c.opt_text("contacts.name")?,
         contact_phone: c.opt_text("contacts.phone")?,
         contact_address: c.opt_text("identities.address")?.unwrap_or_default(),
-        live: c.bool("live")?,
-        status: c.word("status", Status::from_word)?,
-        group: c.opt_id("group_id")?,
-        assignee: c.opt_id("assignee_id")?,
-        priority: c.word("priority", Priority::from_word)?,
-        labels: c.json("labels")?,
-        attributes: c.json("attributes")?,
-        language: c.opt_text("language")?,
-        ai: c.json("ai")?,
-        window_closes_ms: c.opt_int("window_closes_ms")?,
-        last_inbound_ms: c.opt_int("last_inbound_ms")?,
-        last_outbound_ms: c.opt_int("last_outbound_ms")?,
-        last_activity_ms: c.int("last_activity_ms")?,
-        reopen_count: c.int("reopen_count")?,
-        unread: c.int("unread")?,
-        preview: c.opt_text("preview")?,
-        created_ms: c.int("created_ms")?,
-        ended_ms: c.opt_int("ended_ms")?,
-        archived_ms: c.opt_int("archived_ms")?,
-        snoozed_until_ms: c.opt_int("snoozed_until_ms")?,
     })
 }
 

@@ -8,7 +8,7 @@ use super::*;
 async fn ids(db: &Db, sight: Sight, filter: ConversationFilter) -> Vec<ConversationId> {
     let mut tx = db.read().await.unwrap();
     let found = list(&mut tx, tenant(1), sight, &filter, None, 50).await.unwrap();
-    found.into_iter().map(|it| it.id).collect()
+    found.into_iter().map(|it| it.conversation.facts.id).collect()
 }
 
 fn wanted() -> ConversationFilter {
@@ -39,7 +39,8 @@ fn agents_see_their_groups_their_own_and_what_nobody_has() {
         assert_eq!(hidden, None);
         let seen = get(&mut tx, tenant(1), Sight::Agent(user(1)), conversation(3)).await.unwrap().unwrap();
         assert_eq!((seen.contact_name.as_deref(), seen.contact_address.as_str()), (Some("visitor 3"), "v_3"));
-        assert_eq!((seen.assignee, seen.attributes["size"].as_i64()), (Some(user(1)), Some(2)));
+        let facts = seen.conversation.facts;
+        assert_eq!((facts.assignee, facts.attributes["size"].as_i64()), (Some(user(1)), Some(2)));
         let elsewhere = get(&mut tx, tenant(2), Sight::All, conversation(3)).await.unwrap();
         assert_eq!(elsewhere, None, "another tenant's id is nobody's");
     });
@@ -86,8 +87,8 @@ fn pages_join_without_gap_or_overlap_even_at_the_same_moment() {
             let mut tx = db.read().await.unwrap();
             let page = list(&mut tx, tenant(1), Sight::All, &wanted(), after, 2).await.unwrap();
             let Some(last) = page.last() else { break };
-            after = Some((last.last_activity_ms, last.id));
-            seen.extend(page.into_iter().map(|it| (it.last_activity_ms, it.id)));
+            after = Some(last.place());
+            seen.extend(page.iter().map(ConversationView::place));
         }
         assert_eq!(seen.len(), 7);
         assert!(seen.windows(2).all(|pair| pair[0] > pair[1]), "{seen:?}");

@@ -62,7 +62,8 @@ pub struct Deadlines {
     pub idle_from_ms: Option<i64>,
 }
 
-const COLUMNS: &str = "id, channel_id, contact_id, identity_id, lane_id, live, status, group_id, assignee_id, \
+/// In the order in which [`read_from`] reads them.
+pub(super) const COLUMNS: &str = "id, channel_id, contact_id, identity_id, lane_id, live, status, group_id, assignee_id, \
     priority, labels, attributes, language, ai, window_closes_ms, last_inbound_ms, last_outbound_ms, \
     last_activity_ms, inbound_count, outbound_count, reopen_count, unread, preview, last_responder_id, automatic, \
     rule_starts, deadlines, due_ms, created_ms, ended_ms, archived_ms, snoozed_until_ms, seq, version";
@@ -102,7 +103,14 @@ pub async fn lane_of(
 }
 
 fn read(row: &Row) -> Result<Conversation, StoreError> {
-    let c = &mut row.columns("conversations");
+    read_from(&mut row.columns("conversations"))
+}
+
+/// Reads [`COLUMNS`].
+///
+/// # Errors
+/// A column that cannot be read.
+pub(super) fn read_from(c: &mut Columns<'_>) -> Result<Conversation, StoreError> {
     let id = c.id("id")?;
     let (channel, contact, identity, lane) =
         (c.id("channel_id")?, c.id("contact_id")?, c.id("identity_id")?, c.id("lane_id")?);

@@ -17,6 +17,11 @@ pub enum Sight {
     Ungrouped,
 }
 
+/// `a.x, a.y` of `x, y`: a table's column list where several tables are read.
+pub(super) fn of_table(alias: &str, columns: &str) -> String {
+    columns.split(", ").map(|column| format!("{alias}.{column}")).collect::<Vec<_>>().join(", ")
+}
+
 /// The conditions of one listing.
 pub(super) struct Filter {
     sql: String,
@@ -71,6 +76,11 @@ impl Filter {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_column_list_is_told_apart_from_another_tables() {
+        assert_eq!(of_table("m", "id, seq"), "m.id, m.seq");
+    }
 
     #[test]
     fn every_placeholder_has_its_value() {

@@ -1,11 +1,13 @@
 //! Messages as people read them: a conversation's thread, one message with its
 //! attempts, and what a webchat visitor may see. Reading only.
 
-use pointsman_rules::facts::{Direction, SenderKind};
+use std::sync::LazyLock;
+
 use pointsman_rules::ids::{ChannelId, ConversationId, EffectId, MessageId, TenantId};
 use serde_json::Value;
 
-use super::filter::{Filter, Sight};
+use super::filter::{Filter, Sight, of_table};
+use super::messages::{self, Message};
 use super::tx::places;
 use super::{Arg, Row, StoreError, Tx};
 use crate::args;
@@ -13,39 +15,15 @@ use crate::args;
 /// A message as it is shown.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MessageView {
-    /// Its id.
-    pub id: MessageId,
-    /// Its conversation.
-    pub conversation: ConversationId,
-    /// Its channel.
-    pub channel: ChannelId,
-    /// Its place in the conversation.
-    pub seq: i64,
-    /// Which way.
-    pub direction: Direction,
-    /// What kind of sender.
-    pub sender: SenderKind,
-    /// Which user, key or rule.
-    pub sender_id: Option<String>,
-    /// What that user or rule is called now.
-    pub sender_name: Option<String>,
-    /// What it holds, as JSON with a `kind`.
+    /// As it is kept.
+    pub message: Message,
+    /// What that holds, as JSON with a `kind`.
     pub content: Value,
-    /// Delivery status of an outbound message.
-    pub status: Option<String>,
     /// Why it failed, as JSON.
     pub failure: Option<Value>,
-    /// The vendor's id; for webchat the page's own id.
-    pub vendor_id: Option<String>,
-    /// The effect that sends it.
-    pub effect: Option<EffectId>,
-    /// The message it answers.
-    pub reply_to: Option<String>,
-    /// The vendor's time for inbound, ours for outbound; times in unix milliseconds.
-    pub at_ms: i64,
-    /// When it was stored.
-    pub created_ms: i64,
-    /// When its delivery status changed last.
+    /// What the sending user or rule is called now.
+    pub sender_name: Option<String>,
+    /// When its delivery status changed last, unix milliseconds.
     pub status_ms: Option<i64>,
 }
 
@@ -64,12 +42,15 @@ pub struct Attempt {
     pub failure: Option<Value>,
 }
 
-const HEAD: &str = "select m.id, m.conversation_id, m.channel_id, m.seq, m.direction, m.sender_kind, m.sender_id, \
-    coalesce(u.name, r.name), m.content, m.status, m.failure, m.vendor_id, m.effect_id, m.reply_to, m.at_ms, \
-    m.created_ms, m.status_ms from messages m \
-    join conversations c on c.tenant_id = m.tenant_id and c.id = m.conversation_id \
-    left join users u on u.tenant_id = m.tenant_id and u.id = m.sender_id \
-    left join rules r on r.tenant_id = m.tenant_id and r.id = m.sender_id";
+static HEAD: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "select {}, coalesce(u.name, r.name), m.status_ms from messages m \
+        join conversations c on c.tenant_id = m.tenant_id and c.id = m.conversation_id \
+        left join users u on u.tenant_id = m.tenant_id and u.id = m.sender_id \
+        left join rules r on r.tenant_id = m.tenant_id and r.id = m.sender_id",
+        of_table("m", messages::COLUMNS)
+    )
+});
 
 /// Which end of a thread a page begins at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,7 +80,7 @@ pub async fn of_conversation(
         Order::NewestFirst => ("m.seq < ?", "order by m.seq desc"),
     };
     filter.and_if(beyond, after);
-    let (sql, args) = filter.finish(HEAD, tail, rows_max);
+    let (sql, args) = filter.finish(&HEAD, tail, rows_max);
     tx.all("list messages", &sql, args).await?.iter().map(read).collect()
 }
 
@@ -116,7 +97,7 @@ pub async fn get(
     let mut filter = Filter::new("m", tenant);
     filter.seen_by(sight);
     filter.and("m.id = ?", args![id]);
-    let (sql, args) = filter.finish(HEAD, "", 1);
+    let (sql, args) = filter.finish(&HEAD, "", 1);
     tx.first("read a message", &sql, args).await?.as_ref().map(read).transpose()
 }
 
@@ -193,11 +174,11 @@ pub async fn of_visitor(
         );
         filter.and(&condition, args![id]);
     }
-    let (sql, args) = filter.finish(HEAD, tail, rows_max);
-    let mut messages: Vec<_> =
+    let (sql, args) = filter.finish(&HEAD, tail, rows_max);
+    let mut found: Vec<_> =
         tx.all("list a visitor's messages", &sql, args).await?.iter().map(read).collect::<Result<_, _>>()?;
-    messages.sort_by_key(|it: &MessageView| (it.created_ms, it.seq, it.id));
-    Ok(messages)
+    found.sort_by_key(|it: &MessageView| (it.message.created_ms, it.message.seq, it.message.id));
+    Ok(found)
 }
 
 /// Ids are no order here: those of one turn are of one moment.
@@ -217,8 +198,11 @@ pub async fn visible_to(
         let mut args = args![visitor.tenant, visitor.channel, visitor.value.as_str()];
         args.extend(ids.iter().map(|id| Arg::from(*id)));
         let condition = FOR_VISITORS.replacen('?', "$2", 1).replacen('?', "$3", 1);
-        let sql =
-            format!("{HEAD} where m.tenant_id = $1 and {condition} and m.id in ({})", places(4, ids.len()));
+        let sql = format!(
+            "{} where m.tenant_id = $1 and {condition} and m.id in ({})",
+            *HEAD,
+            places(4, ids.len())
+        );
         for row in tx.all("read a visitor's messages", &sql, args).await? {
             out.push(read(&row)?);
         }
@@ -242,25 +226,23 @@ pub async fn conversations_of(tx: &mut Tx, visitor: &Visitor) -> Result<Vec<Conv
 
 fn read(row: &Row) -> Result<MessageView, StoreError> {
     let c = &mut row.columns("messages");
+    let message = messages::read_from(c)?;
     Ok(MessageView {
-        id: c.id("id")?,
-        conversation: c.id("conversation_id")?,
-        channel: c.id("channel_id")?,
-        seq: c.int("seq")?,
-        direction: c.word("direction", Direction::from_word)?,
-        sender: c.word("sender_kind", SenderKind::from_word)?,
-        sender_id: c.opt_text("sender_id")?,
+        content: json("content", &message.content)?,
+        failure: message.failure.as_deref().map(|failure| json("failure", failure)).transpose()?,
         sender_name: c.opt_text("users.name")?,
-        content: c.json("content")?,
-        status: c.opt_text("status")?,
-        failure: c.opt_json("failure")?,
-        vendor_id: c.opt_text("vendor_id")?,
-        effect: c.opt_id("effect_id")?,
-        reply_to: c.opt_text("reply_to")?,
-        at_ms: c.int("at_ms")?,
-        created_ms: c.int("created_ms")?,
         status_ms: c.opt_int("status_ms")?,
+        message,
     })
+}
+
+fn json(column: &'static str, text: &str) -> Result<Value, StoreError> {
+    let bad = |error: serde_json::Error| StoreError::BadRow {
+        table: "messages",
+        column,
+        reason: error.to_string(),
+    };
+    serde_json::from_str(text).map_err(bad)
 }
 
 #[cfg(test)]

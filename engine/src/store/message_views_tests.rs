@@ -1,5 +1,7 @@
 //! What the message views promise, on both databases where they read one.
 
+use pointsman_rules::facts::SenderKind;
+
 use super::super::testing::each_db;
 use super::super::views_fixture::*;
 use super::*;
@@ -21,7 +23,7 @@ fn a_thread_is_read_from_either_end() {
                 let mut tx = db.read().await.unwrap();
                 let found =
                     of_conversation(&mut tx, tenant(1), conversation(1), order, after, 2).await.unwrap();
-                found.into_iter().map(|it| it.seq).collect::<Vec<_>>()
+                found.into_iter().map(|it| it.message.seq).collect::<Vec<_>>()
             }
         };
         assert_eq!(read(Order::OldestFirst, None).await, [1, 2]);
@@ -54,9 +56,9 @@ fn a_message_carries_its_senders_name_and_its_attempts() {
         }
         let mut tx = db.read().await.unwrap();
         let found = get(&mut tx, tenant(1), Sight::All, message(1)).await.unwrap().unwrap();
-        assert_eq!((found.sender, found.sender_name.as_deref()), (SenderKind::Agent, Some("Ana")));
+        assert_eq!((found.message.sender, found.sender_name.as_deref()), (SenderKind::Agent, Some("Ana")));
         assert_eq!(found.content["text"], "hi");
-        let calls = attempts(&mut tx, tenant(1), found.effect.unwrap()).await.unwrap();
+        let calls = attempts(&mut tx, tenant(1), found.message.effect.unwrap()).await.unwrap();
         assert_eq!(calls.iter().map(|it| it.number).collect::<Vec<_>>(), [1, 2]);
         assert_eq!(calls[0].failure.as_ref().unwrap()["class"], "rate_limited");
         for (who, of) in [(Sight::Ungrouped, tenant(1)), (Sight::All, tenant(2))] {
@@ -84,7 +86,7 @@ fn a_visitor_sees_only_what_was_said_to_them() {
             async move {
                 let mut tx = db.read().await.unwrap();
                 let found = of_visitor(&mut tx, &who, page, rows_max).await.unwrap();
-                found.into_iter().map(|it| it.id).collect::<Vec<_>>()
+                found.into_iter().map(|it| it.message.id).collect::<Vec<_>>()
             }
         };
         assert_eq!(read(visitor(1), Page::Latest, 50).await, [18, 12, 60].map(message));
@@ -98,8 +100,12 @@ fn a_visitor_sees_only_what_was_said_to_them() {
 
         let mut tx = db.read().await.unwrap();
         let asked: Vec<MessageId> = [15, 12, 30, 40, 60].map(message).to_vec();
-        let mut seen: Vec<_> =
-            visible_to(&mut tx, &visitor(1), &asked).await.unwrap().into_iter().map(|it| it.id).collect();
+        let mut seen: Vec<_> = visible_to(&mut tx, &visitor(1), &asked)
+            .await
+            .unwrap()
+            .into_iter()
+            .map(|it| it.message.id)
+            .collect();
         seen.sort();
         assert_eq!(seen, [12, 60].map(message));
         assert_eq!(conversations_of(&mut tx, &visitor(1)).await.unwrap(), [conversation(1)]);

@@ -7,7 +7,7 @@ use pointsman_rules::facts::{Direction, SenderKind};
 use pointsman_rules::ids::{ChannelId, ConversationId, EffectId, MessageId, TenantId};
 
 use super::tx::places;
-use super::{Arg, StoreError, Tx};
+use super::{Arg, Columns, StoreError, Tx};
 use crate::args;
 
 /// A message as it is kept.
@@ -45,7 +45,8 @@ pub struct Message {
     pub created_ms: i64,
 }
 
-const COLUMNS: &str = "id, conversation_id, channel_id, seq, direction, sender_kind, sender_id, content, status, \
+/// In the order in which [`read_from`] reads them.
+pub(super) const COLUMNS: &str = "id, conversation_id, channel_id, seq, direction, sender_kind, sender_id, content, status, \
     failure, vendor_id, effect_id, reply_to, at_ms, created_ms";
 
 /// Adds messages.
@@ -196,7 +197,14 @@ pub async fn requeue(tx: &mut Tx, tenant: TenantId, id: MessageId) -> Result<(),
 }
 
 fn read(row: &super::Row) -> Result<Message, StoreError> {
-    let c = &mut row.columns("messages");
+    read_from(&mut row.columns("messages"))
+}
+
+/// Reads [`COLUMNS`].
+///
+/// # Errors
+/// A column that cannot be read.
+pub(super) fn read_from(c: &mut Columns<'_>) -> Result<Message, StoreError> {
     Ok(Message {
         id: c.id("id")?,
         conversation: c.id("conversation_id")?,

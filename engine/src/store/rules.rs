@@ -3,7 +3,8 @@
 
 use pointsman_rules::ids::{RuleId, RuleVersionId, TenantId};
 
-use super::{Row, StoreError, Tx};
+use super::filter::of_table;
+use super::{Arg, Row, StoreError, Tx};
 use crate::args;
 
 /// A rule as kept.
@@ -91,20 +92,8 @@ fn version(row: &Row) -> Result<Version, StoreError> {
 /// # Errors
 /// The database's own.
 pub async fn insert(tx: &mut Tx, tenant: TenantId, r: &Rule) -> Result<(), StoreError> {
-    let values = args![
-        tenant,
-        r.id,
-        &r.name,
-        r.position,
-        r.enabled,
-        r.draft.clone(),
-        r.cases.clone(),
-        r.published,
-        r.published_number,
-        r.version,
-        r.created_ms,
-        r.updated_ms,
-    ];
+    let mut values = until_published(tenant, r);
+    values.extend(args![r.version, r.created_ms, r.updated_ms]);
     let head = format!("insert into rules (tenant_id, {COLUMNS})");
     tx.insert_many("add a rule", &head, vec![values], "").await.map(|_| ())
 }
@@ -117,19 +106,15 @@ pub async fn update(tx: &mut Tx, tenant: TenantId, r: &Rule) -> Result<bool, Sto
     let sql = "update rules set name = $3, position = $4, enabled = $5, draft = $6, cases = $7, \
         published_version_id = $8, published_number = $9, updated_ms = $10, version = version + 1 \
         where tenant_id = $1 and id = $2";
-    let values = args![
-        tenant,
-        r.id,
-        &r.name,
-        r.position,
-        r.enabled,
-        r.draft.clone(),
-        r.cases.clone(),
-        r.published,
-        r.published_number,
-        r.updated_ms,
-    ];
+    let mut values = until_published(tenant, r);
+    values.extend(args![r.updated_ms]);
     Ok(tx.execute("change a rule", sql, values).await? == 1)
+}
+
+/// The values of the tenant and of the columns up to `published_number`.
+fn until_published(tenant: TenantId, r: &Rule) -> Vec<Arg> {
+    let (draft, cases) = (r.draft.clone(), r.cases.clone());
+    args![tenant, r.id, &r.name, r.position, r.enabled, draft, cases, r.published, r.published_number]
 }
 
 /// Adds a published version.
@@ -198,7 +183,7 @@ pub async fn is_name_taken(
 pub async fn list(tx: &mut Tx, tenant: TenantId) -> Result<Vec<(Rule, Option<Version>)>, StoreError> {
     let sql = format!("select {COLUMNS} from rules where tenant_id = $1 order by position, id");
     let rules = tx.all("list rules", &sql, args![tenant]).await?;
-    let columns = VERSION_COLUMNS.split(", ").map(|c| format!("v.{c}")).collect::<Vec<_>>().join(", ");
+    let columns = of_table("v", VERSION_COLUMNS);
     let sql = format!(
         "select {columns} from rule_versions v join rules r on r.tenant_id = v.tenant_id \
         and r.published_version_id = v.id where v.tenant_id = $1"

@@ -64,7 +64,7 @@ impl Source for Thread {
         let told: Vec<(EventId, MessageId, Told)> = events.iter().filter_map(tells).collect();
         let ids: Vec<MessageId> = told.iter().map(|(_, message, _)| *message).collect();
         let found = message_views::visible_to(&mut api.read().await?, &self.visitor.in_store, &ids).await?;
-        let mut messages: HashMap<MessageId, _> = found.into_iter().map(|it| (it.id, it)).collect();
+        let mut messages: HashMap<MessageId, _> = found.into_iter().map(|it| (it.message.id, it)).collect();
         let mut out = Vec::new();
         for (event, message, what) in told {
             let Some(message) = messages.remove(&message).map(|it| show(it, &self.visitor.id)) else {

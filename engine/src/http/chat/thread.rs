@@ -63,7 +63,8 @@ struct From {
 
 /// A message for its visitor.
 pub(super) fn show(it: MessageView, visitor: &str) -> Shown {
-    let from = match (it.direction, it.sender) {
+    let message = it.message;
+    let from = match (message.direction, message.sender) {
         (Direction::Inbound, _) => From { kind: "visitor", name: None },
         (_, SenderKind::Agent) => From { kind: "agent", name: it.sender_name },
         _ => From { kind: "automatic", name: None },
@@ -74,15 +75,18 @@ pub(super) fn show(it: MessageView, visitor: &str) -> Shown {
     let pick =
         |item: &Value| Some(json!({"id": item.get("id")?.as_str()?, "title": item.get("title")?.as_str()?}));
     Shown {
-        id: it.id,
-        client_id: it.vendor_id.filter(|_| it.direction == Direction::Inbound).map(|id| own_id(&id, visitor)),
-        order: [it.created_ms, it.seq],
-        direction: it.direction.word(),
+        id: message.id,
+        client_id: message
+            .vendor_id
+            .filter(|_| message.direction == Direction::Inbound)
+            .map(|id| own_id(&id, visitor)),
+        order: [message.created_ms, message.seq],
+        direction: message.direction.word(),
         from,
         text: word("text").or_else(|| word("title")),
         choices: choices.into_iter().flatten().filter_map(pick).collect(),
         kind: word("kind").unwrap_or_default(),
-        at: rfc3339(it.at_ms),
+        at: rfc3339(message.at_ms),
     }
 }
 
