@@ -69,7 +69,7 @@ pub enum StoreError {
         #[source]
         source: sqlx::Error,
     },
-    /// SQLite's writing connection refused.
+    /// SQLite refused.
     #[error("the database failed while it should {what}")]
     Sqlite {
         /// What was being done.
@@ -99,6 +99,9 @@ pub enum StoreError {
         "another process already serves this data directory; SQLite is for one process, use PostgreSQL for several"
     )]
     InUse,
+    /// Every connection was in use for too long.
+    #[error("the database is busy: no connection became free in time")]
+    Busy,
     /// The store is shutting down.
     #[error("the store is closed")]
     Closed,

@@ -134,6 +134,7 @@ impl From<StoreError> for CliError {
             StoreError::Database { .. }
             | StoreError::Sqlite { .. }
             | StoreError::InUse
+            | StoreError::Busy
             | StoreError::Closed => Self::Unavailable(with_causes(&error)),
             StoreError::BadRow { .. } | StoreError::Url(_) | StoreError::Migrate(_) => {
                 Self::Failed(with_causes(&error))

@@ -199,12 +199,13 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         tracing::error!(error = &error as &dyn Error, "the store failed while a request was served");
         match error {
-            StoreError::Database { .. } | StoreError::Sqlite { .. } | StoreError::Closed => {
-                Self::unavailable(
-                    "store_unavailable",
-                    "the database cannot be reached; try again in a moment",
-                )
-            }
+            StoreError::Database { .. }
+            | StoreError::Sqlite { .. }
+            | StoreError::Busy
+            | StoreError::Closed => Self::unavailable(
+                "store_unavailable",
+                "the database cannot be reached; try again in a moment",
+            ),
             _ => Self::broken(),
         }
     }

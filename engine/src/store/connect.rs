@@ -8,26 +8,19 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, Connection as _, PgPool, SqlitePool};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
+use sqlx::{ConnectOptions as _, Connection as _, PgPool};
 use tokio::sync::{mpsc, oneshot};
 
-use super::sqlite::Writer;
+use super::sqlite::{Readers, Sqlite};
 use super::tx::{Conn, count};
 use super::writer::{Body, Durability, Job, QUEUE_MAX};
 use super::{StoreError, Tx, migrate, writer};
 
-/// Prepared statements kept per connection; multi-row inserts come in seven sizes each.
+/// Prepared statements kept per connection of PostgreSQL; multi-row inserts come in seven sizes each.
 const STATEMENTS_MAX: usize = 512;
-/// How long a caller waits for a connection.
+/// How long a caller waits for a connection to PostgreSQL.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
-const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(10);
-/// Pages of the database that the writing connection keeps in memory at most, KiB; the default is 2,000.
-const SQLITE_CACHE_KIB: u32 = 16_000;
-/// The log is moved into the database after so many pages of 4 KiB (the default is 1,000): hot pages are then written
-/// once for many commits.
-const SQLITE_CHECKPOINT_PAGES: u32 = 8_000;
-const SQLITE_READERS_MAX: u32 = 8;
 const POSTGRES_CONNECTIONS_MAX: u32 = 24;
 /// How often a transaction is run again after a deadlock or serialization failure.
 const ATTEMPTS_MAX: u32 = 4;
@@ -57,7 +50,7 @@ struct Inner {
 }
 
 enum Pools {
-    Sqlite { readers: SqlitePool, writer: mpsc::Sender<Box<dyn Job>>, file: PathBuf },
+    Sqlite { readers: Arc<Readers>, writer: mpsc::Sender<Box<dyn Job>>, file: PathBuf },
     Postgres { pool: PgPool },
 }
 
@@ -123,7 +116,7 @@ impl Db {
     pub async fn read(&self) -> Result<Tx, StoreError> {
         let failed = |source| StoreError::Database { what: "give a connection", source };
         let conn = match &self.inner.pools {
-            Pools::Sqlite { readers, .. } => Conn::Sqlite(readers.acquire().await.map_err(failed)?),
+            Pools::Sqlite { readers, .. } => Conn::SqliteReader(readers.acquire().await?),
             Pools::Postgres { pool } => Conn::Postgres(pool.acquire().await.map_err(failed)?),
         };
         Ok(Tx { conn, stats: self.inner.stats.clone() })
@@ -195,11 +188,7 @@ async fn open_sqlite(path: &Path, migrate_first: bool, stats: &Arc<SqlStats>) ->
         .filename(path)
         .create_if_missing(migrate_first)
         .journal_mode(SqliteJournalMode::Wal)
-        // FULL: in WAL mode NORMAL may lose the last commits in a power cut.
-        .synchronous(SqliteSynchronous::Full)
-        .busy_timeout(SQLITE_BUSY_TIMEOUT)
         .foreign_keys(true)
-        .statement_cache_capacity(STATEMENTS_MAX)
         .disable_statement_logging();
     // One connection migrates before any other exists; a pool that opens meanwhile would race it.
     let mut conn = options.connect().await.map_err(failed)?;
@@ -209,14 +198,7 @@ async fn open_sqlite(path: &Path, migrate_first: bool, stats: &Arc<SqlStats>) ->
     conn.close().await.map_err(failed)?;
     let (sender, queue) = mpsc::channel(QUEUE_MAX);
     start_writer(path, queue, stats.clone())?;
-    let readers = SqlitePoolOptions::new()
-        .min_connections(0)
-        .max_connections(SQLITE_READERS_MAX)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
-        .idle_timeout(None)
-        .max_lifetime(None)
-        .test_before_acquire(false)
-        .connect_lazy_with(options.read_only(true).create_if_missing(false));
+    let readers = Readers::new(path);
     Ok(Pools::Sqlite { readers, writer: sender, file: path.to_owned() })
 }
 
@@ -225,15 +207,7 @@ fn start_writer(
     queue: mpsc::Receiver<Box<dyn Job>>,
     stats: Arc<SqlStats>,
 ) -> Result<(), StoreError> {
-    let pragmas = [
-        // FULL: in WAL mode NORMAL may lose the last commits in a power cut.
-        ("synchronous", "full".to_owned()),
-        ("foreign_keys", "on".to_owned()),
-        ("cache_size", format!("-{SQLITE_CACHE_KIB}")),
-        ("wal_autocheckpoint", SQLITE_CHECKPOINT_PAGES.to_string()),
-        ("temp_store", "memory".to_owned()),
-    ];
-    let conn = Writer::open(path, STATEMENTS_MAX, SQLITE_BUSY_TIMEOUT, &pragmas)
+    let conn = Sqlite::writer(path)
         .map_err(|source| StoreError::Sqlite { what: "open its file for writing", source })?;
     let runtime = tokio::runtime::Handle::current();
     let thread = std::thread::Builder::new().name("sqlite-writer".into());

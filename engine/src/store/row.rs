@@ -6,16 +6,13 @@ use rusqlite::types::{FromSql as _, Value};
 use serde::de::DeserializeOwned;
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
-use sqlx::sqlite::SqliteRow;
 
 use super::StoreError;
 
 /// A row of either database.
 pub enum Row {
     /// From SQLite.
-    Sqlite(SqliteRow),
-    /// From SQLite's writing connection.
-    Written(Vec<Value>),
+    Sqlite(Vec<Value>),
     /// From PostgreSQL.
     Postgres(PgRow),
 }
@@ -44,8 +41,7 @@ macro_rules! readers {
             let at = self.at;
             self.at += 1;
             match self.row {
-                Row::Sqlite(row) => row.try_get::<$ty, _>(at).map_err(|error| error.to_string()),
-                Row::Written(row) => match row.get(at) {
+                Row::Sqlite(row) => match row.get(at) {
                     Some(value) => <$ty>::column_result(value.into()).map_err(|error| error.to_string()),
                     None => Err(format!("there are {} columns", row.len())),
                 },

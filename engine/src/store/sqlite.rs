@@ -1,16 +1,80 @@
-//! SQLite's writing connection, called in place: a statement costs a function
-//! call. The asynchronous driver, which reads, changes threads twice for each.
+//! SQLite's connections, called in place: a statement costs a function call,
+//! where an asynchronous driver changes threads twice for each. Reads go by
+//! index and are short; what is long must be cut into pages.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 use rusqlite::{Connection, OpenFlags, Statement, ToSql};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::Arg;
+use super::{Arg, StoreError};
 
-/// The one connection that writes.
-pub(super) struct Writer(Connection);
+/// Prepared statements kept per connection; multi-row inserts come in seven sizes each.
+const STATEMENTS_MAX: usize = 512;
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a caller waits for a connection.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Pages of the database that the writing connection keeps in memory at most, KiB; the default is 2,000.
+const WRITER_CACHE_KIB: u32 = 16_000;
+/// The log is moved into the database after so many pages of 4 KiB (the default is 1,000): hot pages are then written
+/// once for many commits.
+const CHECKPOINT_PAGES: u32 = 8_000;
+const READERS_MAX: usize = 8;
+
+/// A connection.
+pub(super) struct Sqlite(Connection);
+
+/// Connections that read, opened when they are needed.
+pub(super) struct Readers {
+    file: PathBuf,
+    places: Arc<Semaphore>,
+    free: Mutex<Vec<Sqlite>>,
+}
+
+/// A connection that reads; goes back when dropped.
+pub(super) struct Reader {
+    /// Taken out by `drop` only.
+    conn: Option<Sqlite>,
+    home: Arc<Readers>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Readers {
+    pub(super) fn new(file: &Path) -> Arc<Self> {
+        let places = Arc::new(Semaphore::new(READERS_MAX));
+        Arc::new(Self { file: file.to_owned(), places, free: Mutex::default() })
+    }
+
+    /// A connection for one caller.
+    pub(super) async fn acquire(self: &Arc<Self>) -> Result<Reader, StoreError> {
+        let place = tokio::time::timeout(ACQUIRE_TIMEOUT, self.places.clone().acquire_owned()).await;
+        let place = place.map_err(|_| StoreError::Busy)?.map_err(|_| StoreError::Closed)?;
+        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let conn = match free {
+            Some(conn) => conn,
+            None => Sqlite::reader(&self.file)
+                .map_err(|source| StoreError::Sqlite { what: "open its file for reading", source })?,
+        };
+        Ok(Reader { conn: Some(conn), home: self.clone(), _place: place })
+    }
+}
+
+impl Reader {
+    pub(super) fn conn(&self) -> Result<&Sqlite, StoreError> {
+        self.conn.as_ref().ok_or(StoreError::Closed)
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        if let Some(conn) = self.conn.take() {
+            self.home.free.lock().unwrap_or_else(PoisonError::into_inner).push(conn);
+        }
+    }
+}
 
 impl ToSql for Arg {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
@@ -23,18 +87,28 @@ impl ToSql for Arg {
     }
 }
 
-impl Writer {
-    /// Opens a file that exists, in the mode that it was given when it was made. `pragmas`: names and values.
-    pub(super) fn open(
-        file: &Path,
-        statements_max: usize,
-        busy_timeout: Duration,
-        pragmas: &[(&str, String)],
-    ) -> rusqlite::Result<Self> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(file, flags)?;
-        connection.busy_timeout(busy_timeout)?;
-        connection.set_prepared_statement_cache_capacity(statements_max);
+impl Sqlite {
+    /// The one connection that writes. The file exists, in the mode that it was given when it was made.
+    pub(super) fn writer(file: &Path) -> rusqlite::Result<Self> {
+        let pragmas = [
+            // FULL: in WAL mode NORMAL may lose the last commits in a power cut.
+            ("synchronous", "full".to_owned()),
+            ("foreign_keys", "on".to_owned()),
+            ("cache_size", format!("-{WRITER_CACHE_KIB}")),
+            ("wal_autocheckpoint", CHECKPOINT_PAGES.to_string()),
+            ("temp_store", "memory".to_owned()),
+        ];
+        Self::open(file, OpenFlags::SQLITE_OPEN_READ_WRITE, &pragmas)
+    }
+
+    fn reader(file: &Path) -> rusqlite::Result<Self> {
+        Self::open(file, OpenFlags::SQLITE_OPEN_READ_ONLY, &[])
+    }
+
+    fn open(file: &Path, mode: OpenFlags, pragmas: &[(&str, String)]) -> rusqlite::Result<Self> {
+        let connection = Connection::open_with_flags(file, mode | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
         for (name, value) in pragmas {
             connection.pragma_update(None, name, value)?;
         }

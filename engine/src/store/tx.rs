@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use sqlx::pool::PoolConnection;
-use sqlx::{AssertSqlSafe, PgConnection, Postgres, Sqlite};
+use sqlx::{AssertSqlSafe, PgConnection, Postgres};
 
 use super::row::Row;
-use super::sqlite::Writer;
+use super::sqlite::{Reader, Sqlite};
 use super::{SqlStats, StoreError};
 
 /// A value for a placeholder. Nulls are typed, as PostgreSQL wants them.
@@ -92,8 +92,8 @@ pub struct Tx {
 }
 
 pub(super) enum Conn {
-    Sqlite(PoolConnection<Sqlite>),
-    SqliteWriter(Writer),
+    SqliteReader(Reader),
+    SqliteWriter(Sqlite),
     Postgres(PoolConnection<Postgres>),
     PostgresTx(sqlx::Transaction<'static, Postgres>),
 }
@@ -131,15 +131,8 @@ impl Tx {
         count(&self.stats.statements);
         // Statements are built from constants in this room only.
         let done = match &mut self.conn {
-            Conn::SqliteWriter(conn) => {
-                let (sql, args) = unnumbered(sql, args);
-                return conn.execute(&sql, &args).map_err(|source| StoreError::Sqlite { what, source });
-            }
-            Conn::Sqlite(conn) => {
-                let (sql, args) = unnumbered(sql, args);
-                let query = bind_all!(sqlx::query::<Sqlite>(AssertSqlSafe(sql)), args);
-                query.execute(&mut **conn).await.map(|done| done.rows_affected())
-            }
+            Conn::SqliteWriter(conn) => return execute_sqlite(conn, what, sql, args),
+            Conn::SqliteReader(reader) => return execute_sqlite(reader.conn()?, what, sql, args),
             Conn::Postgres(conn) => execute_postgres(conn, sql, args).await,
             Conn::PostgresTx(tx) => execute_postgres(tx, sql, args).await,
         };
@@ -158,16 +151,8 @@ impl Tx {
     ) -> Result<Vec<Row>, StoreError> {
         count(&self.stats.statements);
         let rows = match &mut self.conn {
-            Conn::SqliteWriter(conn) => {
-                let (sql, args) = unnumbered(sql, args);
-                let rows = conn.all(&sql, &args).map_err(|source| StoreError::Sqlite { what, source })?;
-                return Ok(rows.into_iter().map(Row::Written).collect());
-            }
-            Conn::Sqlite(conn) => {
-                let (sql, args) = unnumbered(sql, args);
-                let query = bind_all!(sqlx::query::<Sqlite>(AssertSqlSafe(sql)), args);
-                query.fetch_all(&mut **conn).await.map(|rows| rows.into_iter().map(Row::Sqlite).collect())
-            }
+            Conn::SqliteWriter(conn) => return all_sqlite(conn, what, sql, args),
+            Conn::SqliteReader(reader) => return all_sqlite(reader.conn()?, what, sql, args),
             Conn::Postgres(conn) => all_postgres(conn, sql, args).await,
             Conn::PostgresTx(tx) => all_postgres(tx, sql, args).await,
         };
@@ -258,6 +243,17 @@ impl Tx {
     }
 }
 
+fn execute_sqlite(conn: &Sqlite, what: &'static str, sql: &str, args: Vec<Arg>) -> Result<u64, StoreError> {
+    let (sql, args) = unnumbered(sql, args);
+    conn.execute(&sql, &args).map_err(|source| StoreError::Sqlite { what, source })
+}
+
+fn all_sqlite(conn: &Sqlite, what: &'static str, sql: &str, args: Vec<Arg>) -> Result<Vec<Row>, StoreError> {
+    let (sql, args) = unnumbered(sql, args);
+    let rows = conn.all(&sql, &args).map_err(|source| StoreError::Sqlite { what, source })?;
+    Ok(rows.into_iter().map(Row::Sqlite).collect())
+}
+
 async fn execute_postgres(conn: &mut PgConnection, sql: &str, args: Vec<Arg>) -> Result<u64, sqlx::Error> {
     let query = bind_all!(sqlx::query::<Postgres>(AssertSqlSafe(sql.to_owned())), args);
     query.execute(conn).await.map(|done| done.rows_affected())
@@ -321,8 +317,8 @@ fn table(first: usize, rows: &[&Vec<Arg>]) -> String {
     sql
 }
 
-/// The same statement with plain `?` places, and one value for each of them. SQLite keeps numbered places in a list
-/// that its driver searches for every value: with hundreds of values that takes longer than the statement itself.
+/// The same statement with plain `?` places, and one value for each of them: SQLite takes `$1` for a name, and searches
+/// its list of names for every one of them.
 fn unnumbered(sql: &str, args: Vec<Arg>) -> (String, Vec<Arg>) {
     let mut plain = String::with_capacity(sql.len());
     let mut order = Vec::with_capacity(args.len());

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 
-use super::sqlite::Writer;
+use super::sqlite::Sqlite;
 use super::tx::{Conn, count};
 use super::{SqlStats, StoreError, Tx};
 
@@ -62,7 +62,7 @@ where
 }
 
 /// Runs until every sender is dropped, on a thread of its own: its statements block.
-pub(super) async fn run(conn: Writer, mut queue: mpsc::Receiver<Box<dyn Job>>, stats: Arc<SqlStats>) {
+pub(super) async fn run(conn: Sqlite, mut queue: mpsc::Receiver<Box<dyn Job>>, stats: Arc<SqlStats>) {
     let mut tx = Tx { conn: Conn::SqliteWriter(conn), stats };
     let mut waiting: Vec<Box<dyn Job>> = Vec::new();
     let mut synced = true;
