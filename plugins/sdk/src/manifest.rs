@@ -49,6 +49,13 @@ impl Setting {
         self
     }
 
+    /// A regular expression that the whole of a text must match.
+    #[must_use]
+    pub fn pattern(mut self, pattern: &str) -> Self {
+        self.pattern = Some(pattern.into());
+        self
+    }
+
     /// Used when nothing is filled in.
     #[must_use]
     pub fn default_value(mut self, value: &serde_json::Value) -> Self {

@@ -34,6 +34,9 @@ const ID_BYTES_MAX: usize = 128;
 /// Longest name a visitor may call itself, characters; the rest is cut.
 const NAME_CHARS_MAX: usize = 80;
 
+/// A colour as the page reads it.
+const ACCENT: &str = "#?[0-9A-Fa-f]{6}";
+
 /// The provider.
 pub struct Webchat;
 
@@ -61,11 +64,10 @@ struct Picked {
 
 impl Provider for Webchat {
     fn describe() -> Manifest {
-        let help = "Signs the tokens of visitors. Made by the server when the channel is created; with another key everybody starts a new conversation.";
         Manifest {
             publisher: "Pointsman".into(),
             license: Some("Apache-2.0".into()),
-            settings: vec![Setting::new(VISITOR_KEY, "Visitor key", SettingKind::Secret, help).required()],
+            settings: settings(),
             kinds: vec![ChannelKind {
                 kind: "webchat".into(),
                 label: "Website chat".into(),
@@ -148,6 +150,19 @@ impl Provider for Webchat {
         }
         Ok(Receipt { message_ids: vec![message.effect_id], accepted_at: Some(context.now), extras: vec![] })
     }
+}
+
+fn settings() -> Vec<Setting> {
+    use SettingKind::{Secret, Text};
+    let new = Setting::new;
+    vec![
+        new(VISITOR_KEY, "Visitor key", Secret, "Signs the tokens of visitors. Made by the server when the channel is created; with another key everybody starts a new conversation.").required(),
+        new("title", "Title", Text, "Stands over the chat. Empty: the channel's name.").example("Chat with us"),
+        new("greeting", "Greeting", Text, "Shown to visitors who have not written yet.").example("Hello! How can we help?"),
+        new("accent", "Colour", Text, "Of buttons and the visitor's messages: six hexadecimal digits.")
+            .pattern(ACCENT)
+            .example("#2456d6"),
+    ]
 }
 
 /// The body, when its ids and lengths are acceptable.

@@ -12,6 +12,7 @@ each_backend!(
     an_agent_answer_arrives_and_a_lost_stream_resumes,
     the_same_page_message_twice_is_one_message,
     a_forged_visitor_sees_and_writes_nothing,
+    the_page_looks_as_its_channel_says,
 );
 
 const REFUND_RULE: &str = include_str!("../../../examples/refund-story/rule.rhai");
@@ -129,5 +130,21 @@ async fn a_forged_visitor_sees_and_writes_nothing(backend: Backend) -> Result<()
         ensure!(answer.status == 401, "a forged token writes: {}", answer.status);
     }
     ensure!(stranger.history().await?.is_empty(), "a stranger sees another's messages");
+    Ok(())
+}
+
+async fn the_page_looks_as_its_channel_says(backend: Backend) -> Result<()> {
+    let server = Server::start(backend).await?;
+    let api = server.api()?;
+    let path = format!("/api/v1/channels/{}", the_page_channel(&server).await?);
+    let wrong = api.patch(&path, json!({"settings": {"accent": "blue"}})).await?.expect(422)?;
+    ensure!(wrong.to_string().contains("#2456d6"), "no example of a colour: {wrong}");
+    let looks = json!({"title": "Ask us", "greeting": "Hello <you>", "accent": "#336699"});
+    api.patch(&path, json!({"settings": looks})).await?.expect(200)?;
+    let link = server.ready().webchat_link.clone().context("there is a chat page")?;
+    let page = pointsman_tests::http_client()?.get(server.local(&link)).send().await?.text().await?;
+    for seen in ["<title>Ask us", "data-greeting=\"Hello &lt;you&gt;\"", "data-accent=\"#336699\""] {
+        ensure!(page.contains(seen), "{seen} is not in {page}");
+    }
     Ok(())
 }
