@@ -59,7 +59,13 @@ pub async fn run(flow: Flow, settings: WorkerSettings, stop: CancellationToken) 
         (Arc::new(Semaphore::new(settings.turns_max)), Arc::new(Semaphore::new(settings.deliveries_max)));
     let tasks = TaskTracker::new();
     let jobs = Arc::new(Semaphore::new(jobs::JOBS_MAX));
-    tasks.spawn(lanes::run_turns(flow.clone(), settings.clone(), turns.clone(), stop.clone()));
+    tasks.spawn(lanes::run_turns(
+        flow.clone(),
+        settings.clone(),
+        turns.clone(),
+        deliveries.clone(),
+        stop.clone(),
+    ));
     tasks.spawn(lanes::run_deliveries(flow.clone(), settings.clone(), deliveries.clone(), stop.clone()));
     tasks.spawn(jobs::run(flow.clone(), JOBS, jobs.clone(), stop.clone()));
     tasks.spawn(watch::fire_deadlines(flow.clone(), settings.clone(), stop.clone()));

@@ -11,7 +11,7 @@ mod template;
 
 use std::sync::Arc;
 
-use pointsman_rules::ids::MessageId;
+use pointsman_rules::ids::{LaneId, MessageId, TenantId};
 
 use super::catalog::{Channel, TenantView};
 use super::gather::Gather;
@@ -22,7 +22,7 @@ use crate::clock::Clock;
 use crate::plugins::{Failure, OutboundMessage, Receipt};
 use crate::store::effects::Effect;
 use crate::store::lanes::{self, Claim, Task};
-use crate::store::{Db, Durability};
+use crate::store::{Db, Durability, StoreError, Tx};
 
 /// Effects of one lane in one lease at most; then other lanes have their turn.
 const EFFECTS_PER_LEASE_MAX: usize = 50;
@@ -104,21 +104,82 @@ pub(super) fn dispatch(db: Db, clock: Clock, settings: Arc<FlowSettings>, links:
     })
 }
 
+/// A claimed lane whose first step is taken.
+#[derive(Debug)]
+pub struct Begun {
+    claim: Claim,
+    stepped: Stepped,
+}
+
+impl Begun {
+    /// The lane.
+    pub fn claim(&self) -> Claim {
+        self.claim
+    }
+}
+
+/// A lane that a turn wants something sent in.
+#[derive(Debug, Clone)]
+pub(super) struct Start {
+    pub(super) tenant: TenantId,
+    pub(super) lane: LaneId,
+    pub(super) channel: Arc<Channel>,
+    pub(super) view: Arc<TenantView>,
+}
+
+/// Claims lanes that nobody works on and takes their first step, all in the transaction that filled them: what a turn
+/// wants sent leaves with the turn's own commit. Lanes whose plugin is missing stay as they are.
+pub(super) async fn begin(tx: &mut Tx, flow: &Flow, starts: &[Start]) -> Result<Vec<Begun>, StoreError> {
+    let has_plugin = |start: &&Start| flow.host.get(&start.channel.facts.provider).is_some();
+    let starts: Vec<&Start> = starts.iter().filter(has_plugin).collect();
+    let lanes: Vec<_> = starts.iter().map(|start| (start.tenant, start.lane)).collect();
+    let now_ms = flow.clock.now_ms();
+    let times_ms = (now_ms, now_ms + flow.settings.lease_ms);
+    let claims = lanes::take(tx, Task::Deliver, &flow.owner, times_ms, &lanes).await?;
+    let of = |claim: &Claim| starts.iter().find(|start| start.lane == claim.lane);
+    let step = |claim: &Claim| {
+        let (channel, view) = of(claim).map(|start| (start.channel.clone(), start.view.clone()))?;
+        Some(Step { claim: *claim, channel, view, called: None, is_last: false })
+    };
+    let steps: Vec<Step> = claims.iter().filter_map(step).collect();
+    let (clock, settings, links) = (flow.clock.clone(), flow.settings.clone(), flow.links.clone());
+    let office = Office { clock, settings, links };
+    let stepped = step::all(tx, &office, &steps).await?;
+    Ok(steps.iter().zip(stepped).map(|(step, stepped)| Begun { claim: step.claim, stepped }).collect())
+}
+
 /// Sends what waits in a claimed lane, in order.
 ///
 /// # Errors
 /// The store's; the lane is taken up again when the lease has run out.
 pub async fn run(flow: &Flow, claim: Claim) -> Result<(), FlowError> {
+    send_all(flow, claim, None).await
+}
+
+/// Goes on in a lane whose first step is taken.
+///
+/// # Errors
+/// As [`run`].
+pub async fn go_on(flow: &Flow, begun: Begun) -> Result<(), FlowError> {
+    send_all(flow, begun.claim, Some(begun.stepped)).await
+}
+
+async fn send_all(flow: &Flow, claim: Claim, mut begun: Option<Stepped>) -> Result<(), FlowError> {
     let Some(channel) = flow.catalog.channel(flow, claim.tenant, claim.channel).await? else {
         return give_back(flow, claim).await;
     };
     let Some(plugin) = flow.host.get(&channel.facts.provider) else { return give_back(flow, claim).await };
     let mut called = None;
     for round in 0..=EFFECTS_PER_LEASE_MAX {
-        let view = flow.catalog.view(flow, claim.tenant).await?;
-        let (channel, is_last) = (channel.clone(), round == EFFECTS_PER_LEASE_MAX);
-        let step = Step { claim, channel: channel.clone(), view, called: called.take(), is_last };
-        let Stepped { next, news } = flow.dispatch.put(step).await?;
+        let Stepped { next, news } = match begun.take() {
+            Some(stepped) => stepped,
+            None => {
+                let view = flow.catalog.view(flow, claim.tenant).await?;
+                let (channel, is_last) = (channel.clone(), round == EFFECTS_PER_LEASE_MAX);
+                let step = Step { claim, channel, view, called: called.take(), is_last };
+                flow.dispatch.put(step).await?
+            }
+        };
         for it in news {
             flow.bus.publish(it);
         }

@@ -12,6 +12,7 @@ mod tests;
 mod tick;
 mod write;
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use pointsman_rules::decide::decide;
@@ -24,7 +25,9 @@ pub use tick::RanOut;
 
 use super::apply::apply;
 use super::case::{Case, Out, Refused};
+use super::catalog::{Channel, TenantView};
 use super::command::Order;
+use super::deliver::Begun;
 use super::{Flow, FlowError};
 use crate::bus::News;
 use crate::clock::Clock;
@@ -32,6 +35,7 @@ use crate::plugins::{InboundBody, InboundEvent};
 use crate::store::lanes::{Claim, Task};
 use crate::store::log::RunRecord;
 use load::{Loaded, Table};
+use write::Written;
 
 /// Inbox entries of one lane in one turn at most; the rest follows in the next.
 pub const ENTRIES_PER_TURN_MAX: u32 = 100;
@@ -62,20 +66,24 @@ struct Turned {
     done: i64,
     conversation: Option<ConversationId>,
     out: Out,
+    /// What its deliveries need; none when the channel or tenant is gone.
+    desk: Option<(Arc<Channel>, Arc<TenantView>)>,
 }
 
-/// Works off claimed lanes together. A lane whose lease ran out meanwhile is left as it was.
+/// Works off claimed lanes together. A lane whose lease ran out meanwhile is left as it was. Answers deliveries that
+/// begin with the turn's commit, at most `places`; the caller goes on with them. What else is to be delivered waits in
+/// its lane.
 ///
 /// # Errors
 /// The store's; the leases are then given back after a while, and the turn is repeated.
-pub async fn run(flow: &Flow, claims: &[Claim]) -> Result<(), FlowError> {
+pub async fn run(flow: &Flow, claims: &[Claim], places: usize) -> Result<Vec<Begun>, FlowError> {
     let loaded = load::load(flow, claims).await?;
     let turned: Vec<Turned> = claims.iter().map(|claim| turn(&flow.clock, &loaded, *claim)).collect();
     let turned = Arc::new(turned);
-    match write::write(flow, turned.clone()).await {
+    match write::write(flow, turned.clone(), places).await {
         Ok(written) => {
             announce(flow, &turned, &written);
-            Ok(())
+            Ok(written.begun)
         }
         // One lane of the batch is at fault; the others must not wait for it.
         Err(_) if turned.len() > 1 => one_by_one(flow, claims).await,
@@ -83,10 +91,10 @@ pub async fn run(flow: &Flow, claims: &[Claim]) -> Result<(), FlowError> {
     }
 }
 
-async fn one_by_one(flow: &Flow, claims: &[Claim]) -> Result<(), FlowError> {
-    let mut failed = Ok(());
+async fn one_by_one(flow: &Flow, claims: &[Claim]) -> Result<Vec<Begun>, FlowError> {
+    let mut failed = Ok(Vec::new());
     for claim in claims {
-        if let Err(error) = Box::pin(run(flow, std::slice::from_ref(claim))).await {
+        if let Err(error) = Box::pin(run(flow, std::slice::from_ref(claim), 0)).await {
             tracing::warn!(lane = %claim.lane, error = &error as &dyn std::error::Error, "a turn failed");
             failed = Err(error);
         }
@@ -97,7 +105,8 @@ async fn one_by_one(flow: &Flow, claims: &[Claim]) -> Result<(), FlowError> {
 /// One lane's turn, in memory.
 fn turn(clock: &Clock, loaded: &Loaded, claim: Claim) -> Turned {
     let Some(table) = loaded.tables.get(&claim.lane) else {
-        return Turned { claim, done: claim.done, conversation: claim.conversation, out: Out::default() };
+        let (conversation, out) = (claim.conversation, Out::default());
+        return Turned { claim, done: claim.done, conversation, out, desk: None };
     };
     let (Some(channel), Some(view)) = (&table.channel, &table.view) else {
         // The channel or tenant is gone: its entries have nowhere to go, and stay visible with their problem.
@@ -129,7 +138,7 @@ fn turn(clock: &Clock, loaded: &Loaded, claim: Claim) -> Turned {
         }
     }
     let (out, conversation) = case.finish();
-    Turned { claim, done, conversation, out }
+    Turned { claim, done, conversation, out, desk: Some((channel.clone(), view.clone())) }
 }
 
 fn gone(table: &Table, claim: Claim) -> Turned {
@@ -138,7 +147,7 @@ fn gone(table: &Table, claim: Claim) -> Turned {
         out.refusals.push((entry.seq, Refused::new("channel_gone", "The channel does not exist any more.")));
     }
     let done = table.entries.last().map_or(claim.done, |entry| entry.seq);
-    Turned { claim, done, conversation: claim.conversation, out }
+    Turned { claim, done, conversation: claim.conversation, out, desk: None }
 }
 
 fn work_off(case: &mut Case<'_>, table: &Table, body: &str) -> Result<(), Refused> {
@@ -237,12 +246,15 @@ fn snapshot(facts: &pointsman_rules::facts::Facts) -> String {
 }
 
 /// Tells whoever listens. What they miss they find in the database.
-fn announce(flow: &Flow, turned: &[Turned], written: &[(LaneId, bool)]) {
+fn announce(flow: &Flow, turned: &[Turned], written: &Written) {
     let (mut more, mut deliver) = (false, false);
+    let ready: HashMap<LaneId, bool> = written.lanes.iter().copied().collect();
+    let begun: HashSet<LaneId> = written.begun.iter().map(|begun| begun.claim().lane).collect();
     for it in turned {
-        let Some((_, is_ready)) = written.iter().find(|(lane, _)| *lane == it.claim.lane) else { continue };
+        let Some(is_ready) = ready.get(&it.claim.lane) else { continue };
         more |= *is_ready;
-        deliver |= !it.out.effects.is_empty() || !it.out.retried.is_empty();
+        let wants_more = !it.out.effects.is_empty() || !it.out.retried.is_empty();
+        deliver |= wants_more && !begun.contains(&it.claim.lane);
         flow.bus.publish(News::Turned { lane: it.claim.lane, seq: it.done });
         publish_events(flow, it.claim.tenant, &it.out);
     }

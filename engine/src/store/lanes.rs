@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use pointsman_rules::ids::{ChannelId, ConversationId, LaneId, TenantId};
 
 use super::tx::places;
-use super::{StoreError, Tx};
+use super::{Row, StoreError, Tx};
 use crate::args;
 
 /// Lanes that one query looks into at most.
@@ -132,20 +132,41 @@ pub async fn claim(
     let sql = if tx.is_postgres() { CLAIM_POSTGRES } else { CLAIM_SQLITE };
     let rows =
         tx.all("claim lanes", sql, args![task.word(), now_ms, lanes_max, lease_until_ms, owner]).await?;
-    rows.iter()
-        .map(|row| {
-            let mut columns = row.columns("lanes");
-            Ok(Claim {
-                tenant: columns.id("tenant_id")?,
-                lane: columns.id("id")?,
-                channel: columns.id("channel_id")?,
-                conversation: columns.opt_id("conversation_id")?,
-                done: columns.int("done")?,
-                token: columns.int("token")?,
-                attempts: columns.int("attempts")?,
-            })
-        })
-        .collect()
+    rows.iter().map(read_claim).collect()
+}
+
+/// Takes these lanes until `lease_until_ms`, but for those that somebody has or that wait for a later moment.
+///
+/// # Errors
+/// The database's own.
+pub async fn take(
+    tx: &mut Tx,
+    task: Task,
+    owner: &str,
+    (now_ms, lease_until_ms): (i64, i64),
+    lanes: &[(TenantId, LaneId)],
+) -> Result<Vec<Claim>, StoreError> {
+    let sql = "update lanes set leased = true, token = lanes.token + 1, attempts = lanes.attempts + 1, \
+               ready_ms = $3, owner = $4 from :rows as v where lanes.tenant_id = v.column1 \
+               and lanes.id = v.column2 and lanes.task = $1 and not lanes.leased and lanes.ready_ms <= $2 \
+               returning lanes.tenant_id, lanes.id, lanes.channel_id, lanes.conversation_id, lanes.done, \
+               lanes.token, lanes.attempts";
+    let rows: Vec<_> = lanes.iter().map(|(tenant, lane)| args![*tenant, *lane]).collect();
+    let args = args![task.word(), now_ms, lease_until_ms, owner];
+    tx.join_rows("take lanes", sql, args, &rows).await?.iter().map(read_claim).collect()
+}
+
+fn read_claim(row: &Row) -> Result<Claim, StoreError> {
+    let mut columns = row.columns("lanes");
+    Ok(Claim {
+        tenant: columns.id("tenant_id")?,
+        lane: columns.id("id")?,
+        channel: columns.id("channel_id")?,
+        conversation: columns.opt_id("conversation_id")?,
+        done: columns.int("done")?,
+        token: columns.int("token")?,
+        attempts: columns.int("attempts")?,
+    })
 }
 
 const CLAIM_SQLITE: &str = "update lanes set leased = true, token = token + 1, attempts = attempts + 1, \

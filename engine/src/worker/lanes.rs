@@ -14,7 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::WorkerSettings;
 use super::backend::{self, Fetched};
-use crate::flow::{Flow, FlowError, deliver, turn};
+use crate::flow::deliver::{self, Begun};
+use crate::flow::{Flow, FlowError, turn};
 use crate::store::lanes::{self, Claim, Task as Kind};
 use crate::store::{Durability, StoreError};
 
@@ -54,37 +55,45 @@ pub(super) async fn run_turns(
     flow: Flow,
     settings: WorkerSettings,
     permits: Arc<Semaphore>,
+    deliveries: Arc<Semaphore>,
     stop: CancellationToken,
 ) {
     let (kind, lanes_max, sweep) = (Kind::Turn, settings.lanes_per_claim, settings.sweep);
     let (inside, lane_by_lane) = (flow.clone(), false);
     let source = Source { flow: inside, kind, permits, lanes_max, lane_by_lane, sweep, stop: stop.clone() };
     let work = move |job: Job| {
-        let flow = flow.clone();
+        let (flow, deliveries) = (flow.clone(), deliveries.clone());
         async move {
             // A task of its own: apalis polls all tasks of a worker in one.
-            let _ = tokio::spawn(turns(flow, job)).await;
+            let _ = tokio::spawn(turns(flow, job, deliveries)).await;
             Ok::<(), BoxDynError>(())
         }
     };
     backend::run("turn", source, claims, settings.turns_max, work, stop).await;
 }
 
-async fn turns(flow: Flow, job: Job) {
+async fn turns(flow: Flow, job: Job, deliveries: Arc<Semaphore>) {
+    // Deliveries that begin with the turn need their places before the turn leases their lanes.
+    let places: Vec<_> =
+        job.claims.iter().map_while(|_| deliveries.clone().try_acquire_owned().ok()).collect();
     let together = {
-        let (flow, claims) = (flow.clone(), job.claims.clone());
-        tokio::spawn(async move { turn::run(&flow, &claims).await }).await
+        let (flow, claims, places) = (flow.clone(), job.claims.clone(), places.len());
+        tokio::spawn(async move { turn::run(&flow, &claims, places).await }).await
     };
     match together {
-        Ok(Ok(())) => {}
+        Ok(Ok(begun)) => {
+            for (begun, place) in begun.into_iter().zip(places) {
+                tokio::spawn(delivery(flow.clone(), begun.claim(), Some(begun), place));
+            }
+        }
         Ok(Err(error)) if job.claims.len() == 1 => failed(&flow, Kind::Turn, job.claims[0], &error).await,
         Ok(Err(_)) | Err(_) => {
             // One lane is at fault, perhaps by a panic: the others must not wait for it.
             for claim in job.claims.iter().copied() {
                 let inner = flow.clone();
-                let alone = tokio::spawn(async move { turn::run(&inner, &[claim]).await }).await;
+                let alone = tokio::spawn(async move { turn::run(&inner, &[claim], 0).await }).await;
                 match alone {
-                    Ok(Ok(())) => {}
+                    Ok(Ok(_)) => {}
                     Ok(Err(error)) => failed(&flow, Kind::Turn, claim, &error).await,
                     Err(panic) => failed(&flow, Kind::Turn, claim, &panic).await,
                 }
@@ -116,14 +125,25 @@ pub(super) async fn run_deliveries(
 
 async fn deliveries(flow: Flow, job: Job) {
     for claim in job.claims.iter().copied() {
-        let inner = flow.clone();
-        match tokio::spawn(async move { deliver::run(&inner, claim).await }).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => failed(&flow, Kind::Deliver, claim, &error).await,
-            Err(panic) => failed(&flow, Kind::Deliver, claim, &panic).await,
-        }
+        delivery(flow.clone(), claim, None, job.permit.clone()).await;
     }
-    drop(job.permit);
+}
+
+/// One lane's delivery, perhaps begun by the turn that wanted it; `place` is held until it ends.
+async fn delivery<P>(flow: Flow, claim: Claim, begun: Option<Begun>, place: P) {
+    let inner = flow.clone();
+    let run = async move {
+        match begun {
+            Some(begun) => deliver::go_on(&inner, begun).await,
+            None => deliver::run(&inner, claim).await,
+        }
+    };
+    match tokio::spawn(run).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => failed(&flow, Kind::Deliver, claim, &error).await,
+        Err(panic) => failed(&flow, Kind::Deliver, claim, &panic).await,
+    }
+    drop(place);
 }
 
 /// Gives a lane back after its work failed. Should that fail too, the lease runs out.

@@ -9,20 +9,33 @@ use pointsman_rules::ids::{LaneId, TenantId};
 use super::Turned;
 use crate::flow::Flow;
 use crate::flow::case::{ContactChange, Notice, NoticeTo, TimerChange};
+use crate::flow::deliver::{self, Begun, Start};
 use crate::store::effects::{self, EffectState, Ending};
 use crate::store::lanes::{self, Append, Finish, Task};
 use crate::store::{
     Durability, StoreError, Tx, attachments, contacts, conversations, intake, log, messages, notices, timers,
 };
 
-/// Answers the lanes that were still ours, and whether more waits in them.
-pub(super) async fn write(flow: &Flow, turned: Arc<Vec<Turned>>) -> Result<Vec<(LaneId, bool)>, StoreError> {
-    let clock = flow.clock.clone();
+/// What was written.
+pub(super) struct Written {
+    /// The lanes that were still ours, and whether more waits in them.
+    pub(super) lanes: Vec<(LaneId, bool)>,
+    /// Deliveries whose first step is taken.
+    pub(super) begun: Vec<Begun>,
+}
+
+/// Begins at most `places` deliveries.
+pub(super) async fn write(
+    flow: &Flow,
+    turned: Arc<Vec<Turned>>,
+    places: usize,
+) -> Result<Written, StoreError> {
+    let inside = flow.clone();
     flow.db
         .write(Durability::Hard, move |tx| {
-            let (turned, now_ms) = (turned.clone(), clock.now_ms());
-            let clock = clock.clone();
+            let (flow, turned) = (inside.clone(), turned.clone());
             Box::pin(async move {
+                let (clock, now_ms) = (&flow.clock, flow.clock.now_ms());
                 let ends: Vec<Finish> = turned
                     .iter()
                     .map(|it| Finish { claim: it.claim, done: it.done, conversation: it.conversation })
@@ -37,12 +50,20 @@ pub(super) async fn write(flow: &Flow, turned: Arc<Vec<Turned>>) -> Result<Vec<(
                 changes(tx, &kept, now_ms).await?;
                 deliveries(tx, &kept, now_ms).await?;
                 for it in &kept {
-                    tell(tx, &clock, it.claim.tenant, &it.out.notices, now_ms).await?;
+                    tell(tx, clock, it.claim.tenant, &it.out.notices, now_ms).await?;
                 }
-                Ok(ours)
+                let starts: Vec<Start> = kept.iter().filter_map(|it| start(it)).take(places).collect();
+                let begun = deliver::begin(tx, &flow, &starts).await?;
+                Ok(Written { lanes: ours, begun })
             })
         })
         .await
+}
+
+fn start(it: &Turned) -> Option<Start> {
+    let (channel, view) = it.desk.clone()?;
+    let wants_more = !it.out.effects.is_empty() || !it.out.retried.is_empty();
+    wants_more.then_some(Start { tenant: it.claim.tenant, lane: it.claim.lane, channel, view })
 }
 
 /// One list for all lanes, with the tenant beside each item.
