@@ -17,6 +17,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (6, "attachments", include_str!("../../../migrations/0006_attachments.sql")),
     (12, "assignment", include_str!("../../../migrations/0012_assignment.sql")),
     (13, "templates", include_str!("../../../migrations/0013_templates.sql")),
+    (14, "lists", include_str!("../../../migrations/0014_lists.sql")),
 ];
 
 fn migrator() -> Migrator {
