@@ -5,3 +5,6 @@ create index conversations_group on conversations (tenant_id, group_id, last_act
 create index conversations_assignee on conversations (tenant_id, assignee_id, last_activity_ms, id)
   where assignee_id is not null;
 create index conversations_contact on conversations (tenant_id, contact_id);
+-- A timeline is read in its own order.
+drop index events_conversation;
+create index events_conversation on events (tenant_id, conversation_id, at_ms, seq, id);
