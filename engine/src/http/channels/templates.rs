@@ -19,7 +19,7 @@ use crate::http::path::Id;
 use crate::http::problem::Problem;
 use crate::http::{Api, Refused};
 use crate::plugins::VendorTemplate;
-use crate::store::audit;
+use crate::store::audit::{self, Change};
 use crate::store::templates::{self, Template};
 
 /// Pages of the vendor's list at most; beyond it the rest is left out.
@@ -101,7 +101,7 @@ async fn refresh(
         }
     }
     let (tenant, count) = (who.tenant, found.len());
-    let entry = who.did(&api.flow.clock, "channel.templates", id, json!({"templates": count}));
+    let entry = who.did(&api.flow.clock, "channel.templates", id, Change::act(json!({"templates": count})));
     let rows = found.clone();
     api.write(move |tx| {
         let (rows, entry) = (rows.clone(), entry.clone());
