@@ -11,6 +11,7 @@ use crate::event::Changes;
 use crate::ids::{
     CalendarId, ChannelId, ContactId, ConversationId, GroupId, MessageId, RuleId, TemplateId, UserId,
 };
+use crate::quota::Quotas;
 
 /// Everything a rule may read about one event.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -354,6 +355,8 @@ pub struct Directory {
     pub webhooks: Vec<String>,
     /// Names of published rules, for `run_rule`.
     pub rules: Vec<(String, RuleId)>,
+    /// How much rules may do on their own.
+    pub quotas: Quotas,
 }
 
 /// A group as rules see it.

@@ -21,6 +21,7 @@ use crate::ids::{
 };
 use crate::names::Thing;
 use crate::problem::{Problem, nearest};
+use crate::quota::Quotas;
 
 /// When cases happen: Friday 2025-11-21 10:00 UTC.
 pub const NOW_MS: i64 = 1_763_719_200_000;
@@ -120,6 +121,7 @@ pub fn default_directory() -> Directory {
         }],
         templates: vec![template(0, "en"), template(1, "es")],
         webhooks: vec!["crm".to_owned()],
+        quotas: Quotas::default(),
         rules: vec![("Tag orders".to_owned(), RuleId::new(0, 3))],
     }
 }
