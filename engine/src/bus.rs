@@ -55,6 +55,7 @@ struct Inner {
     news: broadcast::Sender<News>,
     turn: Notify,
     deliver: Notify,
+    webhook: Notify,
     /// What other processes have to be told, until somebody takes it.
     outward: Mutex<Outward>,
     outward_rung: Notify,
@@ -67,6 +68,8 @@ pub struct Outward {
     pub turn: bool,
     /// Lanes have effects.
     pub deliver: bool,
+    /// Lanes have deliveries to webhooks.
+    pub webhook: bool,
     /// Events were appended or lanes worked off.
     pub news: bool,
     /// Configurations that changed.
@@ -86,6 +89,7 @@ impl Bus {
             news: broadcast::channel(NEWS_MAX).0,
             turn: Notify::new(),
             deliver: Notify::new(),
+            webhook: Notify::new(),
             outward: Mutex::default(),
             outward_rung: Notify::new(),
         }))
@@ -96,6 +100,7 @@ impl Bus {
         self.tell_others(|outward| match &news {
             News::Ready { task: Task::Turn } => outward.turn = true,
             News::Ready { task: Task::Deliver } => outward.deliver = true,
+            News::Ready { task: Task::Webhook } => outward.webhook = true,
             News::Event { .. } | News::Turned { .. } | News::Elsewhere => outward.news = true,
             News::Configuration { tenant, .. } => {
                 outward.tenants.insert(*tenant);
@@ -143,6 +148,7 @@ impl Bus {
         match task {
             Task::Turn => &self.0.turn,
             Task::Deliver => &self.0.deliver,
+            Task::Webhook => &self.0.webhook,
         }
     }
 }

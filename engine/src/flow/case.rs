@@ -19,6 +19,7 @@ use pointsman_rules::ids::{
 
 use super::catalog::{Channel, TenantView};
 use super::content::Content;
+use super::webhook::outbox::Told;
 use crate::clock::Clock;
 use crate::store::attachments::Attachment;
 use crate::store::contacts::Person;
@@ -120,6 +121,8 @@ pub struct Out {
     pub retried: Vec<(MessageId, pointsman_rules::ids::EffectId)>,
     /// The log.
     pub events: Vec<Logged>,
+    /// What rules tell other programs.
+    pub called: Vec<Told>,
     /// What the rules made of it.
     pub runs: Vec<RunRecord>,
     /// Timers.

@@ -12,10 +12,13 @@ use pointsman_rules::ids::{ChannelId, TenantId};
 use pointsman_rules::script::Script;
 use serde::{Deserialize, Serialize};
 
+use super::tenant::{self, TenantSettings};
 use super::{Flow, FlowError};
 use crate::crypto::{Keyring, Secret};
 use crate::plugins::ChannelContext;
 use crate::store::catalog::{self, ChannelRow};
+use crate::store::tenants;
+use crate::store::webhooks::{self, Subscriber};
 
 /// A cached entry is read again after this long, milliseconds.
 const AGE_MS_MAX: i64 = 10_000;
@@ -93,6 +96,12 @@ pub struct TenantView {
     pub directory: Arc<Directory>,
     /// Published rules.
     pub rules: RuleSet,
+    /// Endpoints of other programs.
+    pub webhooks: Vec<Subscriber>,
+    /// What the tenant set for itself.
+    pub settings: TenantSettings,
+    /// Is it being deleted? Then it takes no writes any more.
+    pub is_deleting: bool,
 }
 
 struct Cached<T> {
@@ -177,9 +186,16 @@ impl Catalog {
             return Ok(hit);
         }
         let tx = &mut flow.db.read().await?;
-        let directory = Arc::new(catalog::directory(tx, tenant).await?);
+        let mut directory = catalog::directory(tx, tenant).await?;
+        let webhooks = webhooks::subscribers(tx, tenant).await?;
+        let details = tenants::details(tx, tenant).await?;
+        // What a tenant that is gone still asks for finds the defaults.
+        let settings = details.as_ref().map(|it| tenant::read(tenant, &it.settings)).unwrap_or_default();
+        let is_deleting = details.is_some_and(|it| it.deleting_ms.is_some());
+        directory.quotas = settings.quotas.clone();
+        let directory = Arc::new(directory);
         let rules = compile(catalog::published(tx, tenant).await?);
-        let view = Arc::new(TenantView { directory, rules });
+        let view = Arc::new(TenantView { directory, rules, webhooks, settings, is_deleting });
         self.change(|inner| {
             inner.views.insert(tenant, Cached { value: view.clone(), read_ms: now_ms });
         });

@@ -264,6 +264,9 @@ fn announce(flow: &Flow, turned: &[Turned], written: &Written) {
     if deliver {
         flow.bus.ring(Task::Deliver);
     }
+    if written.tells {
+        flow.bus.ring(Task::Webhook);
+    }
 }
 
 fn publish_events(flow: &Flow, tenant: TenantId, out: &Out) {

@@ -29,7 +29,7 @@ pub struct NotificationView {
     id: String,
     /// Who is told.
     user: String,
-    /// `escalation`, `message`, `assignment`, `channel`, `rule`, …
+    /// `escalation`, `message`, `assignment`, `channel`, `rule`, `webhook`, …
     kind: String,
     /// What it is about.
     conversation: Option<String>,
@@ -154,7 +154,8 @@ mod tests {
                 Box::pin(async move {
                     for (n, user) in [(1, ana), (2, ben), (3, ana)] {
                         let id = NotificationId::new(n, 0);
-                        notices::insert_about_channel(tx, tenant, id, user, "Sales is down", n).await?;
+                        let of = (user, "channel", "Sales is down");
+                        notices::insert_general(tx, tenant, id, of, n).await?;
                     }
                     Ok(())
                 })

@@ -17,7 +17,9 @@ mod operations;
 mod processes;
 mod rules;
 mod secrets;
+mod tenants;
 mod webchat;
+mod webhooks;
 
 use std::time::Duration;
 

@@ -16,6 +16,7 @@ use super::*;
 use crate::clock::Clock;
 use crate::flow::catalog::{Channel, Reopen, TenantView};
 use crate::flow::command::{Command, Draft};
+use crate::flow::tenant::TenantSettings;
 use crate::plugins::{Content, InboundMessage, Party};
 use crate::store::conversations::Conversation;
 use crate::store::intake;
@@ -89,7 +90,9 @@ impl Desk {
             .collect();
         let directory =
             Directory { groups: vec![group(1, "Support"), group(2, "Billing")], ..Directory::default() };
-        let view = Arc::new(TenantView { directory: Arc::new(directory), rules: RuleSet::new(compiled) });
+        let (directory, rules) = (Arc::new(directory), RuleSet::new(compiled));
+        let (webhooks, settings) = (Vec::new(), TenantSettings::default());
+        let view = Arc::new(TenantView { directory, rules, webhooks, settings, is_deleting: false });
         Self {
             clock: Clock::fixed(NOW_MS),
             channel,
