@@ -56,6 +56,7 @@ struct Inner {
     turn: Notify,
     deliver: Notify,
     webhook: Notify,
+    handout: Notify,
     /// What other processes have to be told, until somebody takes it.
     outward: Mutex<Outward>,
     outward_rung: Notify,
@@ -90,6 +91,7 @@ impl Bus {
             turn: Notify::new(),
             deliver: Notify::new(),
             webhook: Notify::new(),
+            handout: Notify::new(),
             outward: Mutex::default(),
             outward_rung: Notify::new(),
         }))
@@ -111,6 +113,9 @@ impl Bus {
 
     /// Tells everybody in this process.
     pub fn publish_here(&self, news: News) {
+        if matches!(news, News::Configuration { .. }) {
+            self.ring_handout(); // somebody may have come online
+        }
         if let News::Ready { task } = news {
             self.bell(task).notify_one();
         } else {
@@ -131,6 +136,16 @@ impl Bus {
     /// Waits for `ring`; a ring while nobody waits is kept.
     pub async fn rung(&self, task: Task) {
         self.bell(task).notified().await;
+    }
+
+    /// Somebody may be found for a conversation that waits. Other processes look by themselves.
+    pub fn ring_handout(&self) {
+        self.0.handout.notify_one();
+    }
+
+    /// Waits for `ring_handout`.
+    pub async fn handout_rung(&self) {
+        self.0.handout.notified().await;
     }
 
     /// Waits until other processes have to be told something, and takes it.

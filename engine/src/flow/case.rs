@@ -4,6 +4,8 @@
 
 mod change;
 mod file;
+mod handout;
+mod news;
 mod person;
 mod say;
 mod starts;
@@ -87,6 +89,8 @@ pub struct Notice {
     pub conversation: ConversationId,
     /// What.
     pub text: String,
+    /// The event that everybody who is told has in common.
+    pub event: Option<EventId>,
 }
 
 /// Who is told.
@@ -129,6 +133,8 @@ pub struct Out {
     pub timers: Vec<TimerChange>,
     /// People to tell.
     pub notices: Vec<Notice>,
+    /// Conversations that somebody was found for: they are not on their way any more.
+    pub placed: Vec<ConversationId>,
     /// Inbox entries that were refused: (seq, why).
     pub refusals: Vec<(i64, Refused)>,
 }
@@ -164,6 +170,8 @@ pub struct Case<'a> {
     /// The conversation at the start of this step, for `conversation.updated`.
     before: Option<ConversationFacts>,
     touched: bool,
+    /// Did the contact write?
+    has_news: bool,
 }
 
 impl<'a> Case<'a> {
@@ -191,6 +199,7 @@ impl<'a> Case<'a> {
             cause: Cause::default(),
             before: None,
             touched: false,
+            has_news: false,
         }
     }
 
@@ -210,8 +219,8 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// Appends an event to the log and shows it to the rules.
-    pub fn raise(&mut self, body: EventBody) {
+    /// Appends an event to the log and shows it to the rules; answers its id.
+    pub fn raise(&mut self, body: EventBody) -> EventId {
         let conversation = self.conversation.as_mut().map(|it| {
             it.seq += 1;
             (it.facts.id, it.seq)
@@ -226,8 +235,10 @@ impl<'a> Case<'a> {
         };
         let channel = Some(self.channel.facts.id);
         self.out.events.push(Logged { event: event.clone(), channel, seq });
+        let id = event.id;
         self.fresh.push_back(event);
         self.touched = true;
+        id
     }
 
     /// What the rules of this event may read; `None` before there is a conversation.
@@ -303,11 +314,13 @@ impl<'a> Case<'a> {
 
     /// Everything that has to be written.
     pub fn finish(mut self) -> (Out, Option<ConversationId>) {
+        self.settle_queue();
+        self.tell_of_news();
         let id = self.conversation.as_ref().map(|it| it.facts.id);
         if let Some(mut conversation) = self.conversation.take()
             && self.touched
         {
-            conversation.due_ms = super::deadline::next(&conversation, &self.channel);
+            conversation.due_ms = super::deadline::next(&conversation, &self.channel, &self.view.directory);
             conversation.version += 1;
             self.out.conversations.push(conversation);
         }

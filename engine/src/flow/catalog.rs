@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use pointsman_rules::assign::Policy;
 use pointsman_rules::decide::{CompiledRule, RuleSet};
 use pointsman_rules::facts::{ChannelFacts, Directory};
 use pointsman_rules::ids::{ChannelId, TenantId};
@@ -102,6 +103,19 @@ pub struct TenantView {
     pub settings: TenantSettings,
     /// Is it being deleted? Then it takes no writes any more.
     pub is_deleting: bool,
+    /// May conversations wait for somebody to be chosen: by a group's policy or a rule?
+    pub hands_out: bool,
+}
+
+impl TenantView {
+    /// The view of these names and rules, of a tenant that has set nothing.
+    pub fn new(directory: Directory, rules: RuleSet) -> Self {
+        let by_group = directory.groups.iter().any(|group| group.assignment.policy != Policy::Manual);
+        let hands_out =
+            by_group || rules.rules().iter().any(|rule| rule.script.source().contains("assign_by_policy"));
+        let (directory, webhooks, settings) = (Arc::new(directory), Vec::new(), TenantSettings::default());
+        Self { directory, rules, webhooks, settings, is_deleting: false, hands_out }
+    }
 }
 
 struct Cached<T> {
@@ -193,9 +207,8 @@ impl Catalog {
         let settings = details.as_ref().map(|it| tenant::read(tenant, &it.settings)).unwrap_or_default();
         let is_deleting = details.is_some_and(|it| it.deleting_ms.is_some());
         directory.quotas = settings.quotas.clone();
-        let directory = Arc::new(directory);
-        let rules = compile(catalog::published(tx, tenant).await?);
-        let view = Arc::new(TenantView { directory, rules, webhooks, settings, is_deleting });
+        let view = TenantView::new(directory, compile(catalog::published(tx, tenant).await?));
+        let view = Arc::new(TenantView { webhooks, settings, is_deleting, ..view });
         self.change(|inner| {
             inner.views.insert(tenant, Cached { value: view.clone(), read_ms: now_ms });
         });

@@ -63,6 +63,15 @@ pub enum Command {
         /// Whom.
         agent: Option<UserId>,
     },
+    /// Somebody was found for a conversation that waits: assign it, or offer it.
+    Place {
+        /// Whom.
+        agent: UserId,
+    },
+    /// Take what is offered to me.
+    Accept,
+    /// Leave what is offered to me to somebody else.
+    Decline,
     /// Give it to a team or to none.
     Route {
         /// Which.

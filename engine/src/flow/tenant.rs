@@ -104,6 +104,8 @@ pub fn erase(round: &Round) -> BoxFuture<'_, Result<Outcome, FlowError>> {
         if found.is_none_or(|it| it.deleting_ms.is_none()) {
             return Ok(Outcome::Done);
         }
+        // The command line may have asked for it, which tells nobody.
+        flow.forget(tenant, None);
         let mut removed = 0;
         for table in erase::TABLES {
             loop {

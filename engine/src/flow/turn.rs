@@ -4,6 +4,8 @@
 
 #[cfg(test)]
 mod desk;
+#[cfg(test)]
+mod handout_tests;
 mod inbound;
 mod load;
 mod order;
@@ -247,7 +249,7 @@ fn snapshot(facts: &pointsman_rules::facts::Facts) -> String {
 
 /// Tells whoever listens. What they miss they find in the database.
 fn announce(flow: &Flow, turned: &[Turned], written: &Written) {
-    let (mut more, mut deliver) = (false, false);
+    let (mut more, mut deliver, mut hands_out) = (false, false, false);
     let ready: HashMap<LaneId, bool> = written.lanes.iter().copied().collect();
     let begun: HashSet<LaneId> = written.begun.iter().map(|begun| begun.claim().lane).collect();
     for it in turned {
@@ -257,6 +259,8 @@ fn announce(flow: &Flow, turned: &[Turned], written: &Written) {
         deliver |= wants_more && !begun.contains(&it.claim.lane);
         flow.bus.publish(News::Turned { lane: it.claim.lane, seq: it.done });
         publish_events(flow, it.claim.tenant, &it.out);
+        hands_out |=
+            it.desk.as_ref().is_some_and(|(_, view)| view.hands_out) && !it.out.conversations.is_empty();
     }
     if more {
         flow.bus.ring(Task::Turn);
@@ -266,6 +270,9 @@ fn announce(flow: &Flow, turned: &[Turned], written: &Written) {
     }
     if written.tells {
         flow.bus.ring(Task::Webhook);
+    }
+    if hands_out {
+        flow.bus.ring_handout();
     }
 }
 

@@ -29,6 +29,7 @@ pub const TABLES: &[Table] = &[
     table("attempts", "effect_id, number"),
     table("effects", "id"),
     table("timers", "conversation_id, name"),
+    table("placements", "conversation_id"),
     table("runs", "event_id"),
     table("events", "id"),
     table("attachments", "id"),
@@ -98,11 +99,11 @@ pub async fn finish(tx: &mut Tx, tenant: TenantId) -> Result<(), StoreError> {
 mod tests {
     use std::collections::BTreeSet;
 
+    use super::super::groups::tests::example;
     use super::super::tenants::{self, Tenant};
     use super::super::testing::each_db;
     use super::super::{Durability, StoreError, groups};
     use super::*;
-    use pointsman_rules::ids::GroupId;
 
     #[test]
     fn every_table_of_tenants_is_on_the_list() {
@@ -130,14 +131,7 @@ mod tests {
                     for (tenant, name) in [(gone, "A"), (stays, "B")] {
                         tenants::insert(tx, &Tenant { id: tenant, name: name.into() }, 1).await?;
                         for n in 1..=3 {
-                            let group = groups::Group {
-                                id: GroupId::new(1, n),
-                                name: format!("G{n}"),
-                                language: None,
-                                members: vec![],
-                                version: 1,
-                                created_ms: 1,
-                            };
+                            let group = example(n, &format!("G{n}"));
                             groups::insert(tx, tenant, &group).await?;
                         }
                     }

@@ -302,10 +302,11 @@ fn line(row: &Row, kind: &Kind) -> Result<(Vec<String>, Value), StoreError> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::groups::tests::example;
     use super::super::testing::each_db;
     use super::super::{Durability, StoreError, groups};
     use super::*;
-    use pointsman_rules::ids::{GroupId, UserId};
+    use pointsman_rules::ids::UserId;
 
     #[test]
     fn every_kind_can_be_read_and_pages_follow_each_other() {
@@ -313,14 +314,7 @@ mod tests {
             db.write(Durability::Hard, move |tx| {
                 Box::pin(async move {
                     let (tenant, members) = (TenantId::new(1, 1), vec![UserId::new(1, 1), UserId::new(1, 2)]);
-                    let group = groups::Group {
-                        id: GroupId::new(1, 1),
-                        name: "Support".into(),
-                        language: None,
-                        members,
-                        version: 1,
-                        created_ms: 7,
-                    };
+                    let group = groups::Group { members, ..example(1, "Support") };
                     groups::insert(tx, tenant, &group).await?;
                     for kind in KINDS {
                         let (mut after, mut lines) = (Vec::new(), Vec::new());

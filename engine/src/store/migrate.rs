@@ -17,6 +17,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (6, "attachments", include_str!("../../../migrations/0006_attachments.sql")),
     (8, "webhooks", include_str!("../../../migrations/0008_webhooks.sql")),
     (9, "tenants", include_str!("../../../migrations/0009_tenants.sql")),
+    (12, "assignment", include_str!("../../../migrations/0012_assignment.sql")),
 ];
 
 fn migrator() -> Migrator {

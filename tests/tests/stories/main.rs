@@ -17,6 +17,7 @@ mod operations;
 mod processes;
 mod rules;
 mod secrets;
+mod service;
 mod tenants;
 mod webchat;
 mod webhooks;

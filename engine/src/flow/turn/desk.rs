@@ -4,19 +4,20 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use pointsman_rules::assign::Assignment;
 use pointsman_rules::decide::{CompiledRule, RuleSet};
 use pointsman_rules::event::Actor;
 use pointsman_rules::facts::{Capabilities, ChannelFacts, Directory, GroupFacts, Window};
 use pointsman_rules::ids::{ChannelId, GroupId, InboxId, LaneId, MessageId, RuleId, RuleVersionId, TenantId};
 use pointsman_rules::library::starters;
 use pointsman_rules::script::Script;
+use pointsman_rules::sla::Targets;
 
 use super::load::{Loaded, Table};
 use super::*;
 use crate::clock::Clock;
 use crate::flow::catalog::{Channel, Reopen, TenantView};
 use crate::flow::command::{Command, Draft};
-use crate::flow::tenant::TenantSettings;
 use crate::plugins::{Content, InboundMessage, Party};
 use crate::store::conversations::Conversation;
 use crate::store::intake;
@@ -44,6 +45,8 @@ pub(super) fn group(number: u128, name: &str) -> GroupFacts {
         members: vec![],
         calendar: None,
         language: None,
+        assignment: Assignment::default(),
+        targets: Targets::default(),
     }
 }
 
@@ -90,9 +93,7 @@ impl Desk {
             .collect();
         let directory =
             Directory { groups: vec![group(1, "Support"), group(2, "Billing")], ..Directory::default() };
-        let (directory, rules) = (Arc::new(directory), RuleSet::new(compiled));
-        let (webhooks, settings) = (Vec::new(), TenantSettings::default());
-        let view = Arc::new(TenantView { directory, rules, webhooks, settings, is_deleting: false });
+        let view = Arc::new(TenantView::new(directory, RuleSet::new(compiled)));
         Self {
             clock: Clock::fixed(NOW_MS),
             channel,
@@ -196,8 +197,11 @@ impl Desk {
     }
 
     pub(super) fn order(&mut self, command: Command) -> &Out {
+        self.order_as(Actor::User { id: pointsman_rules::ids::UserId::new(1, 9) }, command)
+    }
+
+    pub(super) fn order_as(&mut self, actor: Actor, command: Command) -> &Out {
         let conversation = self.conversation.as_ref().map(|it| it.facts.id);
-        let actor = Actor::User { id: pointsman_rules::ids::UserId::new(1, 9) };
         self.work_off(vec![Entry::Order(Order { conversation, actor, command })])
     }
 

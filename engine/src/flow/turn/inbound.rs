@@ -56,10 +56,11 @@ pub(super) fn message(case: &mut Case<'_>, it: InboundMessage) -> Result<(), Ref
     };
     case.add_message(message, &content);
     if it.echo {
-        case.note_sent(false);
+        case.note_sent(SenderKind::Echo);
         case.raise(EventBody::MessageSent { message: id });
     } else if !blocked {
         case.raise(EventBody::MessageReceived { message: id });
+        case.note_news();
     }
     case.end_step();
     Ok(())
@@ -73,6 +74,7 @@ fn count_inbound(case: &mut Case<'_>, it: &InboundMessage) {
     conversation.unread += 1;
     let facts = &mut conversation.facts;
     facts.inbound_count += 1;
+    facts.clock_inbound(now_ms);
     // The vendor's time counts, but never one in the future: a late or replayed webhook extends nothing.
     let sent_ms = it.sent_at_ms.min(now_ms);
     facts.last_inbound_ms = facts.last_inbound_ms.max(Some(sent_ms));

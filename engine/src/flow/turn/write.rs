@@ -14,7 +14,8 @@ use crate::flow::webhook::outbox::{self, Told};
 use crate::store::effects::{self, EffectState, Ending};
 use crate::store::lanes::{self, Append, Finish, Task};
 use crate::store::{
-    Durability, StoreError, Tx, attachments, contacts, conversations, intake, log, messages, notices, timers,
+    Durability, StoreError, Tx, attachments, contacts, conversations, intake, log, messages, notices, queue,
+    timers,
 };
 
 /// What was written.
@@ -124,6 +125,9 @@ async fn changes(tx: &mut Tx, kept: &[&Turned], now_ms: i64) -> Result<(), Store
                 }
             }
         }
+        for conversation in &out.placed {
+            queue::arrived(tx, tenant, *conversation).await?;
+        }
         for (seq, refused) in &out.refusals {
             let problem = serde_json::json!({"code": refused.code, "detail": refused.detail}).to_string();
             intake::set_problem(tx, tenant, it.claim.lane, *seq, &problem).await?;
@@ -186,8 +190,14 @@ async fn tell(
         };
         for user in users {
             let id = pointsman_rules::ids::NotificationId::new(now_ms, clock.random());
-            let of = (user, notice.kind, notice.conversation, notice.text.as_str());
-            notices::insert(tx, tenant, id, of, now_ms).await?;
+            let of = notices::Of {
+                user,
+                kind: notice.kind,
+                conversation: notice.conversation,
+                text: &notice.text,
+                event: notice.event,
+            };
+            notices::insert(tx, tenant, id, &of, now_ms).await?;
         }
     }
     Ok(())

@@ -90,6 +90,7 @@ async fn who_belongs_to_several_tenants_says_which_one_they_mean() {
                         presence: Presence::Offline,
                         created_ms: NOW_MS,
                         disabled_ms: None,
+                        chats_max: None,
                     };
                     users::insert(tx, tenant, &user).await?;
                 }
