@@ -25,6 +25,7 @@ pub mod presence;
 pub mod retention;
 pub mod slot;
 pub mod sniff;
+pub mod templates;
 pub mod tenant;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -23,6 +23,7 @@ use super::catalog::{Channel, TenantView};
 use super::content::Content;
 use super::webhook::outbox::Told;
 use crate::clock::Clock;
+use crate::plugins::TemplateChange;
 use crate::store::attachments::Attachment;
 use crate::store::contacts::Person;
 use crate::store::conversations::Conversation;
@@ -133,6 +134,8 @@ pub struct Out {
     pub timers: Vec<TimerChange>,
     /// People to tell.
     pub notices: Vec<Notice>,
+    /// Templates that the vendor says changed.
+    pub templates: Vec<TemplateChange>,
     /// Conversations that somebody was found for: they are not on their way any more.
     pub placed: Vec<ConversationId>,
     /// Inbox entries that were refused: (seq, why).
@@ -306,25 +309,47 @@ impl<'a> Case<'a> {
             && self.touched
         {
             conversation.due_ms = None;
-            conversation.version += 1;
-            self.out.conversations.push(conversation);
+            self.keep(conversation);
         }
         self.timers.clear();
     }
 
     /// Everything that has to be written.
     pub fn finish(mut self) -> (Out, Option<ConversationId>) {
-        self.settle_queue();
         self.tell_of_news();
         let id = self.conversation.as_ref().map(|it| it.facts.id);
-        if let Some(mut conversation) = self.conversation.take()
-            && self.touched
-        {
-            conversation.due_ms = super::deadline::next(&conversation, &self.channel, &self.view.directory);
-            conversation.version += 1;
-            self.out.conversations.push(conversation);
-        }
+        self.put_down();
         (self.out, id)
+    }
+
+    /// Does something to an older conversation of the lane, and comes back; answers what became of it.
+    pub(super) fn visit(&mut self, past: Conversation, work: impl FnOnce(&mut Self)) -> Conversation {
+        let present = (self.conversation.replace(past.clone()), std::mem::take(&mut self.timers));
+        let touched = std::mem::replace(&mut self.touched, false);
+        work(self);
+        let after = self.put_down().unwrap_or(past);
+        (self.conversation, self.timers) = present;
+        self.touched = touched;
+        after
+    }
+
+    /// Ends work on the conversation: it is written if anything changed. Answers it as it is then.
+    fn put_down(&mut self) -> Option<Conversation> {
+        self.settle_queue();
+        let mut conversation = self.conversation.take()?;
+        if self.touched {
+            conversation.due_ms = super::deadline::next(&conversation, &self.channel, &self.view.directory);
+            conversation = self.keep(conversation);
+        }
+        Some(conversation)
+    }
+
+    /// Has the conversation written, once: a later state replaces an earlier one.
+    fn keep(&mut self, mut conversation: Conversation) -> Conversation {
+        conversation.version += 1;
+        self.out.conversations.retain(|it| it.facts.id != conversation.facts.id);
+        self.out.conversations.push(conversation.clone());
+        conversation
     }
 
     /// Marks the conversation as changed without an event.

@@ -133,6 +133,22 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// Does it make sense for a conversation that is over while the contact has a newer one? What would bring it back
+    /// to life does not: a contact has one open conversation.
+    pub fn is_for_the_past(&self) -> bool {
+        matches!(
+            self,
+            Self::Note { .. }
+                | Self::Archive
+                | Self::Label { .. }
+                | Self::SetPriority { .. }
+                | Self::MarkRead
+                | Self::Block { .. }
+        )
+    }
+}
+
 /// What is to be sent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]

@@ -9,7 +9,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use tokio_util::sync::CancellationToken;
 
-use super::{Flow, FlowError, file, retention, tenant};
+use super::{Flow, FlowError, file, retention, templates, tenant};
 use crate::store::aging::Aged;
 use crate::store::jobs::{self, Claim, Ending};
 use crate::store::{Durability, tenants};
@@ -26,6 +26,7 @@ pub static JOBS: &[Job] = &[
     hourly("retention.signin_links", |round| retention::delete(round, Aged::SigninLinks)),
     hourly("retention.uploads", |round| Box::pin(file::sweep(round))),
     hourly("retention.webhooks", |round| retention::delete(round, Aged::Webhooks)),
+    hourly(templates::JOB, templates::refresh),
     hourly(tenants::ERASE, |round| tenant::erase(round)),
 ];
 

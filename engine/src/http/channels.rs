@@ -16,9 +16,10 @@ use super::paging::{List, Page, Query};
 use super::path::Id;
 use super::problem::Problem;
 use super::{Api, Refused, body};
+use crate::flow::templates::JOB;
 use crate::store::audit::{self, Change};
 use crate::store::channels::{self, Channel};
-use crate::store::{Tx, groups, users};
+use crate::store::{Tx, groups, jobs, users};
 
 mod account;
 mod change;
@@ -57,7 +58,8 @@ async fn create(
     body::Json(new): body::Json<NewChannel>,
 ) -> Result<Tagged<ChannelView>, Problem> {
     let clock = &api.flow.clock;
-    let id = ChannelId::new(clock.now_ms(), clock.random());
+    let now_ms = clock.now_ms();
+    let id = ChannelId::new(now_ms, clock.random());
     let channel = new.checked(&api, who.tenant, id).await?;
     let what = Change::made(&view::record(&api, &who, &channel));
     let (tenant, row, entry) = (who.tenant, channel.clone(), who.did(clock, "channel.create", id, what));
@@ -66,6 +68,7 @@ async fn create(
         Box::pin(async move {
             check_people(tx, tenant, &row).await?;
             channels::insert(tx, tenant, &row).await?;
+            jobs::wake(tx, tenant, JOB, now_ms).await?;
             Ok::<_, Refused>(audit::append(tx, tenant, &entry).await?)
         })
     })
@@ -103,7 +106,7 @@ async fn change(
     let mut channel = change.applied(&api, before).await?;
     let what = Change::edited(&was, &view::record(&api, &who, &channel));
     let entry = who.did(&api.flow.clock, "channel.change", id, what);
-    let (tenant, row) = (who.tenant, channel.clone());
+    let (tenant, row, now_ms) = (who.tenant, channel.clone(), api.flow.clock.now_ms());
     api.write(move |tx| {
         let (row, entry) = (row.clone(), entry.clone());
         Box::pin(async move {
@@ -114,6 +117,7 @@ async fn change(
             }
             check_people(tx, tenant, &row).await?;
             channels::update(tx, tenant, &row).await?;
+            jobs::wake(tx, tenant, JOB, now_ms).await?;
             Ok::<_, Refused>(audit::append(tx, tenant, &entry).await?)
         })
     })

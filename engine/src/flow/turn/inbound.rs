@@ -88,6 +88,14 @@ fn count_inbound(case: &mut Case<'_>, it: &InboundMessage) {
     }
 }
 
+/// The vendor approved, rejected or paused a template.
+pub(super) fn template(case: &mut Case<'_>, it: plugins::TemplateChange) {
+    case.begin_step(Cause { actor: Actor::Vendor, chain: Vec::new() });
+    let (template, language, status) = (it.name.clone(), it.language.clone(), it.status.clone());
+    case.raise(EventBody::TemplateStatusChanged { template, language, status });
+    case.out.templates.push(it);
+}
+
 /// A delivery callback. `known`: the message it is about, if there is one.
 pub(super) fn status(case: &mut Case<'_>, it: &VendorStatus, known: Option<&Message>) {
     case.begin_step(Cause { actor: Actor::Vendor, chain: Vec::new() });

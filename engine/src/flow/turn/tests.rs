@@ -333,3 +333,32 @@ fn a_rule_tells_a_webhook_by_name_and_is_refused_when_it_is_off() {
     let out = desk.writes(&"x".repeat(60_000)).clone();
     assert_eq!(out.called.len(), 1, "large, but not too large");
 }
+
+#[test]
+fn a_past_conversation_can_be_tidied_but_not_brought_back_beside_a_newer_one() {
+    let mut desk = Desk::new(channel("webchat", Window::None), &[]);
+    desk.channel.reopen = Reopen::New;
+    desk.writes("hello");
+    let first = desk.state().id;
+    desk.order(Command::SetStatus { status: Status::Closed });
+    desk.writes("something else");
+    let second = desk.state().id;
+    assert_ne!(first, second);
+    let order = |command| {
+        let actor = Actor::User { id: pointsman_rules::ids::UserId::new(1, 9) };
+        Entry::Order(Order { conversation: Some(first), actor, command })
+    };
+    let label = Command::Label { add: vec!["done".into()], remove: vec![] };
+    let out = desk.work_off(vec![order(Command::Archive), order(label)]).clone();
+    assert!(out.refusals.is_empty(), "{:?}", out.refusals);
+    assert_eq!(out.conversations.len(), 1, "written once, and only this one");
+    let past = &desk.past[&first];
+    assert!(past.facts.archived_ms.is_some() && past.facts.labels == ["done"]);
+    assert_eq!(desk.state().id, second);
+    let content = Draft::Text { text: "psst".into(), buttons: vec![] };
+    let send = Command::Send { message: MessageId::new(1, 77), content, reply_to: None };
+    for command in [send, Command::Reopen, Command::SetStatus { status: Status::Open }] {
+        let out = desk.work_off(vec![order(command)]);
+        assert_eq!(out.refusals[0].1.code, "superseded");
+    }
+}

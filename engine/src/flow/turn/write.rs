@@ -14,8 +14,8 @@ use crate::flow::webhook::outbox::{self, Told};
 use crate::store::effects::{self, EffectState, Ending};
 use crate::store::lanes::{self, Append, Finish, Task};
 use crate::store::{
-    Durability, StoreError, Tx, attachments, contacts, conversations, intake, log, messages, notices, queue,
-    timers,
+    Durability, StoreError, Tx, attachments, contacts, conversations, intake, jobs, log, messages, notices,
+    queue, templates, timers,
 };
 
 /// What was written.
@@ -124,6 +124,11 @@ async fn changes(tx: &mut Tx, kept: &[&Turned], now_ms: i64) -> Result<(), Store
                     timers::cancel(tx, tenant, *conversation, name).await?;
                 }
             }
+        }
+        for change in &out.templates {
+            let now = (change.name.as_str(), change.language.as_str(), change.status.as_str());
+            templates::set_status(tx, tenant, it.claim.channel, now).await?;
+            jobs::wake(tx, tenant, crate::flow::templates::JOB, now_ms).await?;
         }
         for conversation in &out.placed {
             queue::arrived(tx, tenant, *conversation).await?;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::clock::{Clock, rfc3339};
 use crate::crypto::hash16;
 use crate::flow::catalog::TenantView;
-use crate::store::log::Logged;
+use crate::store::log::{self, Logged};
 use crate::store::webhook_deliveries::{self, NewDelivery};
 use crate::store::webhooks::Subscriber;
 use crate::store::{StoreError, Tx};
@@ -127,6 +127,22 @@ pub async fn put(tx: &mut Tx, clock: &Clock, told: Vec<(TenantId, Told)>) -> Res
         .collect();
     webhook_deliveries::insert(tx, &new, now_ms).await?;
     Ok(new.iter().any(|it| it.refused.is_none()))
+}
+
+/// Appends events of one tenant to the log and tells them: for what happens outside of turns. Call it last in a
+/// transaction. Answers whether there is something to send.
+///
+/// # Errors
+/// The database's own.
+pub async fn append(
+    tx: &mut Tx,
+    clock: &Clock,
+    view: &TenantView,
+    events: &[(TenantId, Logged)],
+) -> Result<bool, StoreError> {
+    log::append(tx, events).await?;
+    let told = events.iter().flat_map(|(tenant, it)| of_event(view, it).map(|told| (*tenant, told)));
+    put(tx, clock, told.collect()).await
 }
 
 /// In the order in which things were told, also within a millisecond.
