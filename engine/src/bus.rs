@@ -55,6 +55,7 @@ struct Inner {
     news: broadcast::Sender<News>,
     turn: Notify,
     deliver: Notify,
+    webhook: Notify,
     handout: Notify,
     /// What other processes have to be told, until somebody takes it.
     outward: Mutex<Outward>,
@@ -68,6 +69,8 @@ pub struct Outward {
     pub turn: bool,
     /// Lanes have effects.
     pub deliver: bool,
+    /// Lanes have deliveries to webhooks.
+    pub webhook: bool,
     /// Events were appended or lanes worked off.
     pub news: bool,
     /// Configurations that changed.
@@ -87,6 +90,7 @@ impl Bus {
             news: broadcast::channel(NEWS_MAX).0,
             turn: Notify::new(),
             deliver: Notify::new(),
+            webhook: Notify::new(),
             handout: Notify::new(),
             outward: Mutex::default(),
             outward_rung: Notify::new(),
@@ -98,6 +102,7 @@ impl Bus {
         self.tell_others(|outward| match &news {
             News::Ready { task: Task::Turn } => outward.turn = true,
             News::Ready { task: Task::Deliver } => outward.deliver = true,
+            News::Ready { task: Task::Webhook } => outward.webhook = true,
             News::Event { .. } | News::Turned { .. } | News::Elsewhere => outward.news = true,
             News::Configuration { tenant, .. } => {
                 outward.tenants.insert(*tenant);
@@ -158,6 +163,7 @@ impl Bus {
         match task {
             Task::Turn => &self.0.turn,
             Task::Deliver => &self.0.deliver,
+            Task::Webhook => &self.0.webhook,
         }
     }
 }

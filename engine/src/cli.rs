@@ -1,6 +1,6 @@
 //! The command line: one file per command. Commands that change a running
-//! system go over its API; only `serve`, `migrate`, `user create`, `key create`
-//! and `doctor` open the database. Decides nothing that the API does not.
+//! system go over its API; only `serve`, `migrate`, `user create`, `key create`,
+//! `tenant` and `doctor` open the database. Decides nothing that the API does not.
 
 mod bench;
 mod channel;
@@ -17,7 +17,9 @@ mod send;
 mod serve;
 mod sse;
 mod tail;
+mod tenant;
 mod user;
+mod webhook;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -58,9 +60,15 @@ enum Command {
     /// API keys
     #[command(subcommand)]
     Key(key::Key),
+    /// Organisations of this installation
+    #[command(subcommand)]
+    Tenant(tenant::TenantCommand),
     /// Connected numbers and accounts
     #[command(subcommand)]
     Channel(channel::Channel),
+    /// Endpoints of other programs that are told what happens
+    #[command(subcommand)]
+    Webhook(webhook::Webhook),
     /// Automation rules
     #[command(subcommand)]
     Rules(rules::Rules),
@@ -122,7 +130,9 @@ async fn dispatch(command: Command, out: Out) -> Result<(), CliError> {
         Command::Migrate(command) => command.run(out).await,
         Command::User(command) => command.run(out).await,
         Command::Key(command) => command.run(out).await,
+        Command::Tenant(command) => command.run(out).await,
         Command::Channel(command) => command.run(out).await,
+        Command::Webhook(command) => command.run(out).await,
         Command::Rules(command) => command.run(out).await,
         Command::Send(command) => command.run(out).await,
         Command::Tail(command) => command.run(out).await,

@@ -26,7 +26,7 @@ pub const MASTER_KEY_VARIABLE: &str = "POINTSMAN_MASTER_KEY";
 const DATABASE_URL_VARIABLE: &str = "DATABASE_URL";
 const MASTER_KEY_BYTES: usize = 32;
 /// How long things may be kept, days: ten years are as good as for ever.
-const DAYS: RangeInclusive<i64> = 1..=3_650;
+pub const DAYS: RangeInclusive<i64> = 1..=3_650;
 
 /// Where variables come from; a map in tests.
 pub trait Strings {
@@ -239,6 +239,8 @@ pub struct Retention {
     pub redelivery_days: i64,
     /// What rules saw and did.
     pub rule_runs_days: i64,
+    /// What webhooks were told and what they answered.
+    pub deliveries_days: i64,
 }
 
 /// `[log]`.
@@ -344,6 +346,7 @@ impl Config {
                 quarantine_days: read.integer("retention.quarantine_days", DAYS),
                 redelivery_days: read.integer("retention.redelivery_days", DAYS),
                 rule_runs_days: read.integer("retention.rule_runs_days", DAYS),
+                deliveries_days: read.integer("retention.deliveries_days", DAYS),
             },
             log: Log {
                 format: read.word("log.format", format),

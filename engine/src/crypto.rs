@@ -169,6 +169,11 @@ pub fn hmac_sha256_hex(key: &[u8], message: &[u8]) -> String {
     hex(hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), message).as_ref())
 }
 
+/// HMAC-SHA256 in base64.
+pub fn hmac_sha256_base64(key: &[u8], message: &[u8]) -> String {
+    STANDARD.encode(hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), message))
+}
+
 /// Compares in time that depends on the length only.
 pub fn constant_time_eq(a: &[u8], b: &[u8]) -> bool {
     a.len() == b.len() && a.iter().zip(b).fold(0u8, |acc, (x, y)| acc | (x ^ y)) == 0

@@ -1,6 +1,6 @@
 //! The verbs: `accept` (webhook → inbox), `turn` (inbox → state, intents,
-//! effects), `deliver` (effect → vendor), `fire` (deadlines → inbox), and the
-//! `jobs` that come round. Each owns short transactions; no plugin call, HTTP call or rule runs inside one. Knows
+//! effects), `deliver` (effect → vendor), `webhook` (event → other programs),
+//! `fire` (deadlines → inbox), and the `jobs` that come round. Each owns short transactions; no plugin call, HTTP call or rule runs inside one. Knows
 //! neither apalis nor HTTP routes.
 
 pub mod accept;
@@ -26,9 +26,11 @@ pub mod retention;
 pub mod slot;
 pub mod sniff;
 pub mod templates;
+pub mod tenant;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod turn;
+pub mod webhook;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -102,6 +104,8 @@ pub struct Flow {
     pub links: Links,
     /// Counts of ended jobs.
     pub job_runs: jobs::JobRuns,
+    /// Calls of webhooks.
+    pub calls: webhook::Calls,
     intake: Intake,
     dispatch: Dispatch,
     /// Webhooks that wait for their 2xx.
@@ -116,7 +120,7 @@ impl Flow {
         let links = Links::new(&keyring, &settings.public_url);
         let dispatch = dispatch(db.clone(), clock.clone(), settings.clone(), links.clone());
         let owner = crate::crypto::hex(&clock.random().to_be_bytes()).into();
-        let (catalog, job_runs, arriving) = Default::default();
+        let (catalog, job_runs, calls, arriving) = Default::default();
         Self {
             db,
             clock,
@@ -128,6 +132,7 @@ impl Flow {
             owner,
             links,
             job_runs,
+            calls,
             intake,
             dispatch,
             arriving,

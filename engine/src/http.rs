@@ -47,11 +47,13 @@ pub mod rules;
 pub mod signin;
 pub mod stream;
 mod tail;
+pub mod tenant;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 pub mod users;
+pub mod webhooks;
 
 pub use api::{Api, Refused};
 pub use openapi::document;
@@ -76,6 +78,8 @@ fn families() -> OpenApiRouter<Api> {
         .merge(jobs::router())
         .merge(raw_webhooks::router())
         .merge(notifications::router())
+        .merge(tenant::router())
+        .merge(webhooks::router())
         .merge(audit::router())
 }
 

@@ -29,7 +29,7 @@ pub use call::CallError;
 pub use compile::{COMPILE_SUBCOMMAND, CompileError, Compiler, compile_child_main};
 pub use egress::{
     BLOB_BYTES_MAX, BlobStore, BlobStream, CALLS_MAX, DirectoryBlobs, EgressConfig, Lookup, LookupFuture,
-    RESPONSE_BYTES_MAX, StoredBlob, SystemLookup,
+    Post, Posted, RESPONSE_BYTES_MAX, StoredBlob, SystemLookup, post_url,
 };
 pub use install::{COMPONENT_BYTES_MAX, InstallError};
 pub use journal::{LOG_LINE_BYTES_MAX, LOG_LINES_MAX, LogLevel, LogLine};
@@ -169,6 +169,11 @@ impl Host {
     /// Where files are kept.
     pub fn blobs(&self) -> &Arc<dyn BlobStore> {
         &self.0.egress.blobs
+    }
+
+    /// Posts something for nobody's plugin, with the same clients and the same checks of addresses.
+    pub async fn post(&self, post: Post) -> Posted {
+        self.0.egress.post(post).await
     }
 
     /// Forgets a plugin; its running calls run to their end.

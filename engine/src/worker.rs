@@ -57,6 +57,7 @@ pub async fn run(flow: Flow, settings: WorkerSettings, stop: CancellationToken) 
     }
     let (turns, deliveries) =
         (Arc::new(Semaphore::new(settings.turns_max)), Arc::new(Semaphore::new(settings.deliveries_max)));
+    let webhooks = Arc::new(Semaphore::new(lanes::WEBHOOKS_MAX));
     let tasks = TaskTracker::new();
     let jobs = Arc::new(Semaphore::new(jobs::JOBS_MAX));
     tasks.spawn(lanes::run_turns(
@@ -67,6 +68,7 @@ pub async fn run(flow: Flow, settings: WorkerSettings, stop: CancellationToken) 
         stop.clone(),
     ));
     tasks.spawn(lanes::run_deliveries(flow.clone(), settings.clone(), deliveries.clone(), stop.clone()));
+    tasks.spawn(lanes::run_webhooks(flow.clone(), settings.clone(), webhooks.clone(), stop.clone()));
     tasks.spawn(jobs::run(flow.clone(), JOBS, jobs.clone(), stop.clone()));
     tasks.spawn(watch::fire_deadlines(flow.clone(), settings.clone(), stop.clone()));
     tasks.spawn(files::fetch_files(flow.clone(), settings.clone(), stop.clone()));
@@ -80,6 +82,7 @@ pub async fn run(flow: Flow, settings: WorkerSettings, stop: CancellationToken) 
         // Everything that runs holds a permit.
         let _ = turns.acquire_many(permits(settings.turns_max)).await;
         let _ = deliveries.acquire_many(permits(settings.deliveries_max)).await;
+        let _ = webhooks.acquire_many(permits(lanes::WEBHOOKS_MAX)).await;
         let _ = jobs.acquire_many(permits(jobs::JOBS_MAX)).await;
         tasks.wait().await;
     };

@@ -17,7 +17,6 @@ use crate::script::Script;
 
 pub use crate::sandbox::Stopwatch;
 pub use trace::{Overridden, Refusal, RuleRun, RunOutcome, SkipReason};
-pub use vet::{QUOTAS, Quota, STARTS_MAX, STARTS_MS};
 
 /// A published version of a rule, ready to run.
 #[derive(Debug, Clone)]

@@ -12,6 +12,7 @@ use crate::event::Changes;
 use crate::ids::{
     CalendarId, ChannelId, ContactId, ConversationId, GroupId, MessageId, RuleId, TemplateId, UserId,
 };
+use crate::quota::Quotas;
 use crate::sla::Targets;
 
 /// Everything a rule may read about one event.
@@ -365,6 +366,8 @@ pub struct Directory {
     pub webhooks: Vec<String>,
     /// Names of published rules, for `run_rule`.
     pub rules: Vec<(String, RuleId)>,
+    /// How much rules may do on their own.
+    pub quotas: Quotas,
 }
 
 /// A group as rules see it.

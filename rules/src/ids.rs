@@ -142,6 +142,10 @@ ids! {
     RequestId = "req", "request";
     /// An entry of the audit log.
     AuditId = "aud", "audit entry";
+    /// An endpoint of another program that is told what happens.
+    WebhookId = "whk", "webhook";
+    /// One thing that one webhook is told.
+    DeliveryId = "dlv", "delivery";
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ pub mod intent;
 pub mod library;
 pub mod names;
 pub mod problem;
+pub mod quota;
 pub mod sandbox;
 pub mod script;
 pub mod sla;

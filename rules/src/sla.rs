@@ -121,7 +121,8 @@ mod tests {
             holidays: vec!["2025-11-24".into()],
         };
         let at = |text| crate::duration::parse_moment_ms(text).unwrap();
-        let targets = Targets { first_reply_ms: Some(2 * HOUR_MS), warn_before_ms: HOUR_MS / 2, ..Targets::default() };
+        let targets =
+            Targets { first_reply_ms: Some(2 * HOUR_MS), warn_before_ms: HOUR_MS / 2, ..Targets::default() };
         // Friday 16:00; Monday is a holiday.
         let due = targets.due(Target::FirstReply, at("2025-11-21T16:00:00Z"), Some(&office)).unwrap();
         assert_eq!(due.warn_ms, at("2025-11-25T09:30:00Z"));
@@ -130,7 +131,11 @@ mod tests {
         assert_eq!((due.warn_ms, due.breach_ms), (HOUR_MS + HOUR_MS / 2, 2 * HOUR_MS));
         assert_eq!(targets.due(Target::NextReply, 0, None), None);
         let short = Targets { warn_before_ms: 9 * HOUR_MS, ..targets };
-        assert_eq!(short.due(Target::FirstReply, 0, None).unwrap().warn_ms, HOUR_MS, "half of a short target");
+        assert_eq!(
+            short.due(Target::FirstReply, 0, None).unwrap().warn_ms,
+            HOUR_MS,
+            "half of a short target"
+        );
     }
 
     #[test]

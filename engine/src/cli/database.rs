@@ -57,14 +57,24 @@ pub(super) async fn open(config: &Config) -> Result<Db, CliError> {
     Ok(Db::connect(config.store.url.expose()).await?)
 }
 
-/// The tenant that new users and keys belong to: the first one.
+/// The tenant that is meant: by its id or name, or the first one.
 ///
 /// # Errors
-/// There is none yet, or the database does not answer.
-pub(super) async fn first_tenant(db: &Db) -> Result<TenantId, CliError> {
+/// There is none such, several have the name, or the database does not answer.
+pub(super) async fn tenant(db: &Db, wanted: Option<&str>) -> Result<TenantId, CliError> {
     let mut tx = db.read().await?;
-    let first = tenants::list(&mut tx).await?.into_iter().next();
-    first.map(|tenant| tenant.id).ok_or_else(|| {
-        CliError::Failed("the database is empty; start `pointsman serve` once, it fills it".to_owned())
-    })
+    let all = tenants::list(&mut tx).await?;
+    let Some(first) = all.first() else {
+        let say = "the database is empty; start `pointsman serve` once, it fills it";
+        return Err(CliError::Failed(say.to_owned()));
+    };
+    let Some(wanted) = wanted else { return Ok(first.id) };
+    let matching: Vec<_> = all.iter().filter(|it| it.id.to_string() == wanted || it.name == wanted).collect();
+    match matching.as_slice() {
+        [one] => Ok(one.id),
+        [] => {
+            Err(CliError::Failed(format!("there is no tenant `{wanted}`; `pointsman tenant list` shows all")))
+        }
+        _ => Err(CliError::Failed(format!("several tenants are called `{wanted}`; give an id"))),
+    }
 }

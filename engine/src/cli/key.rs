@@ -7,9 +7,11 @@ use serde_json::json;
 use super::database::{self, DatabaseArgs};
 use super::error::CliError;
 use super::output::Out;
+use super::tenant::entry;
 use super::user::role;
 use crate::clock::Clock;
 use crate::crypto;
+use crate::store::audit::{self, Change};
 use crate::store::users::Role;
 use crate::store::{Durability, api_keys};
 
@@ -32,6 +34,9 @@ pub(super) struct Create {
     /// owner, admin or agent
     #[arg(long, value_parser = role)]
     role: Role,
+    /// Id or name of the organisation; the first when absent
+    #[arg(long)]
+    tenant: Option<String>,
     #[command(flatten)]
     database: DatabaseArgs,
 }
@@ -50,7 +55,7 @@ impl Create {
             return Err(CliError::Usage("--name must not be empty".to_owned()));
         }
         let db = database::open(&self.database.settings(Vec::new())?).await?;
-        let tenant = database::first_tenant(&db).await?;
+        let tenant = database::tenant(&db, self.tenant.as_deref()).await?;
         let clock = Clock::system();
         let secret = crypto::random_token(&clock, KEY_PREFIX);
         let hash = crypto::sha256_hex(secret.as_bytes());
@@ -64,8 +69,12 @@ impl Create {
         };
         let id = key.id;
         db.write(Durability::Hard, move |tx| {
-            let (key, hash) = (key.clone(), hash.clone());
-            Box::pin(async move { api_keys::insert(tx, tenant, &key, &hash).await })
+            let (key, hash, clock) = (key.clone(), hash.clone(), clock.clone());
+            Box::pin(async move {
+                api_keys::insert(tx, tenant, &key, &hash).await?;
+                let change = Change::made(&json!({"name": key.name, "role": key.role.word()}));
+                audit::append(tx, tenant, &entry(&clock, "api_key.create", key.id, change)).await
+            })
         })
         .await?;
         if !out.json {

@@ -10,8 +10,10 @@ use super::client::secret;
 use super::database::{self, DatabaseArgs};
 use super::error::CliError;
 use super::output::Out;
+use super::tenant::entry;
 use crate::clock::Clock;
 use crate::crypto::{self, Secret};
+use crate::store::audit::{self, Change};
 use crate::store::users::{self, Presence, Role};
 use crate::store::{Durability, signin_links};
 
@@ -37,6 +39,9 @@ pub(super) struct Create {
     /// owner, admin or agent
     #[arg(long, value_parser = role)]
     role: Role,
+    /// Id or name of the organisation; the first when absent
+    #[arg(long)]
+    tenant: Option<String>,
     /// Password; without it, it is asked for on standard input
     #[arg(long, env = "POINTSMAN_PASSWORD", hide_env_values = true, value_parser = secret)]
     password: Option<Secret>,
@@ -68,7 +73,7 @@ impl Create {
         };
         check_password(password.expose())?;
         let db = database::open(&self.database.settings(Vec::new())?).await?;
-        let tenant = database::first_tenant(&db).await?;
+        let tenant = database::tenant(&db, self.tenant.as_deref()).await?;
         let clock = Clock::system();
         let hash =
             crypto::hash_password(&clock, password.expose()).map_err(|e| CliError::Failed(e.to_string()))?;
@@ -85,9 +90,13 @@ impl Create {
         };
         let id = user.id;
         let added = db.write(Durability::Hard, move |tx| {
-            let user = user.clone();
+            let (user, clock) = (user.clone(), clock.clone());
             Box::pin(async move {
                 let added = users::insert(tx, tenant, &user).await?;
+                if added {
+                    let change = Change::made(&json!({"email": user.email, "role": user.role.word()}));
+                    audit::append(tx, tenant, &entry(&clock, "user.create", user.id, change)).await?;
+                }
                 if added && user.role == Role::Owner {
                     // There is an owner now: the link that would make one is void.
                     signin_links::delete_owner_links(tx, tenant).await?;

@@ -11,7 +11,11 @@ use pointsman_rules::intent::{Assignee, Intent, TemplateCall};
 
 use super::case::{Case, Notice, NoticeTo, Refused, Say};
 use super::content::Content;
+use super::webhook::outbox::{self, Called};
 use crate::crypto::hash16;
+
+/// Bytes of what a rule tells a webhook, as JSON; more is refused.
+const PAYLOAD_BYTES_MAX: usize = 64 << 10;
 
 /// An intent that the engine refused.
 #[derive(Debug, Clone)]
@@ -82,9 +86,7 @@ fn one(case: &mut Case<'_>, event: &Event, planned: &Planned, opts_out: bool) ->
             say(case, event, planned, opts_out)
         }
         Intent::Notify { who, text } => notify(case, who, text),
-        Intent::CallWebhook { name, .. } => {
-            Err(Refused::new("unknown_webhook", format!("There is no outgoing webhook `{name}`.")))
-        }
+        Intent::CallWebhook { name, payload } => call_webhook(case, event, planned, (name, payload)),
         Intent::StartTimer { name, after_ms, calendar, keep } => {
             let due_ms = match calendar {
                 None => case.now_ms.saturating_add(*after_ms),
@@ -178,6 +180,38 @@ fn notify(case: &mut Case<'_>, who: &str, text: &str) -> Result<(), Refused> {
     };
     let (conversation, text) = (conversation.0, text.to_owned());
     case.out.notices.push(Notice { to, kind: "rule", conversation, text, event: None });
+    Ok(())
+}
+
+fn call_webhook(
+    case: &mut Case<'_>,
+    event: &Event,
+    planned: &Planned,
+    (name, payload): (&str, &serde_json::Value),
+) -> Result<(), Refused> {
+    let view = case.view.clone();
+    let Some(webhook) = view.webhooks.iter().find(|it| it.name == name) else {
+        return Err(Refused::new("unknown_webhook", format!("There is no outgoing webhook `{name}`.")));
+    };
+    if !webhook.active {
+        let detail = format!("The outgoing webhook `{name}` is switched off; switch it on first.");
+        return Err(Refused::new("webhook_off", detail));
+    }
+    if payload.to_string().len() > PAYLOAD_BYTES_MAX {
+        let detail =
+            format!("The payload is larger than {PAYLOAD_BYTES_MAX} bytes; send ids instead of contents.");
+        return Err(Refused::new("payload_too_large", detail));
+    }
+    let called = Called {
+        effect: EffectId::from_hash(key(event, planned, "webhook")),
+        rule: planned.rule,
+        event: event.id,
+        conversation: event.conversation,
+        channel: case.channel.facts.id,
+        payload,
+        now_ms: case.now_ms,
+    };
+    case.out.called.push(outbox::of_call(webhook, &called));
     Ok(())
 }
 

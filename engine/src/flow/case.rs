@@ -21,6 +21,7 @@ use pointsman_rules::ids::{
 
 use super::catalog::{Channel, TenantView};
 use super::content::Content;
+use super::webhook::outbox::Told;
 use crate::clock::Clock;
 use crate::plugins::TemplateChange;
 use crate::store::attachments::Attachment;
@@ -125,6 +126,8 @@ pub struct Out {
     pub retried: Vec<(MessageId, pointsman_rules::ids::EffectId)>,
     /// The log.
     pub events: Vec<Logged>,
+    /// What rules tell other programs.
+    pub called: Vec<Told>,
     /// What the rules made of it.
     pub runs: Vec<RunRecord>,
     /// Timers.
@@ -335,8 +338,7 @@ impl<'a> Case<'a> {
         self.settle_queue();
         let mut conversation = self.conversation.take()?;
         if self.touched {
-            conversation.due_ms =
-                super::deadline::next(&conversation, &self.channel, &self.view.directory);
+            conversation.due_ms = super::deadline::next(&conversation, &self.channel, &self.view.directory);
             conversation = self.keep(conversation);
         }
         Some(conversation)

@@ -13,10 +13,13 @@ use pointsman_rules::ids::{ChannelId, TenantId};
 use pointsman_rules::script::Script;
 use serde::{Deserialize, Serialize};
 
+use super::tenant::{self, TenantSettings};
 use super::{Flow, FlowError};
 use crate::crypto::{Keyring, Secret};
 use crate::plugins::ChannelContext;
 use crate::store::catalog::{self, ChannelRow};
+use crate::store::tenants;
+use crate::store::webhooks::{self, Subscriber};
 
 /// A cached entry is read again after this long, milliseconds.
 const AGE_MS_MAX: i64 = 10_000;
@@ -94,16 +97,24 @@ pub struct TenantView {
     pub directory: Arc<Directory>,
     /// Published rules.
     pub rules: RuleSet,
+    /// Endpoints of other programs.
+    pub webhooks: Vec<Subscriber>,
+    /// What the tenant set for itself.
+    pub settings: TenantSettings,
+    /// Is it being deleted? Then it takes no writes any more.
+    pub is_deleting: bool,
     /// May conversations wait for somebody to be chosen: by a group's policy or a rule?
     pub hands_out: bool,
 }
 
 impl TenantView {
-    /// The view of these names and rules.
+    /// The view of these names and rules, of a tenant that has set nothing.
     pub fn new(directory: Directory, rules: RuleSet) -> Self {
         let by_group = directory.groups.iter().any(|group| group.assignment.policy != Policy::Manual);
-        let hands_out = by_group || rules.rules().iter().any(|rule| rule.script.source().contains("assign_by_policy"));
-        Self { directory: Arc::new(directory), rules, hands_out }
+        let hands_out =
+            by_group || rules.rules().iter().any(|rule| rule.script.source().contains("assign_by_policy"));
+        let (directory, webhooks, settings) = (Arc::new(directory), Vec::new(), TenantSettings::default());
+        Self { directory, rules, webhooks, settings, is_deleting: false, hands_out }
     }
 }
 
@@ -189,8 +200,15 @@ impl Catalog {
             return Ok(hit);
         }
         let tx = &mut flow.db.read().await?;
-        let directory = catalog::directory(tx, tenant).await?;
-        let view = Arc::new(TenantView::new(directory, compile(catalog::published(tx, tenant).await?)));
+        let mut directory = catalog::directory(tx, tenant).await?;
+        let webhooks = webhooks::subscribers(tx, tenant).await?;
+        let details = tenants::details(tx, tenant).await?;
+        // What a tenant that is gone still asks for finds the defaults.
+        let settings = details.as_ref().map(|it| tenant::read(tenant, &it.settings)).unwrap_or_default();
+        let is_deleting = details.is_some_and(|it| it.deleting_ms.is_some());
+        directory.quotas = settings.quotas.clone();
+        let view = TenantView::new(directory, compile(catalog::published(tx, tenant).await?));
+        let view = Arc::new(TenantView { webhooks, settings, is_deleting, ..view });
         self.change(|inner| {
             inner.views.insert(tenant, Cached { value: view.clone(), read_ms: now_ms });
         });

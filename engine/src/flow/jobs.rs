@@ -9,14 +9,16 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use tokio_util::sync::CancellationToken;
 
-use super::{Flow, FlowError, file, retention, templates};
-use crate::store::Durability;
+use super::{Flow, FlowError, file, retention, templates, tenant};
 use crate::store::aging::Aged;
 use crate::store::jobs::{self, Claim, Ending};
+use crate::store::{Durability, tenants};
 
 /// All jobs, one line each. Their names are in the database: they never change.
 pub static JOBS: &[Job] = &[
     hourly("retention.answers", |round| retention::delete(round, Aged::Answers)),
+    hourly("retention.calls", |round| retention::delete(round, Aged::Calls)),
+    hourly("retention.deliveries", |round| retention::delete(round, Aged::Deliveries)),
     hourly("retention.inbox", |round| retention::delete(round, Aged::Entries)),
     hourly("retention.quarantine", |round| retention::delete(round, Aged::Quarantined)),
     hourly("retention.rule_runs", |round| retention::delete(round, Aged::Runs)),
@@ -25,6 +27,7 @@ pub static JOBS: &[Job] = &[
     hourly("retention.uploads", |round| Box::pin(file::sweep(round))),
     hourly("retention.webhooks", |round| retention::delete(round, Aged::Webhooks)),
     hourly(templates::JOB, templates::refresh),
+    hourly(tenants::ERASE, |round| tenant::erase(round)),
 ];
 
 const fn hourly(name: &'static str, work: Work) -> Job {

@@ -25,7 +25,8 @@ const STEPS_MAX: usize = 500;
 /// Deletes what is too old of one kind, step by step.
 pub fn delete(round: &Round, aged: Aged) -> BoxFuture<'_, Result<Outcome, FlowError>> {
     Box::pin(async move {
-        let kept_ms = kept_ms(aged, &round.flow.settings.retention);
+        let view = round.flow.catalog.view(&round.flow, round.tenant).await?;
+        let kept_ms = kept_ms(aged, &view.settings.retention.over(&round.flow.settings.retention));
         let (tenant, before_ms) = (round.tenant, round.flow.clock.now_ms() - kept_ms);
         for _ in 0..STEPS_MAX {
             if round.stop.is_cancelled() {
@@ -51,6 +52,7 @@ fn kept_ms(aged: Aged, settings: &Retention) -> i64 {
         Aged::Quarantined => settings.quarantine_days * DAY_MS,
         Aged::Entries => settings.redelivery_days * DAY_MS,
         Aged::Runs => settings.rule_runs_days * DAY_MS,
+        Aged::Deliveries | Aged::Calls => settings.deliveries_days * DAY_MS,
         Aged::Answers => ANSWERS_MS,
         Aged::Sessions | Aged::SigninLinks => 0, // their age counts from their end
     }

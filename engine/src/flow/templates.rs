@@ -8,11 +8,13 @@ use pointsman_rules::ids::{ChannelId, EventId, TemplateId, TenantId};
 use serde_json::json;
 
 use super::jobs::{Outcome, Round};
+use super::webhook::outbox;
 use super::{Flow, FlowError, slot};
 use crate::bus::News;
 use crate::crypto::hash16;
 use crate::plugins::{Failure, VendorTemplate};
-use crate::store::log::{self, Logged};
+use crate::store::lanes::Task;
+use crate::store::log::Logged;
 use crate::store::templates::{self, Template};
 use crate::store::{Durability, StoreError};
 
@@ -52,8 +54,7 @@ pub async fn sync(flow: &Flow, tenant: TenantId, channel: ChannelId) -> Result<V
     let now_ms = flow.clock.now_ms();
     let (mut found, mut cursor) = (Vec::new(), None);
     for _ in 0..PAGES_MAX {
-        let page =
-            plugin.list_templates(&context, cursor.as_deref()).await.map_err(SyncError::Vendor)?;
+        let page = plugin.list_templates(&context, cursor.as_deref()).await.map_err(SyncError::Vendor)?;
         found.extend(page.templates.into_iter().map(|template| kept(channel, template, now_ms)));
         cursor = page.next;
         if cursor.is_none() {
@@ -61,8 +62,9 @@ pub async fn sync(flow: &Flow, tenant: TenantId, channel: ChannelId) -> Result<V
         }
     }
     let (inside, rows) = (flow.clone(), found.clone());
-    let events = flow.db.write(Durability::Hard, move |tx| {
-        let (flow, rows) = (inside.clone(), rows.clone());
+    let view = flow.catalog.view(flow, tenant).await?;
+    let written = flow.db.write(Durability::Hard, move |tx| {
+        let (flow, rows, view) = (inside.clone(), rows.clone(), view.clone());
         Box::pin(async move {
             let before = templates::list(tx, tenant, channel).await?;
             templates::replace(tx, tenant, channel, &rows, now_ms).await?;
@@ -71,11 +73,15 @@ pub async fn sync(flow: &Flow, tenant: TenantId, channel: ChannelId) -> Result<V
                 old.is_some_and(|old| old.status != now.status)
             });
             let events: Vec<_> = changed.map(|now| (tenant, told(&flow, channel, now))).collect();
-            log::append(tx, &events).await?;
-            Ok(events)
+            let tells = outbox::append(tx, &flow.clock, &view, &events).await?;
+            Ok((events, tells))
         })
     });
-    for (tenant, it) in events.await? {
+    let (events, tells) = written.await?;
+    if tells {
+        flow.bus.ring(Task::Webhook);
+    }
+    for (tenant, it) in events {
         flow.bus.publish(News::Event { tenant, event: it.event.id, conversation: None });
     }
     flow.forget(tenant, Some(channel));
@@ -90,7 +96,8 @@ fn told(flow: &Flow, channel: ChannelId, it: &Template) -> Logged {
         status: it.status.clone(),
     };
     let cause = Cause { actor: Actor::Vendor, chain: Vec::new() };
-    let event = Event { id: EventId::new(at_ms, flow.clock.random()), at_ms, conversation: None, cause, body };
+    let event =
+        Event { id: EventId::new(at_ms, flow.clock.random()), at_ms, conversation: None, cause, body };
     Logged { event, channel: Some(channel), seq: 0 }
 }
 

@@ -22,7 +22,13 @@ pub(crate) fn on(db: Db, clock: Clock, folder: &Path) -> Flow {
             blobs: Arc::new(DirectoryBlobs::new(folder.join("blobs"), Arc::new(|| 1))),
         },
     });
-    let retention = Retention { webhooks_days: 2, quarantine_days: 5, redelivery_days: 3, rule_runs_days: 4 };
+    let retention = Retention {
+        webhooks_days: 2,
+        quarantine_days: 5,
+        redelivery_days: 3,
+        rule_runs_days: 4,
+        deliveries_days: 6,
+    };
     let settings = FlowSettings { public_url: "http://localhost:8080".into(), lease_ms: 30_000, retention };
     Flow::new(db, clock, Keyring::new(&[7; 32]).unwrap(), host.unwrap(), Bus::new(), settings)
 }

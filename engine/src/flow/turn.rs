@@ -6,11 +6,11 @@
 mod desk;
 #[cfg(test)]
 mod handout_tests;
-#[cfg(test)]
-mod property_tests;
 mod inbound;
 mod load;
 mod order;
+#[cfg(test)]
+mod property_tests;
 #[cfg(test)]
 mod tests;
 mod tick;
@@ -294,13 +294,17 @@ fn announce(flow: &Flow, turned: &[Turned], written: &Written) {
         if !it.out.templates.is_empty() {
             flow.forget(it.claim.tenant, Some(it.claim.channel));
         }
-        hands_out |= it.desk.as_ref().is_some_and(|(_, view)| view.hands_out) && !it.out.conversations.is_empty();
+        hands_out |=
+            it.desk.as_ref().is_some_and(|(_, view)| view.hands_out) && !it.out.conversations.is_empty();
     }
     if more {
         flow.bus.ring(Task::Turn);
     }
     if deliver {
         flow.bus.ring(Task::Deliver);
+    }
+    if written.tells {
+        flow.bus.ring(Task::Webhook);
     }
     if hands_out {
         flow.bus.ring_handout();

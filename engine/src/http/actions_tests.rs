@@ -125,7 +125,8 @@ async fn lists_are_paged_and_their_mistakes_are_told() {
     let problem = stage.get("/api/v1/events?type=message.recieved", &key).await.problem(400, "bad_query");
     assert!(problem["detail"].as_str().unwrap().contains("message.received"), "{problem}");
     let jobs = stage.get("/api/v1/jobs", &key).await.expect(200);
-    assert_eq!(jobs, json!({"items": [], "next": null, "queues": [], "periodic": []}));
+    let webhooks = json!({"waiting": 0, "lag_ms": 0, "failed": 0});
+    assert_eq!(jobs, json!({"items": [], "next": null, "queues": [], "periodic": [], "webhooks": webhooks}));
 }
 
 #[tokio::test]

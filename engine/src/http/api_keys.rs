@@ -5,7 +5,6 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use pointsman_rules::ids::KeyId;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -19,7 +18,7 @@ use super::{Api, Refused, body};
 use crate::clock::{parse_rfc3339, rfc3339};
 use crate::crypto::{random_token, sha256_hex};
 use crate::store::api_keys::{self, ApiKey};
-use crate::store::audit;
+use crate::store::audit::{self, Change};
 
 /// What API keys begin with.
 pub const KEY_PREFIX: &str = "pm_";
@@ -124,7 +123,7 @@ async fn create(
     };
     let key = random_token(clock, KEY_PREFIX);
     let hash = sha256_hex(key.as_bytes());
-    let entry = who.did(clock, "api_key.create", row.id, json!({"name": name, "role": role.word()}));
+    let entry = who.did(clock, "api_key.create", row.id, Change::made(&KeyView::from(row.clone())));
     let (tenant, kept) = (who.tenant, row.clone());
     api.write(move |tx| {
         let (entry, kept, hash) = (entry.clone(), kept.clone(), hash.clone());
@@ -144,7 +143,8 @@ async fn revoke(State(api): State<Api>, Admin(who): Admin, Id(id): Id<KeyId>) ->
     let found = api_keys::get(&mut api.read().await?, tenant, id).await?;
     let key = found.filter(|key| key.revoked_ms.is_none()).ok_or_else(|| Problem::not_found("API key"))?;
     may_grant(&who, key.role)?;
-    let (now_ms, entry) = (clock.now_ms(), who.did(clock, "api_key.revoke", id, json!({"name": key.name})));
+    let what = Change::removed(&KeyView::from(key));
+    let (now_ms, entry) = (clock.now_ms(), who.did(clock, "api_key.revoke", id, what));
     api.write(move |tx| {
         let entry = entry.clone();
         Box::pin(async move {

@@ -1,7 +1,9 @@
 //! Who asks and what they may do: an API key or a console session, looked up
 //! once per request. A handler that takes none of these extractors is public.
 
-use axum::extract::FromRequestParts;
+use std::net::SocketAddr;
+
+use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
 use pointsman_rules::event::Actor;
@@ -12,7 +14,7 @@ use super::problem::Problem;
 use super::rate;
 use crate::clock::Clock;
 use crate::crypto::{Keyring, constant_time_eq, hmac_sha256_hex, sha256_hex};
-use crate::store::audit;
+use crate::store::audit::{self, Change, Origin};
 pub use crate::store::users::Role;
 use crate::store::{api_keys, sessions};
 
@@ -20,6 +22,9 @@ use crate::store::{api_keys, sessions};
 pub const SESSION_COOKIE: &str = "pm_session";
 /// Header that writes of a session must carry, with the token from `/me`.
 pub const CSRF_HEADER: &str = "x-csrf-token";
+
+/// Characters of a user agent that are kept.
+const USER_AGENT_CHARS_MAX: usize = 200;
 
 /// Who asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +35,8 @@ pub struct Principal {
     pub role: Role,
     /// A person or a program.
     pub who: Who,
+    /// From where.
+    pub origin: Origin,
 }
 
 /// A person or a program.
@@ -89,14 +96,9 @@ impl Principal {
         )))
     }
 
-    /// An entry for the audit log: what they did to what.
-    pub fn did(
-        &self,
-        clock: &Clock,
-        action: &str,
-        target: impl ToString,
-        detail: serde_json::Value,
-    ) -> audit::Entry {
+    /// An entry for the audit log: what they did to what. The only way to one, so that every change says what was there
+    /// before and after it.
+    pub fn did(&self, clock: &Clock, action: &str, target: impl ToString, change: Change) -> audit::Entry {
         let at_ms = clock.now_ms();
         audit::Entry {
             id: AuditId::new(at_ms, clock.random()),
@@ -104,7 +106,8 @@ impl Principal {
             actor: self.id(),
             action: action.to_owned(),
             target: target.to_string(),
-            detail,
+            change,
+            origin: self.origin.clone(),
         }
     }
 }
@@ -116,10 +119,25 @@ impl FromRequestParts<Api> for Principal {
         if let Some(known) = parts.extensions.get::<Self>() {
             return Ok(known.clone());
         }
-        let principal = identify(api, &parts.headers, &parts.method).await?;
+        let mut principal = identify(api, &parts.headers, &parts.method).await?;
+        principal.origin = origin(parts);
+        if !parts.method.is_safe() && api.flow.catalog.view(&api.flow, principal.tenant).await?.is_deleting {
+            let detail = "this organisation is being deleted; nothing can be changed any more";
+            return Err(Problem::conflict("tenant_deleting", detail));
+        }
         api.limits.take(&principal.id(), rate::CALLER)?;
         parts.extensions.insert(principal.clone());
         Ok(principal)
+    }
+}
+
+/// From where a request came: who is connected, and what they call themselves.
+fn origin(parts: &Parts) -> Origin {
+    let from = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+    let agent = parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+    Origin {
+        address: from.map(|ConnectInfo(from)| from.ip().to_string()),
+        user_agent: agent.map(|agent| agent.chars().take(USER_AGENT_CHARS_MAX).collect()),
     }
 }
 
@@ -135,7 +153,7 @@ async fn identify(api: &Api, headers: &HeaderMap, method: &Method) -> Result<Pri
         let (tenant, id, role) = found.ok_or_else(|| {
             Problem::unauthorized("this API key is not known, has expired or was revoked; make a new one")
         })?;
-        return Ok(Principal { tenant, role, who: Who::Key { id } });
+        return Ok(Principal { tenant, role, who: Who::Key { id }, origin: Origin::default() });
     }
     let Some(token) = session_token(headers) else {
         return Err(Problem::unauthorized("sign in, or send an API key as `Authorization: Bearer pm_…`"));
@@ -153,7 +171,7 @@ async fn identify(api: &Api, headers: &HeaderMap, method: &Method) -> Result<Pri
         }
     }
     let who = Who::User { id: session.user.id, session: session.id };
-    Ok(Principal { tenant: session.tenant, role: session.user.role, who })
+    Ok(Principal { tenant: session.tenant, role: session.user.role, who, origin: Origin::default() })
 }
 
 /// The token that writes of a session carry. A function of the session's token, so that `/me` can tell it again.

@@ -8,7 +8,6 @@ use axum::http::StatusCode;
 use pointsman_rules::calendar::{Calendar, CalendarError, HOLIDAYS_MAX, Interval};
 use pointsman_rules::ids::{CalendarId, TenantId};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -21,8 +20,9 @@ use super::path::Id;
 use super::problem::Problem;
 use super::{Api, Refused, body};
 use crate::clock::rfc3339;
+use crate::store::audit::{self, Change};
 use crate::store::calendars::{self, CalendarRow};
-use crate::store::{StoreError, Tx, audit, conversations};
+use crate::store::{StoreError, Tx, conversations};
 
 const NAME_CHARS_MAX: usize = 100;
 
@@ -162,7 +162,12 @@ async fn create(
         version: 1,
         created_ms: clock.now_ms(),
     };
-    let entry = who.did(clock, "calendar.create", row.id, json!({"name": row.name}));
+    let entry = who.did(
+        clock,
+        "calendar.create",
+        row.id,
+        Change::made(&CalendarView::show(row.clone(), clock.now_ms())),
+    );
     let (tenant, kept) = (who.tenant, row.clone());
     api.write(move |tx| {
         let (row, entry) = (kept.clone(), entry.clone());
@@ -261,13 +266,14 @@ async fn edit(
     change: impl Fn(CalendarRow) -> Result<CalendarRow, Problem> + Send + Sync + Clone + 'static,
 ) -> Result<Tagged<CalendarView>, Problem> {
     let (tenant, now_ms) = (who.tenant, api.flow.clock.now_ms());
-    let entry = who.did(&api.flow.clock, action, id, json!({}));
+    let (who, clock, action) = (who.clone(), api.flow.clock.clone(), action.to_owned());
     let row = api.write(move |tx| {
-        let (seen, entry, change) = (seen.clone(), entry.clone(), change.clone());
+        let (seen, change) = (seen.clone(), change.clone());
+        let (who, clock, action) = (who.clone(), clock.clone(), action.clone());
         Box::pin(async move {
             let before = load(tx, tenant, id).await?;
             seen.check(before.version)?;
-            let mut row = change(before)?;
+            let mut row = change(before.clone())?;
             row.calendar = checked(row.calendar)?;
             if !calendars::update(tx, tenant, &row).await? {
                 return Err(name_taken().into());
@@ -276,7 +282,9 @@ async fn edit(
                 conversations::look_again(tx, tenant, group, now_ms).await?;
             }
             row.version += 1;
-            audit::append(tx, tenant, &entry).await?;
+            let of = |row: &CalendarRow| CalendarView::show(row.clone(), now_ms);
+            let what = Change::edited(&of(&before), &of(&row));
+            audit::append(tx, tenant, &who.did(&clock, &action, id, what)).await?;
             Ok::<_, Refused>(row)
         })
     });
@@ -293,10 +301,9 @@ async fn remove(
     Id(id): Id<CalendarId>,
     seen: IfMatch,
 ) -> Result<StatusCode, Problem> {
-    let tenant = who.tenant;
-    let entry = who.did(&api.flow.clock, "calendar.delete", id, json!({}));
+    let (tenant, clock) = (who.tenant, api.flow.clock.clone());
     api.write(move |tx| {
-        let (seen, entry) = (seen.clone(), entry.clone());
+        let (seen, who, clock) = (seen.clone(), who.clone(), clock.clone());
         Box::pin(async move {
             let row = load(tx, tenant, id).await?;
             seen.check(row.version)?;
@@ -305,6 +312,8 @@ async fn remove(
                 return Err(Problem::conflict("in_use", detail).into());
             }
             calendars::delete(tx, tenant, id).await?;
+            let what = Change::removed(&CalendarView::show(row, clock.now_ms()));
+            let entry = who.did(&clock, "calendar.delete", id, what);
             Ok::<_, Refused>(audit::append(tx, tenant, &entry).await?)
         })
     })

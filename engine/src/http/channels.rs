@@ -6,7 +6,6 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use pointsman_rules::ids::ChannelId;
 use serde::Deserialize;
-use serde_json::json;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -17,10 +16,10 @@ use super::paging::{List, Page, Query};
 use super::path::Id;
 use super::problem::Problem;
 use super::{Api, Refused, body};
-use crate::crypto::random_token;
-use crate::store::channels::{self, Channel};
 use crate::flow::templates::JOB;
-use crate::store::{Tx, audit, groups, jobs, users};
+use crate::store::audit::{self, Change};
+use crate::store::channels::{self, Channel};
+use crate::store::{Tx, groups, jobs, users};
 
 mod account;
 mod change;
@@ -61,9 +60,9 @@ async fn create(
     let clock = &api.flow.clock;
     let now_ms = clock.now_ms();
     let id = ChannelId::new(now_ms, clock.random());
-    let channel = new.checked(&api, id, random_token(clock, "")).await?;
-    let detail = json!({"name": channel.name, "provider": channel.provider, "kind": channel.kind});
-    let (tenant, row, entry) = (who.tenant, channel.clone(), who.did(clock, "channel.create", id, detail));
+    let channel = new.checked(&api, who.tenant, id).await?;
+    let what = Change::made(&view::record(&api, &who, &channel));
+    let (tenant, row, entry) = (who.tenant, channel.clone(), who.did(clock, "channel.create", id, what));
     api.write(move |tx| {
         let (row, entry) = (row.clone(), entry.clone());
         Box::pin(async move {
@@ -102,11 +101,11 @@ async fn change(
 ) -> Result<Tagged<ChannelView>, Problem> {
     let before = load(&mut api.read().await?, &who, id).await?;
     seen.check(before.version)?;
-    let (fields, read_version) = (change.fields(), before.version);
+    let (was, read_version) = (view::record(&api, &who, &before), before.version);
     // Asking the plugin takes too long for a transaction, so the row is checked for being the same afterwards.
     let mut channel = change.applied(&api, before).await?;
-    let entry =
-        who.did(&api.flow.clock, "channel.change", id, json!({"name": channel.name, "fields": fields}));
+    let what = Change::edited(&was, &view::record(&api, &who, &channel));
+    let entry = who.did(&api.flow.clock, "channel.change", id, what);
     let (tenant, row, now_ms) = (who.tenant, channel.clone(), api.flow.clock.now_ms());
     api.write(move |tx| {
         let (row, entry) = (row.clone(), entry.clone());
@@ -153,8 +152,8 @@ async fn remove(
         return Err(Problem::refused("confirmation_required", detail));
     }
     let (clock, tenant) = (&api.flow.clock, who.tenant);
-    let (now_ms, entry) =
-        (clock.now_ms(), who.did(clock, "channel.delete", id, json!({"name": channel.name})));
+    let what = Change::removed(&view::record(&api, &who, &channel));
+    let (now_ms, entry) = (clock.now_ms(), who.did(clock, "channel.delete", id, what));
     api.write(move |tx| {
         let entry = entry.clone();
         Box::pin(async move {

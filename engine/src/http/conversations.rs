@@ -22,9 +22,10 @@ use super::problem::{FieldProblem, Problem};
 use super::{Api, Refused, orders};
 use crate::clock::rfc3339;
 use crate::flow::file;
+use crate::store::attachments;
+use crate::store::audit::{self, Change};
 use crate::store::conversation_views::{self, AssigneeFilter, ConversationFilter, ConversationView};
 use crate::store::conversations::Queue;
-use crate::store::{attachments, audit};
 
 pub(super) fn router() -> OpenApiRouter<Api> {
     OpenApiRouter::default().routes(routes!(list)).routes(routes!(get, delete))
@@ -323,7 +324,7 @@ async fn delete(
     Admin(who): Admin,
     Id(id): Id<ConversationId>,
 ) -> Result<StatusCode, Problem> {
-    let entry = who.did(&api.flow.clock, "conversation.delete", id, serde_json::json!({}));
+    let entry = who.did(&api.flow.clock, "conversation.delete", id, Change::act(serde_json::json!({})));
     let tenant = who.tenant;
     let removed = api.write(move |tx| {
         let entry = entry.clone();

@@ -9,7 +9,6 @@ use pointsman_rules::assign::Assignment;
 use pointsman_rules::ids::{CalendarId, GroupId, TenantId, UserId};
 use pointsman_rules::sla::Targets;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -20,10 +19,11 @@ use super::paging::{List, Page, Query};
 use super::path::Id;
 use super::problem::{FieldProblem, Problem};
 use super::{Api, Refused, body};
-use service::{AssignmentForm, TargetsForm};
 use crate::clock::rfc3339;
+use crate::store::audit::{self, Change};
 use crate::store::groups::{self, Group};
-use crate::store::{Tx, audit, calendars, conversations, users};
+use crate::store::{Tx, calendars, conversations, users};
+use service::{AssignmentForm, TargetsForm};
 
 const NAME_CHARS_MAX: usize = 100;
 const MEMBERS_MAX: usize = 500;
@@ -150,7 +150,7 @@ async fn create(
         created_ms: clock.now_ms(),
     };
     let (tenant, row) = (who.tenant, group.clone());
-    let entry = who.did(clock, "group.create", group.id, json!({"name": group.name}));
+    let entry = who.did(clock, "group.create", group.id, Change::made(&GroupView::from(group.clone())));
     api.write(move |tx| {
         let (row, entry) = (row.clone(), entry.clone());
         Box::pin(async move {
@@ -191,15 +191,15 @@ async fn change(
     let name = change.name.as_deref().map(checked_name).transpose()?;
     let (members, language, calendar) = (change.members.map(sorted), change.language, change.calendar);
     let service = service(change.assignment.as_ref(), change.targets.as_ref())?;
-    let now_ms = api.flow.clock.now_ms();
-    let (tenant, detail) = (who.tenant, json!({"name": name, "members": members.as_ref().map(Vec::len)}));
-    let entry = who.did(&api.flow.clock, "group.change", id, detail);
+    let (tenant, clock, now_ms) = (who.tenant, api.flow.clock.clone(), api.flow.clock.now_ms());
     let group = api.write(move |tx| {
         let (name, members, language) = (name.clone(), members.clone(), language.clone());
-        let (seen, entry, service) = (seen.clone(), entry.clone(), service.clone());
+        let (seen, service) = (seen.clone(), service.clone());
+        let (who, clock) = (who.clone(), clock.clone());
         Box::pin(async move {
             let mut group = groups::get(tx, tenant, id).await?.ok_or_else(|| Problem::not_found("group"))?;
             seen.check(group.version)?;
+            let before = group.clone();
             if let Some(members) = members {
                 check_members(tx, tenant, &members).await?;
                 group.members = members;
@@ -217,7 +217,8 @@ async fn change(
             // Deadlines and queues of its conversations may be others now.
             conversations::look_again(tx, tenant, id, now_ms).await?;
             group.version += 1;
-            audit::append(tx, tenant, &entry).await?;
+            let what = Change::edited(&GroupView::from(before), &GroupView::from(group.clone()));
+            audit::append(tx, tenant, &who.did(&clock, "group.change", id, what)).await?;
             Ok::<_, Refused>(group)
         })
     });
@@ -234,10 +235,9 @@ async fn remove(
     Id(id): Id<GroupId>,
     seen: IfMatch,
 ) -> Result<StatusCode, Problem> {
-    let tenant = who.tenant;
-    let entry = who.did(&api.flow.clock, "group.delete", id, json!({}));
+    let (tenant, clock) = (who.tenant, api.flow.clock.clone());
     api.write(move |tx| {
-        let (seen, entry) = (seen.clone(), entry.clone());
+        let (seen, who, clock) = (seen.clone(), who.clone(), clock.clone());
         Box::pin(async move {
             let group = groups::get(tx, tenant, id).await?.ok_or_else(|| Problem::not_found("group"))?;
             seen.check(group.version)?;
@@ -247,6 +247,7 @@ async fn remove(
                 return Err(Problem::conflict("in_use", detail).into());
             }
             groups::delete(tx, tenant, id).await?;
+            let entry = who.did(&clock, "group.delete", id, Change::removed(&GroupView::from(group)));
             Ok::<_, Refused>(audit::append(tx, tenant, &entry).await?)
         })
     })

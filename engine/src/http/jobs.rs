@@ -19,9 +19,10 @@ use super::path::Id;
 use super::problem::Problem;
 use super::{Api, Refused};
 use crate::clock::rfc3339;
-use crate::store::audit;
+use crate::store::audit::{self, Change};
 use crate::store::effect_views::{self, EffectView, Place, QueueView};
 use crate::store::jobs::{self, JobView};
+use crate::store::webhook_views;
 
 pub(super) fn router() -> OpenApiRouter<Api> {
     OpenApiRouter::default()
@@ -62,7 +63,7 @@ pub struct Job {
 /// How one task of the lanes is doing.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Queue {
-    /// `turn` or `deliver`.
+    /// `turn`, `deliver` or `webhook`.
     task: String,
     /// Lanes whose moment has come and that nobody works on.
     ready: i64,
@@ -106,6 +107,19 @@ pub struct Work {
     queues: Vec<Queue>,
     /// By name.
     periodic: Vec<Periodic>,
+    /// Deliveries to webhooks, of all endpoints; see `/webhooks/{id}/deliveries`.
+    webhooks: Deliveries,
+}
+
+/// Deliveries to webhooks.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Deliveries {
+    /// Those that wait.
+    waiting: i64,
+    /// How long ago the oldest of them happened, milliseconds.
+    lag_ms: i64,
+    /// Those that were given up and are still kept.
+    failed: i64,
 }
 
 fn show(it: EffectView) -> Job {
@@ -162,7 +176,11 @@ async fn list(
     let queues = effect_views::queues(tx, who.tenant, api.flow.clock.now_ms()).await?;
     let list = List::page(found, rows, EffectView::place, show);
     let periodic = jobs::list(tx, who.tenant).await?.into_iter().map(show_periodic).collect();
-    Ok(Json(Work { list, queues: queues.into_iter().map(show_queue).collect(), periodic }))
+    let told = webhook_views::queue(tx, who.tenant, None).await?;
+    let now_ms = api.flow.clock.now_ms();
+    let lag_ms = told.oldest_ms.map_or(0, |oldest_ms| (now_ms - oldest_ms).max(0));
+    let webhooks = Deliveries { waiting: told.waiting, lag_ms, failed: told.failed };
+    Ok(Json(Work { list, queues: queues.into_iter().map(show_queue).collect(), periodic, webhooks }))
 }
 
 /// What gave up or has an unclear end, the latest first.
@@ -195,7 +213,7 @@ async fn discard(
     Admin(who): Admin,
     Id(id): Id<EffectId>,
 ) -> Result<StatusCode, Problem> {
-    let entry = who.did(&api.flow.clock, "job.discard", id, serde_json::json!({}));
+    let entry = who.did(&api.flow.clock, "job.discard", id, Change::act(serde_json::json!({})));
     let tenant = who.tenant;
     let discarded = api.write(move |tx| {
         let entry = entry.clone();

@@ -62,6 +62,11 @@ impl Metrics {
             "Ended runs of this process' jobs that come round",
             flow.job_runs.0.clone(),
         );
+        registry.register(
+            "pointsman_webhook_calls",
+            "Ended calls of outgoing webhooks by this process",
+            flow.calls.ended.clone(),
+        );
         registry.register_collector(Box::new(Sql(flow.db.clone())));
         metrics
     }

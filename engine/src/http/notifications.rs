@@ -21,7 +21,11 @@ use crate::flow::command::Command;
 use crate::store::notifications::{self, Filter, Notification};
 
 pub(super) fn router() -> OpenApiRouter<Api> {
-    OpenApiRouter::default().routes(routes!(list)).routes(routes!(read_all)).routes(routes!(read)).routes(routes!(take))
+    OpenApiRouter::default()
+        .routes(routes!(list))
+        .routes(routes!(read_all))
+        .routes(routes!(read))
+        .routes(routes!(take))
 }
 
 /// Something a user is told.
@@ -31,7 +35,7 @@ pub struct NotificationView {
     id: String,
     /// Who is told.
     user: String,
-    /// `escalation`, `message`, `assignment`, `offer`, `channel`, `rule`, …
+    /// `escalation`, `message`, `assignment`, `offer`, `channel`, `rule`, `webhook`, …
     kind: String,
     /// What it is about.
     conversation: Option<String>,
@@ -202,7 +206,8 @@ mod tests {
                 Box::pin(async move {
                     for (n, user) in [(1, ana), (2, ben), (3, ana)] {
                         let id = NotificationId::new(n, 0);
-                        notices::insert_about_channel(tx, tenant, id, user, "Sales is down", n).await?;
+                        let of = (user, "channel", "Sales is down");
+                        notices::insert_general(tx, tenant, id, of, n).await?;
                     }
                     Ok(())
                 })

@@ -18,7 +18,7 @@ use super::{Api, Refused};
 use crate::clock::rfc3339;
 use crate::flow::{AcceptError, ReplayOutcome};
 use crate::plugins::WebhookRequest;
-use crate::store::audit;
+use crate::store::audit::{self, Change};
 use crate::store::raw_webhooks::{self, Filter, Kept};
 
 /// Headers that prove who called; with them a webhook could be sent again.
@@ -120,8 +120,10 @@ async fn replay(
             Err(Problem::refused("still_unreadable", format!("the plugin still cannot read it: {reason}")))
         }
         ReplayOutcome::Replayed { events } => {
-            let (tenant, entry) =
-                (who.tenant, who.did(&api.flow.clock, "raw_webhook.replay", id, json!({"events": events})));
+            let (tenant, entry) = (
+                who.tenant,
+                who.did(&api.flow.clock, "raw_webhook.replay", id, Change::act(json!({"events": events}))),
+            );
             api.write(move |tx| {
                 let entry = entry.clone();
                 Box::pin(async move { Ok::<_, Refused>(audit::append(tx, tenant, &entry).await?) })

@@ -6,7 +6,6 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use pointsman_rules::ids::{RuleId, RuleVersionId};
 use serde::Deserialize;
-use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -17,8 +16,9 @@ use super::paging::{List, Page, Query};
 use super::path::Id;
 use super::problem::Problem;
 use super::{Api, Refused, body};
+use crate::store::Tx;
+use crate::store::audit::{self, Change};
 use crate::store::rules::{self, Rule, Version};
-use crate::store::{Tx, audit};
 
 mod check;
 mod view;
@@ -124,7 +124,8 @@ async fn create(
         created_ms: now_ms,
         updated_ms: now_ms,
     };
-    let entry = who.did(clock, "rule.create", id, json!({"name": rule.name, "published": publish}));
+    let what = Change::made(&view::rule(rule.clone(), version.clone()));
+    let entry = who.did(clock, "rule.create", id, what);
     let (row, row_version) = (rule.clone(), version.clone());
     api.write(move |tx| {
         let (row, version, entry) = (row.clone(), row_version.clone(), entry.clone());
@@ -192,27 +193,28 @@ async fn change(
         check::runnable(&api, tenant, id).await?;
     }
     let now_ms = api.flow.clock.now_ms();
-    let detail =
-        json!({"draft": change.source.is_some(), "enabled": change.enabled, "cases": change.cases.is_some()});
-    let entry = who.did(&api.flow.clock, "rule.change", id, detail);
+    let clock = api.flow.clock.clone();
     let (source, enabled, cases) = (change.source, change.enabled, change.cases);
     let (rule, version) = api
         .write(move |tx| {
-            let (source, cases, seen, entry) = (source.clone(), cases.clone(), seen.clone(), entry.clone());
+            let (source, cases, seen) = (source.clone(), cases.clone(), seen.clone());
+            let (who, clock) = (who.clone(), clock.clone());
             Box::pin(async move {
                 let mut rule = rules::get(tx, tenant, id).await?.ok_or_else(|| Problem::not_found("rule"))?;
                 seen.check(rule.version)?;
+                let version = match rule.published {
+                    Some(version) => rules::get_version(tx, tenant, version).await?,
+                    None => None,
+                };
+                let before = view::rule(rule.clone(), version.clone());
                 rule.draft = source.or(rule.draft);
                 rule.enabled = enabled.unwrap_or(rule.enabled);
                 rule.cases = cases.unwrap_or(rule.cases);
                 rule.updated_ms = now_ms;
                 rules::update(tx, tenant, &rule).await?;
                 rule.version += 1;
-                audit::append(tx, tenant, &entry).await?;
-                let version = match rule.published {
-                    Some(version) => rules::get_version(tx, tenant, version).await?,
-                    None => None,
-                };
+                let what = Change::edited(&before, &view::rule(rule.clone(), version.clone()));
+                audit::append(tx, tenant, &who.did(&clock, "rule.change", id, what)).await?;
                 Ok::<_, Refused>((rule, version))
             })
         })
@@ -234,9 +236,16 @@ async fn publish(
         return Err(Problem::field("/message", format!("must have at most {MESSAGE_CHARS_MAX} characters")));
     }
     let (clock, tenant) = (&api.flow.clock, who.tenant);
-    let read = rules::get(&mut api.read().await?, tenant, id).await?;
+    let mut tx = api.read().await?;
+    let read = rules::get(&mut tx, tenant, id).await?;
     let read = read.ok_or_else(|| Problem::not_found("rule"))?;
     seen.check(read.version)?;
+    let running = match read.published {
+        Some(version) => rules::get_version(&mut tx, tenant, version).await?,
+        None => None,
+    };
+    drop(tx);
+    let before = view::rule(read.clone(), running);
     let Some(source) = read.draft.clone() else {
         return Err(Problem::conflict(
             "nothing_to_publish",
@@ -264,7 +273,8 @@ async fn publish(
         updated_ms: now_ms,
         ..read
     };
-    let entry = who.did(clock, "rule.publish", id, json!({"name": rule.name, "number": version.number}));
+    let what = Change::edited(&before, &view::rule(rule.clone(), Some(version.clone())));
+    let entry = who.did(clock, "rule.publish", id, what);
     let (row, row_version) = (rule.clone(), version.clone());
     api.write(move |tx| {
         let (row, version, entry) = (row.clone(), row_version.clone(), entry.clone());
@@ -308,14 +318,14 @@ async fn remove(
     Id(id): Id<RuleId>,
     seen: IfMatch,
 ) -> Result<StatusCode, Problem> {
-    let tenant = who.tenant;
-    let entry = who.did(&api.flow.clock, "rule.delete", id, json!({}));
+    let (tenant, clock) = (who.tenant, api.flow.clock.clone());
     api.write(move |tx| {
-        let (seen, entry) = (seen.clone(), entry.clone());
+        let (seen, who, clock) = (seen.clone(), who.clone(), clock.clone());
         Box::pin(async move {
             let rule = rules::get(tx, tenant, id).await?.ok_or_else(|| Problem::not_found("rule"))?;
             seen.check(rule.version)?;
             rules::delete(tx, tenant, id).await?;
+            let entry = who.did(&clock, "rule.delete", id, Change::removed(&view::rule(rule, None)));
             Ok::<_, Refused>(audit::append(tx, tenant, &entry).await?)
         })
     })

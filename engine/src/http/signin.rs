@@ -51,6 +51,8 @@ pub struct SignIn {
     password: Option<String>,
     /// With an owner link: the new owner's name.
     name: Option<String>,
+    /// With a password: id of the organisation, for somebody who belongs to several.
+    tenant: Option<String>,
 }
 
 /// A session has begun; the cookie `pm_session` is set.
@@ -103,7 +105,7 @@ async fn sign_in(State(api): State<Api>, request: Request) -> Result<Response, P
         (Some(token), ..) => by_link(&api, token, &body).await?,
         (None, Some(email), Some(password)) => {
             api.limits.take(&format!("signin as {}", email.to_lowercase()), rate::SIGN_IN)?;
-            by_password(&api, email, password).await?
+            by_password(&api, email, password, body.tenant.as_deref()).await?
         }
         _ => return Err(Problem::refused("incomplete", "give `token`, or `email` and `password`")),
     };
@@ -115,18 +117,41 @@ async fn read(request: Request) -> Result<SignIn, Problem> {
     body::Json::from_request(request, &()).await.map(|body::Json(body)| body)
 }
 
-async fn by_password(api: &Api, email: &str, given: &str) -> Result<(TenantId, User), Problem> {
-    let found = users::by_email(&mut api.read().await?, &email.trim().to_lowercase(), TENANTS_MAX).await?;
+async fn by_password(
+    api: &Api,
+    email: &str,
+    given: &str,
+    tenant: Option<&str>,
+) -> Result<(TenantId, User), Problem> {
+    let email = email.trim().to_lowercase();
+    let found = users::by_email(&mut api.read().await?, &email, tenant, TENANTS_MAX).await?;
     let found: Vec<_> = found.into_iter().filter(|(_, user)| user.disabled_ms.is_none()).collect();
     if found.is_empty() {
         password::verify(given, None).await?; // as slow as for somebody who exists
     }
+    let mut proven = Vec::new();
     for (tenant, user) in found {
         if password::verify(given, user.password_hash.as_deref()).await? {
-            return Ok((tenant, user));
+            proven.push((tenant, user));
         }
     }
-    Err(Problem::unauthorized("this e-mail address and password do not belong together"))
+    match proven.len() {
+        0 => Err(Problem::unauthorized("this e-mail address and password do not belong together")),
+        1 => Ok(proven.remove(0)),
+        _ => Err(which(api, &proven).await?),
+    }
+}
+
+/// Somebody uses one password in several organisations: which one is meant? Only told to who knows the password.
+async fn which(api: &Api, proven: &[(TenantId, User)]) -> Result<Problem, Problem> {
+    let mut tx = api.read().await?;
+    let mut choices = Vec::new();
+    for (id, _) in proven {
+        let name = tenants::get(&mut tx, *id).await?.map(|tenant| tenant.name);
+        choices.push(serde_json::json!({"id": id, "name": name}));
+    }
+    let detail = "you belong to several organisations; say in `tenant` which one you mean";
+    Ok(Problem::conflict("which_tenant", detail).with("tenants", choices))
 }
 
 async fn by_link(api: &Api, token: &str, body: &SignIn) -> Result<(TenantId, User), Problem> {

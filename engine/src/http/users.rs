@@ -17,8 +17,9 @@ use super::path::Id;
 use super::problem::{FieldProblem, Problem};
 use super::{Api, Refused, body, password};
 use crate::clock::rfc3339;
+use crate::store::audit::{self, Change};
 use crate::store::users::{Presence, Role, User};
-use crate::store::{audit, sessions, users};
+use crate::store::{sessions, users};
 
 const NAME_CHARS_MAX: usize = 200;
 const EMAIL_BYTES_MAX: usize = 254;
@@ -149,8 +150,8 @@ async fn create(
         created_ms: clock.now_ms(),
         disabled_ms: None,
     };
-    let detail = json!({"email": user.email, "role": role.word()});
-    let (tenant, entry, row) = (who.tenant, who.did(clock, "user.create", user.id, detail), user.clone());
+    let what = Change::made(&UserView::from(user.clone()));
+    let (tenant, entry, row) = (who.tenant, who.did(clock, "user.create", user.id, what), user.clone());
     api.write(move |tx| {
         let (entry, row) = (entry.clone(), row.clone());
         Box::pin(async move {
@@ -199,9 +200,9 @@ async fn change(
         Who::User { session, .. } if is_self => Some(session),
         _ => None,
     };
-    let detail = json!({"email": after.email, "name": after.name, "role": after.role.word(),
-        "disabled": after.disabled_ms.is_some(), "password_changed": new_password});
-    let entry = who.did(&api.flow.clock, "user.change", id, detail);
+    let what = Change::edited(&UserView::from(before), &UserView::from(after.clone()))
+        .with(json!({"password_changed": new_password}));
+    let entry = who.did(&api.flow.clock, "user.change", id, what);
     let (tenant, row) = (who.tenant, after.clone());
     let presence = change.presence.is_some();
     let seen_ms = (is_self && who.user().is_some()).then(|| api.flow.clock.now_ms());

@@ -6,6 +6,7 @@
 mod address;
 mod blob;
 mod files;
+mod post;
 mod request;
 mod target;
 
@@ -21,6 +22,7 @@ use url::Url;
 pub use address::{Lookup, LookupFuture, SystemLookup};
 pub use blob::{BLOB_BYTES_MAX, BlobStore, BlobStream, DirectoryBlobs, StoredBlob};
 pub(super) use files::Files;
+pub use post::{Post, Posted, post_url};
 pub(super) use request::Secrets;
 
 use super::bindings::provider::pointsman::plugin::{http, types};

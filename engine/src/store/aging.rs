@@ -24,6 +24,10 @@ pub enum Aged {
     Sessions,
     /// Sign-in links, used or not; their age counts from their end.
     SigninLinks,
+    /// Deliveries to webhooks that ended; their age counts from their end.
+    Deliveries,
+    /// Calls of webhooks. One is never younger than the end of its delivery.
+    Calls,
 }
 
 /// How to find and delete old rows of a table.
@@ -41,7 +45,7 @@ struct Plan {
 
 impl Aged {
     /// All kinds.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Webhooks,
         Self::Quarantined,
         Self::Entries,
@@ -49,6 +53,8 @@ impl Aged {
         Self::Runs,
         Self::Sessions,
         Self::SigninLinks,
+        Self::Deliveries,
+        Self::Calls,
     ];
 
     fn plan(self) -> Plan {
@@ -98,6 +104,20 @@ impl Aged {
                 "tenant_id, token_hash",
                 "t.expires_ms < $2",
                 "expires_ms",
+            ),
+            Self::Deliveries => plan(
+                "delete old deliveries",
+                "webhook_deliveries",
+                "tenant_id, id",
+                "t.done_ms < $2 and t.done_ms is not null",
+                "done_ms",
+            ),
+            Self::Calls => plan(
+                "delete old calls of webhooks",
+                "webhook_attempts",
+                "tenant_id, delivery_id, number",
+                "t.at_ms < $2",
+                "at_ms",
             ),
         }
     }

@@ -4,7 +4,7 @@ use super::super::testing::each_db;
 use super::super::views_fixture::*;
 use super::super::{Arg, Db, Durability};
 use super::*;
-use pointsman_rules::ids::{InboxId, RawWebhookId};
+use pointsman_rules::ids::{DeliveryId, InboxId, RawWebhookId, WebhookId};
 
 /// The moment before which rows are old.
 const LIMIT_MS: i64 = NOW_MS;
@@ -48,6 +48,19 @@ fn row(aged: Aged, tenant: TenantId, at_ms: i64) -> (&'static str, &'static str,
         Aged::SigninLinks => {
             let columns = "tenant_id, token_hash, role, created_ms, expires_ms";
             ("signin_links", columns, args![tenant, format!("t{at_ms}"), "owner", 1i64, at_ms])
+        }
+        Aged::Deliveries => {
+            let columns = "tenant_id, id, webhook_id, lane_id, seq, message_id, type, channel_id, payload, state, \
+                attempts, tries, next_ms, created_ms, done_ms";
+            let (id, hook) = (DeliveryId::new(at_ms, 1), WebhookId::new(1, 1));
+            let what =
+                args![tenant, id, hook, lane(1), 1i64, "evt", "message.sent", channel(1), "{}", "failed"];
+            let times = args![1i64, 1i64, at_ms, at_ms, at_ms];
+            ("webhook_deliveries", columns, [what, times].concat())
+        }
+        Aged::Calls => {
+            let columns = "tenant_id, delivery_id, number, at_ms, took_ms";
+            ("webhook_attempts", columns, args![tenant, DeliveryId::new(1, 1), at_ms, at_ms, 1i64])
         }
     }
 }

@@ -4,8 +4,9 @@
 
 use pointsman_rules::facts::{AgentFacts, CalendarFacts, Directory, GroupFacts, TemplateFacts};
 use pointsman_rules::ids::{ChannelId, GroupId, RuleId, RuleVersionId, TenantId, UserId};
+use pointsman_rules::quota::Quotas;
 
-use super::{Row, StoreError, Tx};
+use super::{Row, StoreError, Tx, webhooks};
 use crate::args;
 
 /// A channel as it is kept.
@@ -93,7 +94,7 @@ fn channel_row(row: &Row) -> Result<ChannelRow, StoreError> {
     })
 }
 
-/// Everything that rules may name.
+/// Everything that rules may name; quotas are the defaults.
 ///
 /// # Errors
 /// The database's own.
@@ -103,7 +104,8 @@ pub async fn directory(tx: &mut Tx, tenant: TenantId) -> Result<Directory, Store
         agents: agents(tx, tenant).await?,
         calendars: calendars(tx, tenant).await?,
         templates: templates(tx, tenant).await?,
-        webhooks: Vec::new(),
+        webhooks: webhooks::names(tx, tenant).await?,
+        quotas: Quotas::default(),
         rules: published(tx, tenant).await?.into_iter().map(|it| (it.name, it.rule)).collect(),
     })
 }

@@ -240,7 +240,11 @@ pub async fn remove(tx: &mut Tx, tenant: TenantId, id: ConversationId) -> Result
     let sql = "delete from attempts where tenant_id = $1 and effect_id in \
                (select id from effects where tenant_id = $1 and conversation_id = $2)";
     tx.execute("remove attempts", sql, args![tenant, id]).await?;
+    let sql = "delete from webhook_attempts where tenant_id = $1 and delivery_id in \
+               (select id from webhook_deliveries where tenant_id = $1 and conversation_id = $2)";
+    tx.execute("remove attempts of webhooks", sql, args![tenant, id]).await?;
     for (what, table) in [
+        ("remove deliveries", "webhook_deliveries"),
         ("remove effects", "effects"),
         ("remove timers", "timers"),
         ("remove runs", "runs"),

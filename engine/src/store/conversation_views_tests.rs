@@ -167,7 +167,8 @@ fn every_list_runs_down_an_index() {
                         // A contact has few conversations; sorting them is nothing.
                         let sorts = matches!(branch, Branch::Contact(_));
                         let good = if db.is_postgres() {
-                            let scan = plan.contains("conversations_") && !plan.contains("Seq Scan on conversations");
+                            let scan = plan.contains("conversations_")
+                                && !plan.contains("Seq Scan on conversations");
                             scan && (sorts || !plan.contains("Sort"))
                         } else {
                             let search = plan.contains("SEARCH c USING INDEX conversations_");
@@ -189,7 +190,9 @@ async fn plan(db: &Db, sql: &str, args: Vec<crate::store::Arg>) -> String {
         let (sql, args) = (sql.clone(), args.clone());
         Box::pin(async move {
             if is_postgres {
-                for setting in ["enable_seqscan", "enable_sort", "enable_bitmapscan", "enable_incremental_sort"] {
+                for setting in
+                    ["enable_seqscan", "enable_sort", "enable_bitmapscan", "enable_incremental_sort"]
+                {
                     tx.execute("plan", &format!("set local {setting} = off"), vec![]).await?;
                 }
             }

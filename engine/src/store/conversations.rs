@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use pointsman_rules::facts::{ConversationFacts, Priority, Status};
 use pointsman_rules::assign::Policy;
+use pointsman_rules::facts::{ConversationFacts, Priority, Status};
 use pointsman_rules::ids::{
     ChannelId, ContactId, ConversationId, GroupId, IdentityId, LaneId, TenantId, UserId,
 };

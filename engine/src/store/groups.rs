@@ -201,10 +201,25 @@ pub async fn of_user(tx: &mut Tx, tenant: TenantId, user: UserId) -> Result<Vec<
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::super::testing::each_db;
     use super::super::{Durability, StoreError};
     use super::*;
+
+    /// A team without anybody.
+    pub(crate) fn example(n: u128, name: &str) -> Group {
+        Group {
+            id: GroupId::new(1, n),
+            name: name.into(),
+            language: None,
+            calendar: None,
+            assignment: Assignment::default(),
+            targets: Targets::default(),
+            members: vec![],
+            version: 1,
+            created_ms: 1,
+        }
+    }
 
     #[test]
     fn names_are_unique_whatever_their_case_and_members_come_back() {
@@ -213,17 +228,7 @@ mod tests {
                 Box::pin(async move {
                     let tenant = TenantId::new(1, 1);
                     let (ana, ben) = (UserId::new(1, 1), UserId::new(1, 2));
-                    let make = |n: u128, name: &str| Group {
-                        id: GroupId::new(1, n),
-                        name: name.into(),
-                        language: None,
-                        calendar: None,
-                        assignment: pointsman_rules::assign::Assignment::default(),
-                        targets: pointsman_rules::sla::Targets::default(),
-                        members: vec![ana, ben],
-                        version: 1,
-                        created_ms: 1,
-                    };
+                    let make = |n: u128, name: &str| Group { members: vec![ana, ben], ..example(n, name) };
                     let (support, billing) = (make(1, "Support"), make(2, "Billing"));
                     assert!(insert(tx, tenant, &support).await? && insert(tx, tenant, &billing).await?);
                     assert!(!insert(tx, tenant, &make(3, "SUPPORT")).await?);

@@ -20,6 +20,8 @@ pub enum Task {
     Turn,
     /// Effects → vendor.
     Deliver,
+    /// Events → endpoints of other programs. A lane of its own for each endpoint and conversation.
+    Webhook,
 }
 
 impl Task {
@@ -28,6 +30,7 @@ impl Task {
         match self {
             Self::Turn => "turn",
             Self::Deliver => "deliver",
+            Self::Webhook => "webhook",
         }
     }
 }

@@ -47,19 +47,18 @@ pub async fn insert(
     tx.execute("notify", sql, args).await.map(|_| ())
 }
 
-/// Tells a user something about a channel.
+/// Tells a user something that concerns no conversation: (who, kind, text).
 ///
 /// # Errors
 /// The database's own.
-pub async fn insert_about_channel(
+pub async fn insert_general(
     tx: &mut Tx,
     tenant: TenantId,
     id: NotificationId,
-    user: UserId,
-    text: &str,
+    (user, kind, text): (UserId, &str, &str),
     now_ms: i64,
 ) -> Result<(), StoreError> {
     let sql = "insert into notifications (tenant_id, id, user_id, kind, text, at_ms) \
-               values ($1, $2, $3, 'channel', $4, $5)";
-    tx.execute("notify", sql, args![tenant, id, user, text, now_ms]).await.map(|_| ())
+               values ($1, $2, $3, $4, $5, $6)";
+    tx.execute("notify", sql, args![tenant, id, user, kind, text, now_ms]).await.map(|_| ())
 }

@@ -171,7 +171,7 @@ mod tests {
                     let (tenant, ana, ben) = (TenantId::new(1, 1), UserId::new(1, 1), UserId::new(1, 2));
                     for (n, user) in [(1, ana), (2, ben), (3, ana)] {
                         let id = NotificationId::new(n, 0);
-                        notices::insert_about_channel(tx, tenant, id, user, "down", n).await?;
+                        notices::insert_general(tx, tenant, id, (user, "channel", "down"), n).await?;
                     }
                     let of = |user, unread| Filter { user, unread, before: None };
                     let at = |found: Vec<Notification>| found.iter().map(|n| n.at_ms).collect::<Vec<_>>();

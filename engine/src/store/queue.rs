@@ -121,7 +121,8 @@ pub async fn place(
     pairs: &[(ConversationId, UserId)],
     now_ms: i64,
 ) -> Result<(), StoreError> {
-    let rows = pairs.iter().map(|(conversation, agent)| args![tenant, *conversation, *agent, now_ms]).collect();
+    let rows =
+        pairs.iter().map(|(conversation, agent)| args![tenant, *conversation, *agent, now_ms]).collect();
     let head = "insert into placements (tenant_id, conversation_id, agent_id, at_ms)";
     let tail = "on conflict (tenant_id, conversation_id) do update set agent_id = excluded.agent_id, \
                 at_ms = excluded.at_ms";

@@ -139,6 +139,21 @@ pub async fn run(tx: &mut Tx, clock: &Clock, keyring: &Keyring) -> Result<Seeded
     if !tenants::insert(tx, &Tenant { id: tenant, name: "Default".to_owned() }, plan.now_ms).await? {
         return found(tx, tenant).await;
     }
+    furnish(tx, tenant, &plan).await?;
+    Ok(Seeded { tenant, chat_key: Some(plan.chat.hook_key.clone()), is_new: true })
+}
+
+/// One more tenant, with what the first one begins with.
+///
+/// # Errors
+/// The database's own.
+pub async fn fill(tx: &mut Tx, clock: &Clock, keyring: &Keyring, tenant: &Tenant) -> Result<(), StoreError> {
+    let plan = plan(clock, keyring);
+    tenants::insert(tx, tenant, plan.now_ms).await?;
+    furnish(tx, tenant.id, &plan).await
+}
+
+async fn furnish(tx: &mut Tx, tenant: TenantId, plan: &Plan) -> Result<(), StoreError> {
     for group in &plan.groups {
         groups::insert(tx, tenant, group).await?;
     }
@@ -146,8 +161,7 @@ pub async fn run(tx: &mut Tx, clock: &Clock, keyring: &Keyring) -> Result<Seeded
         rules::insert(tx, tenant, rule).await?;
         rules::insert_version(tx, tenant, version).await?;
     }
-    channels::insert(tx, tenant, &plan.chat).await?;
-    Ok(Seeded { tenant, chat_key: Some(plan.chat.hook_key.clone()), is_new: true })
+    channels::insert(tx, tenant, &plan.chat).await.map(|_| ())
 }
 
 async fn found(tx: &mut Tx, tenant: TenantId) -> Result<Seeded, StoreError> {

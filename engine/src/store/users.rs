@@ -196,9 +196,17 @@ pub async fn list(
 ///
 /// # Errors
 /// The database's own, or a row that cannot be read.
-pub async fn by_email(tx: &mut Tx, email: &str, limit: i64) -> Result<Vec<(TenantId, User)>, StoreError> {
-    let sql = format!("select tenant_id, {COLUMNS} from users where email = $1 order by tenant_id limit $2");
-    let rows = tx.all("look for a user", &sql, args![email, limit]).await?;
+pub async fn by_email(
+    tx: &mut Tx,
+    email: &str,
+    tenant: Option<&str>,
+    limit: i64,
+) -> Result<Vec<(TenantId, User)>, StoreError> {
+    let sql = format!(
+        "select tenant_id, {COLUMNS} from users where email = $1 and ($2 = '' or tenant_id = $2) \
+         order by tenant_id limit $3"
+    );
+    let rows = tx.all("look for a user", &sql, args![email, tenant.unwrap_or_default(), limit]).await?;
     rows.iter()
         .map(|row| {
             let mut columns = row.columns("users");
@@ -302,7 +310,8 @@ mod tests {
                     seen(tx, tenant, b.id, 200).await?;
                     assert!(!any_lost(tx, 200).await? && any_lost(tx, 201).await?);
                     assert_eq!(set_lost(tx, 201).await?, [tenant]);
-                    let presence = async |tx: &mut Tx, id| get(tx, tenant, id).await.map(|it| it.unwrap().presence);
+                    let presence =
+                        async |tx: &mut Tx, id| get(tx, tenant, id).await.map(|it| it.unwrap().presence);
                     assert_eq!(presence(tx, a.id).await?, Presence::Offline);
                     assert_eq!(presence(tx, b.id).await?, Presence::Online, "an admin said so");
                     assert!(!any_lost(tx, 999).await?);
@@ -330,7 +339,10 @@ mod tests {
                     assert_eq!(get(tx, tenant, changed.id).await?, Some(changed.clone()));
                     assert_eq!(get(tx, TenantId::new(1, 9), changed.id).await?, None);
                     assert_eq!(list(tx, tenant, Some(a.id), 10).await?, [changed]);
-                    assert_eq!(by_email(tx, "a@x.test", 5).await?.len(), 2);
+                    assert_eq!(by_email(tx, "a@x.test", None, 5).await?.len(), 2);
+                    let one = tenant.to_string();
+                    assert_eq!(by_email(tx, "a@x.test", Some(&one), 5).await?[0].0, tenant);
+                    assert!(by_email(tx, "a@x.test", Some("tnt_x"), 5).await?.is_empty());
                     assert_eq!(count_owners(tx, tenant).await?, 1);
                     Ok::<_, StoreError>(())
                 })

@@ -21,6 +21,8 @@ use crate::store::jobs::{self as rows, Claim};
 pub(super) const JOBS_MAX: usize = 1;
 /// How often due jobs are looked for. They come round by the hour; nobody waits for one.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// How often the jobs of tenants are planned that were made meanwhile, milliseconds.
+const PLAN_EVERY_MS: i64 = 60_000;
 
 /// A claimed job, and the permit that lets it run.
 #[derive(Clone)]
@@ -59,17 +61,17 @@ pub(super) async fn run(flow: Flow, jobs: &'static [Job], permits: Arc<Semaphore
 
 /// Claimed jobs, as they become due. Never ends before `stop`.
 fn claims(source: Source) -> BoxStream<'static, Fetched<Claimed>> {
-    stream::unfold((source, false), |(source, mut is_planned)| async move {
+    stream::unfold((source, None), |(source, mut planned_ms)| async move {
         loop {
             // First a place to run in, then the lease: a lease must not wait.
             let permit = tokio::select! {
                 permit = source.permits.clone().acquire_owned() => permit.ok()?,
                 () = source.stop.cancelled() => return None,
             };
-            match claim(&source, &mut is_planned).await {
+            match claim(&source, &mut planned_ms).await {
                 Ok(Some((job, claim))) => {
                     let claimed = Claimed { job, claim: Arc::new(claim), permit: Arc::new(permit) };
-                    return Some((Ok(Some(Task::new(claimed))), (source, is_planned)));
+                    return Some((Ok(Some(Task::new(claimed))), (source, planned_ms)));
                 }
                 Ok(None) => {}
                 Err(error) => {
@@ -86,14 +88,17 @@ fn claims(source: Source) -> BoxStream<'static, Fetched<Claimed>> {
     .boxed()
 }
 
-async fn claim(source: &Source, is_planned: &mut bool) -> Result<Option<(&'static Job, Claim)>, FlowError> {
+async fn claim(
+    source: &Source,
+    planned_ms: &mut Option<i64>,
+) -> Result<Option<(&'static Job, Claim)>, FlowError> {
     let flow = &source.flow;
-    if !*is_planned {
+    let now_ms = flow.clock.now_ms();
+    if planned_ms.is_none_or(|planned_ms| now_ms - planned_ms >= PLAN_EVERY_MS) {
         jobs::plan(flow, source.jobs).await?;
-        *is_planned = true;
+        *planned_ms = Some(now_ms);
     }
     let names: Vec<&'static str> = source.jobs.iter().map(|job| job.name).collect();
-    let now_ms = flow.clock.now_ms();
     if !rows::any_due(&mut flow.db.read().await?, &names, now_ms).await? {
         return Ok(None);
     }

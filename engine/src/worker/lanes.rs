@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::WorkerSettings;
 use super::backend::{self, Fetched};
 use crate::flow::deliver::{self, Begun};
+use crate::flow::webhook::send;
 use crate::flow::{Flow, FlowError, turn};
 use crate::store::lanes::{self, Claim, Task as Kind};
 use crate::store::{Durability, StoreError};
@@ -144,6 +145,37 @@ async fn delivery<P>(flow: Flow, claim: Claim, begun: Option<Begun>, place: P) {
         Err(panic) => failed(&flow, Kind::Deliver, claim, &panic).await,
     }
     drop(place);
+}
+
+/// Lanes of webhooks that are told something at once in one process.
+pub(super) const WEBHOOKS_MAX: usize = 128;
+
+/// Tells endpoints what happened until `stop`.
+pub(super) async fn run_webhooks(
+    flow: Flow,
+    settings: WorkerSettings,
+    permits: Arc<Semaphore>,
+    stop: CancellationToken,
+) {
+    let (kind, lanes_max, sweep) = (Kind::Webhook, settings.lanes_per_claim, settings.sweep);
+    let (inside, lane_by_lane) = (flow.clone(), true);
+    let source = Source { flow: inside, kind, permits, lanes_max, lane_by_lane, sweep, stop: stop.clone() };
+    let work = move |job: Job| {
+        let flow = flow.clone();
+        async move {
+            for claim in job.claims.iter().copied() {
+                let inner = flow.clone();
+                match tokio::spawn(async move { send::run(&inner, claim).await }).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => failed(&flow, Kind::Webhook, claim, &error).await,
+                    Err(panic) => failed(&flow, Kind::Webhook, claim, &panic).await,
+                }
+            }
+            drop(job.permit);
+            Ok::<(), BoxDynError>(())
+        }
+    };
+    backend::run("webhook", source, claims, WEBHOOKS_MAX, work, stop).await;
 }
 
 /// Gives a lane back after its work failed. Should that fail too, the lease runs out.

@@ -58,7 +58,12 @@ async fn listen(flow: &Flow) -> Result<(), StoreError> {
 /// `owner word word tenant…`.
 fn write(owner: &str, outward: &Outward) -> String {
     let mut words = vec![owner.to_owned()];
-    let flags = [(outward.turn, "turn"), (outward.deliver, "deliver"), (outward.news, "news")];
+    let flags = [
+        (outward.turn, "turn"),
+        (outward.deliver, "deliver"),
+        (outward.webhook, "webhook"),
+        (outward.news, "news"),
+    ];
     words.extend(flags.iter().filter(|(on, _)| *on).map(|(_, word)| (*word).to_owned()));
     words.extend(outward.tenants.iter().map(ToString::to_string));
     words.join(" ")
@@ -73,6 +78,7 @@ fn read(flow: &Flow, text: &str) {
         match word {
             "turn" => flow.bus.publish_here(News::Ready { task: Task::Turn }),
             "deliver" => flow.bus.publish_here(News::Ready { task: Task::Deliver }),
+            "webhook" => flow.bus.publish_here(News::Ready { task: Task::Webhook }),
             "news" => flow.bus.publish_here(News::Elsewhere),
             tenant => {
                 if let Ok(tenant) = TenantId::parse(tenant) {
@@ -91,7 +97,7 @@ mod tests {
     #[test]
     fn many_rings_are_one_line() {
         let outward =
-            Outward { turn: true, deliver: false, news: true, tenants: [TenantId::new(1, 2)].into() };
+            Outward { turn: true, news: true, tenants: [TenantId::new(1, 2)].into(), ..Outward::default() };
         assert_eq!(write("me", &outward), format!("me turn news {}", TenantId::new(1, 2)));
     }
 }

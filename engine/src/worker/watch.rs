@@ -55,7 +55,10 @@ pub(super) async fn watch_presence(flow: Flow, stop: CancellationToken) {
             () = stop.cancelled() => return,
         }
         if let Err(error) = presence::sweep(&flow).await {
-            tracing::error!(error = &error as &dyn std::error::Error, "lost connections cannot be looked for");
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "lost connections cannot be looked for"
+            );
         }
     }
 }

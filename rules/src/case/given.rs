@@ -22,6 +22,7 @@ use crate::ids::{
 };
 use crate::names::Thing;
 use crate::problem::{Problem, nearest};
+use crate::quota::Quotas;
 use crate::sla::Targets;
 
 /// When cases happen: Friday 2025-11-21 10:00 UTC.
@@ -125,6 +126,7 @@ pub fn default_directory() -> Directory {
         }],
         templates: vec![template(0, "en"), template(1, "es")],
         webhooks: vec!["crm".to_owned()],
+        quotas: Quotas::default(),
         rules: vec![("Tag orders".to_owned(), RuleId::new(0, 3))],
     }
 }

@@ -204,7 +204,8 @@ fn s5_a_rule_that_was_started_too_often_is_parked_for_this_contact_alone() {
         at_ms: vec![facts.now_ms - minutes * 60_000; count],
         told_ms: None,
     };
-    let (most, fewer, old) = (starts(STARTS_MAX, 29), starts(STARTS_MAX - 1, 29), starts(STARTS_MAX, 30));
+    let quota = crate::quota::Quotas::default().starts.starts_max;
+    let (most, fewer, old) = (starts(quota, 29), starts(quota - 1, 29), starts(quota, 30));
     let mut outcome = |starts: Starts| {
         facts.conversation.rule_starts = [(RuleId::new(0, 1), starts)].into();
         let decision = run(rules(), &event, &facts);

@@ -7,34 +7,12 @@ use crate::ids::RuleId;
 use crate::intent::{Assignee, Intent, TemplateCall};
 use crate::names::Thing;
 
-/// At most so many automatic messages to one conversation in so many minutes (semantics 5).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Quota {
-    /// How many messages.
-    pub messages_max: usize,
-    /// In how many minutes.
-    pub minutes: i64,
-}
-
-/// The quotas; all of them hold.
-pub const QUOTAS: [Quota; 5] = [
-    Quota { messages_max: 10, minutes: 10 },
-    Quota { messages_max: 15, minutes: 30 },
-    Quota { messages_max: 25, minutes: 60 },
-    Quota { messages_max: 50, minutes: 180 },
-    Quota { messages_max: 100, minutes: 600 },
-];
-
-/// At most so many starts of one rule for one contact (semantics 5) …
-pub const STARTS_MAX: usize = 50;
-/// … in so many milliseconds: 30 minutes.
-pub const STARTS_MS: i64 = 30 * 60_000;
-
 /// Was this rule started as often as it may for this contact?
 pub(super) fn is_parked(rule: RuleId, facts: &Facts) -> bool {
-    let since = facts.now_ms - STARTS_MS;
+    let quota = facts.directory.quotas.starts;
+    let since = facts.now_ms - quota.ms();
     let starts = facts.conversation.rule_starts.get(&rule);
-    starts.is_some_and(|starts| starts.at_ms.iter().filter(|at| **at > since).count() >= STARTS_MAX)
+    starts.is_some_and(|starts| starts.at_ms.iter().filter(|at| **at > since).count() >= quota.starts_max)
 }
 
 /// Why an intent cannot be.
@@ -213,7 +191,7 @@ impl<'a> Vetting<'a> {
     /// Semantics 5.
     fn count_message(&mut self) -> Verdict {
         let now_ms = self.facts.now_ms;
-        for quota in QUOTAS {
+        for quota in &self.facts.directory.quotas.messages {
             let since = now_ms - quota.minutes * 60_000;
             let recent = self.facts.conversation.automatic_ms.iter().filter(|at| **at > since).count();
             if recent + self.sent >= quota.messages_max {

@@ -22,7 +22,7 @@ each_backend!(
 const CUSTOMER: &str = "+34600000005";
 
 /// Every list of the API that needs a credential.
-const LISTS: [&str; 11] = [
+const LISTS: [&str; 14] = [
     "me",
     "api-keys",
     "users",
@@ -34,6 +34,9 @@ const LISTS: [&str; 11] = [
     "events",
     "jobs",
     "raw-webhooks",
+    "webhooks",
+    "tenant",
+    "audit",
 ];
 
 async fn nothing_is_shown_without_a_key(backend: Backend) -> Result<()> {

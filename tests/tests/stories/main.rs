@@ -18,7 +18,9 @@ mod processes;
 mod rules;
 mod secrets;
 mod service;
+mod tenants;
 mod webchat;
+mod webhooks;
 
 use std::time::Duration;
 

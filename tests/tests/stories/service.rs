@@ -241,7 +241,8 @@ async fn after_the_window_a_template_leaves_and_text_does_not(backend: Backend) 
         .filter_map(|slot| Some((slot.as_str()?.to_owned(), "Ana".into())))
         .collect();
     let before = scene.vendor.accepted_count();
-    let template = json!({"template": {"name": approved["name"], "language": approved["language"], "slots": slots}});
+    let template =
+        json!({"template": {"name": approved["name"], "language": approved["language"], "slots": slots}});
     scene.api.post(&path, template).await?.expect(201)?;
     scene.accepted(before + 1).await?;
     let texts = messages(&scene.api, id(&conversation)?).await?;
@@ -259,7 +260,8 @@ async fn a_snoozed_conversation_comes_back_by_itself(backend: Backend) -> Result
     let row = scene.api.post(&format!("{path}/snooze"), until).await?.expect(200)?;
     ensure!(row["snoozed_until"].is_string(), "{row}");
     scene.hear(&customer(0), 2, "I cannot wait").await?;
-    settled(&scene.api, id(&conversation)?, "a message wakes it", |row| row["snoozed_until"].is_null()).await?;
+    settled(&scene.api, id(&conversation)?, "a message wakes it", |row| row["snoozed_until"].is_null())
+        .await?;
     let now = scene.api.get("/api/v1/me").await?.expect(200)?["now"].as_str().context("now")?.to_owned();
     let tomorrow = in_a_day(&now)?;
     scene.api.post(&format!("{path}/snooze"), json!({"until": tomorrow})).await?.expect(200)?;

@@ -238,8 +238,7 @@ impl Case<'_> {
     pub fn escalate(&mut self, level: i64, reason: &str) -> Done {
         let conversation = self.open_case()?;
         let (id, group) = (conversation.facts.id, conversation.facts.group);
-        let event =
-            self.raise(EventBody::ConversationEscalated { level, reason: reason.to_owned(), group });
+        let event = self.raise(EventBody::ConversationEscalated { level, reason: reason.to_owned(), group });
         let members = group
             .and_then(|group| self.view.directory.groups.iter().find(|g| g.id == group))
             .map(|group| group.members.clone())

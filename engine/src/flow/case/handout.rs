@@ -78,7 +78,10 @@ impl Case<'_> {
 
     fn offered_to_me(&mut self) -> Result<UserId, Refused> {
         let Actor::User { id: me } = *self.actor() else {
-            return Err(Refused::new("not_a_person", "Only a signed-in person can be offered a conversation."));
+            return Err(Refused::new(
+                "not_a_person",
+                "Only a signed-in person can be offered a conversation.",
+            ));
         };
         let offer = self.open_case()?.queue.as_ref().and_then(|queue| queue.offer);
         match offer {

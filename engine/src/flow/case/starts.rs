@@ -1,14 +1,14 @@
 //! How often each rule was started in the conversation, which its quota counts,
 //! and who is told when a rule is parked by it.
 
-use pointsman_rules::decide::{RuleRun, RunOutcome, STARTS_MAX, STARTS_MS, SkipReason};
+use pointsman_rules::decide::{RuleRun, RunOutcome, SkipReason};
 
 use super::{Case, Notice, NoticeTo};
 
 impl Case<'_> {
     /// Counts the rules that asked for something, and tells admins once about each that the quota holds back now.
     pub(in crate::flow) fn note_starts(&mut self, runs: &[RuleRun]) {
-        let now_ms = self.now_ms;
+        let (now_ms, quota) = (self.now_ms, self.view.directory.quotas.starts);
         let Some(conversation) = self.conversation.as_mut() else { return };
         for run in runs {
             let is_parked = run.outcome == RunOutcome::Skipped { reason: SkipReason::Quota };
@@ -21,24 +21,24 @@ impl Case<'_> {
                 starts.at_ms.push(now_ms);
                 continue;
             }
-            if starts.told_ms.is_some_and(|told_ms| told_ms > now_ms - STARTS_MS) {
+            if starts.told_ms.is_some_and(|told_ms| told_ms > now_ms - quota.ms()) {
                 continue;
             }
             starts.told_ms = Some(now_ms);
-            let (name, minutes) = (&run.name, STARTS_MS / 60_000);
+            let (name, count, minutes) = (&run.name, quota.starts_max, quota.minutes);
             self.out.notices.push(Notice {
                 to: NoticeTo::Admins,
                 kind: "rule",
                 conversation: conversation.facts.id,
                 event: None,
                 text: format!(
-                    "The rule `{name}` was started {STARTS_MAX} times in {minutes} minutes here and is parked for \
+                    "The rule `{name}` was started {count} times in {minutes} minutes here and is parked for \
                      this contact until that has calmed down. Look whether it answers a machine, or itself."
                 ),
             });
         }
         conversation.facts.rule_starts.retain(|_, starts| {
-            starts.at_ms.retain(|at_ms| *at_ms > now_ms - STARTS_MS);
+            starts.at_ms.retain(|at_ms| *at_ms > now_ms - quota.ms());
             !starts.at_ms.is_empty()
         });
     }

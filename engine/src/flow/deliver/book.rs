@@ -10,10 +10,12 @@ use pointsman_rules::ids::{
 
 use super::{Office, Step};
 use crate::bus::News;
+use crate::flow::catalog::TenantView;
 use crate::flow::turn::replaces;
+use crate::flow::webhook::outbox::{self, Told};
 use crate::store::effects::{self, Attempt, Effect, EffectState, Ending};
 use crate::store::intake::NewEntry;
-use crate::store::lanes::{self, Rest};
+use crate::store::lanes::{self, Rest, Task};
 use crate::store::log::{self, Logged};
 use crate::store::messages::{self, StatusUpdate};
 use crate::store::{StoreError, Tx, notices, outgoing};
@@ -50,6 +52,7 @@ pub(super) struct Book {
     pub(super) broken: Vec<BrokenChannel>,
     statuses: Vec<(TenantId, StatusUpdate)>,
     stories: Vec<Story>,
+    told: Vec<(TenantId, Told)>,
     news: Vec<Vec<News>>,
 }
 
@@ -67,6 +70,7 @@ impl Book {
             broken: Vec::new(),
             statuses: Vec::new(),
             stories: Vec::new(),
+            told: Vec::new(),
             news: vec![Vec::new(); steps],
         }
     }
@@ -124,7 +128,7 @@ impl Book {
     }
 
     /// Writes everything but the inbox entries; answers the news of each step.
-    pub(super) async fn write(mut self, tx: &mut Tx) -> Result<Vec<Vec<News>>, StoreError> {
+    pub(super) async fn write(mut self, tx: &mut Tx, steps: &[Step]) -> Result<Vec<Vec<News>>, StoreError> {
         let now_ms = self.now_ms;
         let endings: Vec<_> = std::mem::take(&mut self.endings)
             .into_iter()
@@ -141,17 +145,33 @@ impl Book {
         let mut logged = Vec::with_capacity(stories.len());
         for story in stories.into_iter().filter(|it| moved.contains(&it.message)) {
             self.news[story.step].push(news_of(story.tenant, &story.logged.event));
+            self.tell_others(story.step, story.tenant, &steps[story.step].view, &story.logged);
             logged.push((story.tenant, story.logged));
         }
         log::append(tx, &logged).await?;
         for broken in std::mem::take(&mut self.broken) {
-            self.channel_failed(tx, broken).await?;
+            self.channel_failed(tx, steps, broken).await?;
         }
         lanes::rest(tx, &self.rests, now_ms).await?;
+        outbox::put(tx, &self.office.clock, std::mem::take(&mut self.told)).await?;
         Ok(self.news)
     }
 
-    async fn channel_failed(&mut self, tx: &mut Tx, broken: BrokenChannel) -> Result<(), StoreError> {
+    /// Other programs are told what happened, and their deliveries are rung for once it is committed.
+    fn tell_others(&mut self, step: usize, tenant: TenantId, view: &TenantView, logged: &Logged) {
+        let before = self.told.len();
+        self.told.extend(outbox::of_event(view, logged).map(|it| (tenant, it)));
+        if self.told.len() > before {
+            self.news[step].push(News::Ready { task: Task::Webhook });
+        }
+    }
+
+    async fn channel_failed(
+        &mut self,
+        tx: &mut Tx,
+        steps: &[Step],
+        broken: BrokenChannel,
+    ) -> Result<(), StoreError> {
         let BrokenChannel { step, tenant, channel, name, reason } = broken;
         let before =
             outgoing::set_channel_state(tx, tenant, channel, "failed", Some(&reason), self.now_ms).await?;
@@ -160,10 +180,12 @@ impl Book {
         let body = EventBody::ChannelStateChanged { from, to: "failed".into(), reason: Some(reason) };
         let event = self.event(None, Actor::Vendor, body);
         self.news[step].push(news_of(tenant, &event));
-        log::append(tx, &[(tenant, Logged { event, channel: Some(channel), seq: 0 })]).await?;
+        let logged = Logged { event, channel: Some(channel), seq: 0 };
+        self.tell_others(step, tenant, &steps[step].view, &logged);
+        log::append(tx, &[(tenant, logged)]).await?;
         for admin in notices::admins(tx, tenant).await? {
             let notification = NotificationId::new(self.now_ms, self.random());
-            notices::insert_about_channel(tx, tenant, notification, admin, &text, self.now_ms).await?;
+            notices::insert_general(tx, tenant, notification, (admin, "channel", &text), self.now_ms).await?;
         }
         Ok(())
     }

@@ -3,7 +3,8 @@
 //!
 //! Rows are locked in one order, which turns keep too, so that neither waits for
 //! the other in a circle: inbox lanes, delivery lanes, conversations, messages,
-//! effects.
+//! effects, and last what other programs are told: webhook lanes, deliveries,
+//! webhooks.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -42,7 +43,7 @@ pub(super) async fn all(tx: &mut Tx, office: &Office, steps: &[Step]) -> Result<
         }
     }
     let nexts: Vec<_> = desks.into_iter().map(|desk| desk.next.unwrap_or(Next::Lost)).collect();
-    let news = book.write(tx).await?;
+    let news = book.write(tx, steps).await?;
     Ok(nexts.into_iter().zip(news).map(|(next, news)| Stepped { next, news }).collect())
 }
 

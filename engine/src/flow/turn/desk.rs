@@ -162,8 +162,11 @@ impl Desk {
                 // A newer one took its place, or an older one was visited.
                 Some(present) if present.facts.id != conversation.facts.id => {
                     let visited = self.past.contains_key(&conversation.facts.id);
-                    let (now, past) =
-                        if visited { (present, conversation.clone()) } else { (conversation.clone(), present) };
+                    let (now, past) = if visited {
+                        (present, conversation.clone())
+                    } else {
+                        (conversation.clone(), present)
+                    };
                     assert!(is_closed(&past), "two open conversations of one contact");
                     self.past.insert(past.facts.id, past);
                     self.conversation = Some(now);

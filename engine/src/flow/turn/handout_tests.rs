@@ -27,13 +27,7 @@ fn ben() -> UserId {
 }
 
 fn agent(id: UserId, name: &str) -> AgentFacts {
-    AgentFacts {
-        id,
-        email: format!("{name}@example.com"),
-        name: name.into(),
-        online: true,
-        sees_all: false,
-    }
+    AgentFacts { id, email: format!("{name}@example.com"), name: name.into(), online: true, sees_all: false }
 }
 
 /// Support hands out by itself, Billing by hand; both have Ana, Support has Ben too.
@@ -118,9 +112,15 @@ fn what_does_not_need_a_person_does_not_wait() {
     let mut desk = desk(automatic(None), Targets::default());
     desk.writes("hello");
     for (away, back) in [
-        (Command::Route { group: Some(GroupId::new(1, 2)) }, Command::Route { group: Some(GroupId::new(1, 1)) }),
+        (
+            Command::Route { group: Some(GroupId::new(1, 2)) },
+            Command::Route { group: Some(GroupId::new(1, 1)) },
+        ),
         (Command::SetStatus { status: Status::Pending }, Command::SetStatus { status: Status::Open }),
-        (Command::SetAi { state: AiState::On, reason: None }, Command::SetAi { state: AiState::Off, reason: None }),
+        (
+            Command::SetAi { state: AiState::On, reason: None },
+            Command::SetAi { state: AiState::Off, reason: None },
+        ),
         (Command::Snooze { until_ms: NOW_MS + HOUR_MS }, Command::Snooze { until_ms: 0 }),
     ] {
         desk.order(away);

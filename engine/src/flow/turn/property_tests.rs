@@ -107,9 +107,7 @@ fn command(deed: Deed, now_ms: i64) -> (Actor, Command) {
         Deed::Place(n) => (Actor::System, Command::Place { agent: user(n) }),
         Deed::Accept(n) => (Actor::User { id: user(n) }, Command::Accept),
         Deed::Decline(n) => (Actor::User { id: user(n) }, Command::Decline),
-        Deed::Block(on) => {
-            (me, Command::Block { contact: pointsman_rules::ids::ContactId::new(1, 1), on })
-        }
+        Deed::Block(on) => (me, Command::Block { contact: pointsman_rules::ids::ContactId::new(1, 1), on }),
         Deed::Priority => (me, Command::SetPriority { priority: Priority::High }),
     }
 }
@@ -129,12 +127,10 @@ fn desk(reopen: Reopen) -> Desk {
     (one.members, two.members) = (vec![user(0), user(1)], vec![user(2)]);
     one.assignment =
         Assignment { policy: Policy::LeastBusy, offer_ms: Some(60_000), ..Assignment::default() };
-    one.targets = Targets { first_reply_ms: Some(600_000), resolution_ms: Some(DAY_MS), ..Targets::default() };
-    let directory = Directory {
-        groups: vec![one, two],
-        agents: (0..3).map(agent).collect(),
-        ..Directory::default()
-    };
+    one.targets =
+        Targets { first_reply_ms: Some(600_000), resolution_ms: Some(DAY_MS), ..Targets::default() };
+    let directory =
+        Directory { groups: vec![one, two], agents: (0..3).map(agent).collect(), ..Directory::default() };
     desk.view = Arc::new(TenantView::new(directory, RuleSet::new(vec![])));
     desk
 }
@@ -144,11 +140,17 @@ fn check(desk: &Desk, before: Option<i64>) -> Result<(), TestCaseError> {
     let Some(conversation) = &desk.conversation else { return Ok(()) };
     let (facts, now_ms) = (&conversation.facts, desk.clock.now_ms());
     prop_assert!(!(facts.status == Status::Closed && facts.live), "closed and live: {facts:?}");
-    prop_assert!(facts.archived_ms.is_none() || facts.status == Status::Closed, "put away but open: {facts:?}");
+    prop_assert!(
+        facts.archived_ms.is_none() || facts.status == Status::Closed,
+        "put away but open: {facts:?}"
+    );
     prop_assert!(facts.waiting_since_ms.is_none() || facts.status != Status::Closed);
     prop_assert!(conversation.ended_ms.is_none() || !facts.live || facts.status != Status::Closed);
     if let Some(queue) = &conversation.queue {
-        prop_assert!(facts.assignee.is_none() && facts.status == Status::Open, "waits for nothing: {facts:?}");
+        prop_assert!(
+            facts.assignee.is_none() && facts.status == Status::Open,
+            "waits for nothing: {facts:?}"
+        );
         prop_assert!(facts.group.is_some() && queue.policy != Policy::Manual);
     }
     // The window goes by the vendor's time, never by a time to come, and never back.
@@ -158,7 +160,13 @@ fn check(desk: &Desk, before: Option<i64>) -> Result<(), TestCaseError> {
         prop_assert_eq!(Some(closes_ms), facts.last_inbound_ms.map(|at| at + DAY_MS));
     }
     // The log is in order, and names every change of status once.
-    let seqs: Vec<i64> = desk.last.events.iter().filter(|it| it.event.conversation == Some(facts.id)).map(|it| it.seq).collect();
+    let seqs: Vec<i64> = desk
+        .last
+        .events
+        .iter()
+        .filter(|it| it.event.conversation == Some(facts.id))
+        .map(|it| it.seq)
+        .collect();
     prop_assert!(seqs.windows(2).all(|pair| pair[0] < pair[1]), "{seqs:?}");
     prop_assert!(seqs.last().is_none_or(|last| *last <= conversation.seq));
     let ids: Vec<_> = desk.last.events.iter().map(|it| it.event.id).collect();

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use pointsman_rules::decide::{STARTS_MAX, STARTS_MS};
 use pointsman_rules::event::Actor;
 use pointsman_rules::facts::{Status, Window};
-use pointsman_rules::ids::{GroupId, InboxId, LaneId, MessageId};
+use pointsman_rules::ids::{GroupId, InboxId, LaneId, MessageId, WebhookId};
+use pointsman_rules::quota::Quotas;
 
 use super::desk::{DAY_MS, Desk, NOW_MS, channel, copy, whatsapp};
 use super::load::{Loaded, Table};
@@ -15,6 +15,7 @@ use crate::flow::catalog::Reopen;
 use crate::flow::command::{Command, Draft};
 use crate::plugins::{Delivery, Party, StatusUpdate};
 use crate::store::intake;
+use crate::store::webhooks::Subscriber;
 
 #[test]
 fn i_want_a_refund_goes_to_billing_and_is_answered_by_a_starter_rule() {
@@ -301,12 +302,36 @@ fn a_rule_that_is_started_without_end_is_parked_and_admins_are_told_once() {
         }
         (notes, notices)
     };
-    assert_eq!(notes_and_notices(STARTS_MAX), (STARTS_MAX, 0));
+    let quota = Quotas::default().starts;
+    assert_eq!(notes_and_notices(quota.starts_max), (quota.starts_max, 0));
     assert_eq!(notes_and_notices(3), (0, 1));
-    desk.clock.advance(STARTS_MS - 53_000 - 1);
+    desk.clock.advance(quota.ms() - 53_000 - 1);
     assert_eq!(desk.writes("nothing is forgotten yet").messages.len(), 1);
     desk.clock.advance(1_001);
     assert_eq!(desk.writes("the first start is long ago").messages.len(), 2);
+}
+
+#[test]
+fn a_rule_tells_a_webhook_by_name_and_is_refused_when_it_is_off() {
+    let tell = "//! Tell\n//!\n//! on: message.received\ncall_webhook(\"crm\", #{ text: message.text });\n";
+    let mut desk = Desk::new(channel("webchat", Window::None), &[tell]);
+    let with = |desk: &mut Desk, active: bool| {
+        let view = Arc::get_mut(&mut desk.view).unwrap();
+        Arc::get_mut(&mut view.directory).unwrap().webhooks = vec!["crm".into()];
+        let (id, events) = (WebhookId::new(1, 1), vec![]);
+        view.webhooks = vec![Subscriber { id, name: "crm".into(), events, active, is_full: false }];
+    };
+    with(&mut desk, true);
+    let out = desk.writes("hello").clone();
+    assert_eq!(out.called.len(), 1);
+    assert!(format!("{:?}", out.called[0]).contains("webhook.called"), "{:?}", out.called);
+    with(&mut desk, false);
+    let out = desk.writes("hello").clone();
+    assert!(out.called.is_empty());
+    assert!(out.runs[0].trace.contains("webhook_off"), "{}", out.runs[0].trace);
+    with(&mut desk, true);
+    let out = desk.writes(&"x".repeat(60_000)).clone();
+    assert_eq!(out.called.len(), 1, "large, but not too large");
 }
 
 #[test]

@@ -10,11 +10,12 @@ use super::Turned;
 use crate::flow::Flow;
 use crate::flow::case::{ContactChange, Notice, NoticeTo, TimerChange};
 use crate::flow::deliver::{self, Begun, Start};
+use crate::flow::webhook::outbox::{self, Told};
 use crate::store::effects::{self, EffectState, Ending};
 use crate::store::lanes::{self, Append, Finish, Task};
 use crate::store::{
-    Durability, StoreError, Tx, attachments, contacts, conversations, intake, jobs, log, messages, notices, queue,
-    templates, timers,
+    Durability, StoreError, Tx, attachments, contacts, conversations, intake, jobs, log, messages, notices,
+    queue, templates, timers,
 };
 
 /// What was written.
@@ -23,6 +24,8 @@ pub(super) struct Written {
     pub(super) lanes: Vec<(LaneId, bool)>,
     /// Deliveries whose first step is taken.
     pub(super) begun: Vec<Begun>,
+    /// Is there something to tell other programs?
+    pub(super) tells: bool,
 }
 
 /// Begins at most `places` deliveries.
@@ -53,12 +56,28 @@ pub(super) async fn write(
                 for it in &kept {
                     tell(tx, clock, it.claim.tenant, &it.out.notices, now_ms).await?;
                 }
+                let tells = outbox::put(tx, clock, told(&kept)).await?;
                 let starts: Vec<Start> = kept.iter().filter_map(|it| start(it)).take(places).collect();
                 let begun = deliver::begin(tx, &flow, &starts).await?;
-                Ok(Written { lanes: ours, begun })
+                Ok(Written { lanes: ours, begun, tells })
             })
         })
         .await
+}
+
+/// What other programs are told of these turns.
+fn told(kept: &[&Turned]) -> Vec<(TenantId, Told)> {
+    let of = |it: &&Turned| {
+        let view = it.desk.as_ref().map(|(_, view)| view.clone());
+        let events = it.out.events.iter();
+        let told: Vec<Told> = match &view {
+            Some(view) => events.flat_map(|logged| outbox::of_event(view, logged)).collect(),
+            None => Vec::new(),
+        };
+        let tenant = it.claim.tenant;
+        told.into_iter().chain(it.out.called.clone()).map(move |it| (tenant, it)).collect::<Vec<_>>()
+    };
+    kept.iter().flat_map(of).collect()
 }
 
 fn start(it: &Turned) -> Option<Start> {

@@ -58,7 +58,8 @@ fn of_event(event: &Event, last_year: i16) -> Result<Vec<Date>, String> {
             ));
         }
     };
-    let shifted = |years: i16| span.iter().filter_map(move |day| day.checked_add(i32::from(years).years()).ok());
+    let shifted =
+        |years: i16| span.iter().filter_map(move |day| day.checked_add(i32::from(years).years()).ok());
     Ok((0..=years).flat_map(shifted).collect())
 }
 
@@ -90,13 +91,15 @@ mod tests {
 
     #[test]
     fn all_day_events_are_holidays() {
-        let text = file(&[
-            event("DTSTART;VALUE=DATE:20260101\r\nDTEND;VALUE=DATE:20260102\r\nSUMMARY:New Year"),
-            event("DTSTART;VALUE=DATE:20260402\r\nDTEND;VALUE=DATE:20260404\r\nSUMMARY:Easter"),
-            event("DTSTART:20260501T090000Z\r\nDTEND:20260501T100000Z\r\nSUMMARY:A meeting"),
-            event("DTSTART;VALUE=DATE:20260101"),
-        ]
-        .concat());
+        let text = file(
+            &[
+                event("DTSTART;VALUE=DATE:20260101\r\nDTEND;VALUE=DATE:20260102\r\nSUMMARY:New Year"),
+                event("DTSTART;VALUE=DATE:20260402\r\nDTEND;VALUE=DATE:20260404\r\nSUMMARY:Easter"),
+                event("DTSTART:20260501T090000Z\r\nDTEND:20260501T100000Z\r\nSUMMARY:A meeting"),
+                event("DTSTART;VALUE=DATE:20260101"),
+            ]
+            .concat(),
+        );
         assert_eq!(holidays(&text, NOW_MS).unwrap(), ["2026-01-01", "2026-04-02", "2026-04-03"]);
     }
 

@@ -1,3 +1,5 @@
+//! Calendars over the API: who may what, and what is refused.
+
 use serde_json::json;
 
 use crate::http::auth::Role;

@@ -20,7 +20,8 @@ use crate::http::path::Id;
 use crate::http::problem::Problem;
 use crate::http::{Api, Refused};
 use crate::plugins::{AccountReport, AccountTask, ChannelContext, Failure, FailureKind, Plugin};
-use crate::store::{audit, channels};
+use crate::store::audit::{self, Change};
+use crate::store::channels;
 
 pub(super) fn router() -> OpenApiRouter<Api> {
     OpenApiRouter::default().routes(routes!(check)).routes(routes!(connect)).routes(routes!(addresses))
@@ -156,7 +157,7 @@ async fn report(
     };
     let (state, reason) = state(&view);
     let (tenant, now_ms) = (who.tenant, api.flow.clock.now_ms());
-    let entry = who.did(&api.flow.clock, action, id, json!({"ok": view.ok}));
+    let entry = who.did(&api.flow.clock, action, id, Change::act(json!({"ok": view.ok})));
     let address = view.address.clone();
     api.write(move |tx| {
         let (entry, reason, address) = (entry.clone(), reason.clone(), address.clone());

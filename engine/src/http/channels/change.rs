@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use pointsman_rules::ids::{ChannelId, GroupId, UserId};
+use pointsman_rules::ids::{ChannelId, GroupId, TenantId, UserId};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
@@ -18,8 +18,6 @@ use crate::plugins::Plugin;
 use crate::plugins::manifest::SettingKind;
 use crate::store::channels::Channel;
 
-/// Silence after which a live chat ends, unless something else is said.
-const IDLE_END_MINUTES: u32 = 10;
 /// A week.
 const IDLE_END_MINUTES_MAX: u32 = 7 * 24 * 60;
 /// A year.
@@ -70,7 +68,7 @@ pub(crate) struct NewChannel {
     /// May its settings point into a private network?
     #[serde(default)]
     allow_private_egress: bool,
-    /// A live chat ends after so much silence; 10 when absent, 0: never.
+    /// A live chat ends after so much silence; as the tenant's settings say when absent, 0: never.
     idle_end_minutes: Option<u32>,
     /// What an inbound message does to a closed conversation; `reopen` when absent.
     reopen: Option<Reopen>,
@@ -139,10 +137,11 @@ impl NewChannel {
     pub(super) async fn checked(
         self,
         api: &Api,
+        tenant: TenantId,
         id: ChannelId,
-        hook_key: String,
     ) -> Result<Channel, Problem> {
-        let now_ms = api.flow.clock.now_ms();
+        let (now_ms, hook_key) = (api.flow.clock.now_ms(), random_token(&api.flow.clock, ""));
+        let idle_end_minutes = api.flow.catalog.view(&api.flow, tenant).await?.settings.idle_end_minutes;
         let blank = Channel {
             id,
             provider: self.provider,
@@ -185,7 +184,7 @@ impl NewChannel {
             receive_only: Some(self.receive_only),
             masked: Some(self.masked),
             allow_private_egress: Some(self.allow_private_egress),
-            idle_end_minutes: Some(self.idle_end_minutes.unwrap_or(IDLE_END_MINUTES)),
+            idle_end_minutes: Some(self.idle_end_minutes.unwrap_or(idle_end_minutes)),
             reopen: Some(self.reopen.unwrap_or(Reopen::Reopen)),
         };
         change.applied(api, blank).await
@@ -193,28 +192,6 @@ impl NewChannel {
 }
 
 impl ChannelChange {
-    /// Names of what is changed, for the audit log.
-    pub(super) fn fields(&self) -> Vec<&'static str> {
-        [
-            ("name", self.name.is_some()),
-            ("address", self.address.is_some()),
-            ("settings", self.settings.is_some()),
-            ("secrets", self.secrets.is_some()),
-            ("default_group", self.default_group.is_some()),
-            ("assigned_agent", self.assigned_agent.is_some()),
-            ("language", self.language.is_some()),
-            ("active", self.active.is_some()),
-            ("receive_only", self.receive_only.is_some()),
-            ("masked", self.masked.is_some()),
-            ("allow_private_egress", self.allow_private_egress.is_some()),
-            ("idle_end_minutes", self.idle_end_minutes.is_some()),
-            ("reopen", self.reopen.is_some()),
-        ]
-        .into_iter()
-        .filter_map(|(name, given)| given.then_some(name))
-        .collect()
-    }
-
     /// The channel with this change.
     ///
     /// # Errors

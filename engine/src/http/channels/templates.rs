@@ -18,7 +18,7 @@ use crate::http::paging::List;
 use crate::http::path::Id;
 use crate::http::problem::Problem;
 use crate::http::{Api, Refused};
-use crate::store::audit;
+use crate::store::audit::{self, Change};
 use crate::store::templates::{self, Template};
 
 pub(super) fn router() -> OpenApiRouter<Api> {
@@ -93,7 +93,7 @@ async fn refresh(
         SyncError::Flow(error) => flow_problem(error),
     })?;
     let (tenant, count) = (who.tenant, found.len());
-    let entry = who.did(&api.flow.clock, "channel.templates", id, json!({"templates": count}));
+    let entry = who.did(&api.flow.clock, "channel.templates", id, Change::act(json!({"templates": count})));
     api.write(move |tx| {
         let entry = entry.clone();
         Box::pin(async move { Ok::<_, Refused>(audit::append(tx, tenant, &entry).await?) })

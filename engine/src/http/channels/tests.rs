@@ -128,6 +128,7 @@ async fn only_the_chat_page_has_a_chat_address() {
         tenant: stage.tenant,
         role: Role::Admin,
         who: Who::Key { id: pointsman_rules::ids::KeyId::new(1, 1) },
+        origin: crate::store::audit::Origin::default(),
     };
     let webchat = Channel { provider: "webchat".into(), ..channel };
     let shown = serde_json::to_value(view::view(&stage.api, &who, webchat, None)).unwrap();

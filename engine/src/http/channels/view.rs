@@ -149,6 +149,17 @@ pub(super) fn view(api: &Api, who: &Principal, ch: Channel, counters: Option<Cou
     }
 }
 
+/// A channel as the audit log keeps it: what people set, without what the plugin or the vendor says.
+pub(super) fn record(api: &Api, who: &Principal, ch: &Channel) -> Value {
+    let mut shown = serde_json::to_value(view(api, who, ch.clone(), None)).unwrap_or_default();
+    if let Some(fields) = shown.as_object_mut() {
+        for name in ["capabilities", "counters", "webhook_url", "chat_url", "version"] {
+            fields.remove(name);
+        }
+    }
+    shown
+}
+
 fn reopen(policy: &Value) -> Value {
     match policy.get("ms").and_then(Value::as_i64) {
         Some(ms) => json!({"policy": policy["policy"], "within_minutes": ms / MINUTE_MS}),

@@ -36,6 +36,7 @@ function welcome(user, role) {
   token = null;
   at("who").textContent = user ? `${user.name} (${user.email})` : "an API key";
   at("role").textContent = role;
+  at("tenant-field").hidden = true;
   at("form").hidden = true;
   at("done").hidden = false;
   say("");
@@ -48,6 +49,11 @@ async function signIn(body) {
     welcome(answer.json.user, answer.json.user.role);
   } else if (answer.json?.code === "owner_details_required") {
     ask(true);
+  } else if (answer.json?.code === "which_tenant") {
+    at("tenant").replaceChildren(...answer.json.tenants.map((it) => new Option(it.name ?? it.id, it.id)));
+    at("tenant-field").hidden = false;
+    at("tenant").focus();
+    say("You belong to several organisations. Choose one.");
   } else {
     const fields = (answer.json?.errors ?? []).map((e) => `${e.pointer.slice(1)} ${e.message}`).join("; ");
     say(fields || answer.json?.detail || "Signing in failed.", true);
@@ -59,6 +65,7 @@ async function signIn(body) {
 at("form").addEventListener("submit", (event) => {
   event.preventDefault();
   const body = { email: at("email").value, password: at("password").value };
+  if (!at("tenant-field").hidden) body.tenant = at("tenant").value;
   if (token) Object.assign(body, { token, name: at("name").value });
   signIn(body).catch(() => say("The server cannot be reached.", true));
 });

@@ -1,11 +1,14 @@
 //! Ways in: the owner's link, passwords, sessions and their proofs.
 
+use pointsman_rules::ids::{TenantId, UserId};
 use serde_json::{Value, json};
 
 use crate::crypto::sha256_hex;
 use crate::http::auth::Role;
 use crate::http::testing::{Answer, NOW_MS, Stage};
 use crate::store::signin_links::{self, Link};
+use crate::store::users::{Presence, User};
+use crate::store::{tenants, users};
 
 async fn owner_link(stage: &Stage, token: &'static str) {
     let tenant = stage.tenant;
@@ -64,6 +67,48 @@ async fn the_first_owner_is_made_with_the_link_and_only_once() {
     sign_in(&stage, json!({"email": "bob@x.test", "password": "wrong horse"}))
         .await
         .problem(401, "unauthorized");
+}
+
+#[tokio::test]
+async fn who_belongs_to_several_tenants_says_which_one_they_mean() {
+    let stage = Stage::new().await;
+    let other = TenantId::new(NOW_MS, 2);
+    let hash = crate::crypto::hash_password(&stage.api.flow.clock, "correct horse").unwrap();
+    let tenant = stage.tenant;
+    stage
+        .write(move |tx| {
+            let hash = hash.clone();
+            Box::pin(async move {
+                tenants::insert(tx, &tenants::Tenant { id: other, name: "Shop".into() }, NOW_MS).await?;
+                for (n, tenant) in [(1, tenant), (2, other)] {
+                    let user = User {
+                        id: UserId::new(NOW_MS, n),
+                        email: "ana@x.test".into(),
+                        name: "Ana".into(),
+                        role: Role::Agent,
+                        password_hash: Some(hash.clone()),
+                        presence: Presence::Offline,
+                        created_ms: NOW_MS,
+                        disabled_ms: None,
+                        chats_max: None,
+                    };
+                    users::insert(tx, tenant, &user).await?;
+                }
+                Ok(())
+            })
+        })
+        .await;
+    let mut body = json!({"email": "ana@x.test", "password": "correct horse"});
+    let problem = sign_in(&stage, body.clone()).await.problem(409, "which_tenant");
+    assert_eq!(problem["tenants"][1], json!({"id": other, "name": "Shop"}));
+    body["tenant"] = json!(other);
+    let signed_in = sign_in(&stage, body.clone()).await.expect(200);
+    assert_eq!(signed_in["user"]["id"], json!(UserId::new(NOW_MS, 2)));
+    body["tenant"] = json!(TenantId::new(NOW_MS, 3));
+    sign_in(&stage, body).await.problem(401, "unauthorized");
+    // The wrong password tells nobody where somebody belongs.
+    let wrong = json!({"email": "ana@x.test", "password": "wrong horse"});
+    sign_in(&stage, wrong).await.problem(401, "unauthorized");
 }
 
 #[tokio::test]

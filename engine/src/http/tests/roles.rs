@@ -77,10 +77,25 @@ GET /api/v1/rules/{id}/versions agent
 POST /api/v1/signin public
 POST /api/v1/signout agent
 GET /api/v1/stream agent
+GET /api/v1/tenant admin
+PATCH /api/v1/tenant admin
+DELETE /api/v1/tenant owner
+GET /api/v1/tenant/export owner
 GET /api/v1/users agent
 POST /api/v1/users admin
 GET /api/v1/users/{id} agent
 PATCH /api/v1/users/{id} admin
+GET /api/v1/webhooks admin
+POST /api/v1/webhooks admin
+GET /api/v1/webhooks/deliveries/{id} admin
+POST /api/v1/webhooks/deliveries/{id}/replay admin
+GET /api/v1/webhooks/{id} admin
+PATCH /api/v1/webhooks/{id} admin
+DELETE /api/v1/webhooks/{id} admin
+GET /api/v1/webhooks/{id}/deliveries admin
+POST /api/v1/webhooks/{id}/replay admin
+POST /api/v1/webhooks/{id}/rotate admin
+POST /api/v1/webhooks/{id}/test admin
 ";
 
 fn table() -> BTreeMap<(String, String), &'static str> {
@@ -96,6 +111,8 @@ fn table() -> BTreeMap<(String, String), &'static str> {
 /// An id that is well formed and belongs to nobody.
 fn filled(path: &str) -> String {
     let prefix = match path.split('/').nth(3).unwrap() {
+        "webhooks" if path.contains("/deliveries/") => "dlv",
+        "webhooks" => "whk",
         "api-keys" => "key",
         "calendars" => "cal",
         "channels" => "chn",
@@ -140,6 +157,7 @@ async fn every_operation_lets_in_whom_it_should_and_nobody_else() {
                 PUBLIC => (false, true, true),
                 "agent" => (true, true, true),
                 "admin" => (true, false, true),
+                "owner" => (true, false, false),
                 other => panic!("{other} is no role of this table"),
             };
             assert_eq!(who, wanted, "{method} {path}: {nobody}, {as_agent}, {as_admin}");

@@ -82,11 +82,15 @@ fn fill(path: &str, secrets: &Secrets<'_>) -> Result<String, Refusal> {
 
 /// An address in the URL skips the resolver, so it is checked here.
 fn check_literal(url: &Url, reach: Reach, permissions: &Permissions) -> Result<(), Refusal> {
-    let allowed = match url.host() {
+    if is_within(url, reach) { Ok(()) } else { Err(permissions.forbidden_address(url, reach)) }
+}
+
+/// May the host of this URL be called, as far as the URL itself tells? Names are checked when they are resolved.
+pub(super) fn is_within(url: &Url, reach: Reach) -> bool {
+    match url.host() {
         Some(Host::Ipv4(address)) => reach.allows(address.into()),
         Some(Host::Ipv6(address)) => reach.allows(address.into()),
         Some(Host::Domain(_)) => true,
         None => false,
-    };
-    if allowed { Ok(()) } else { Err(permissions.forbidden_address(url, reach)) }
+    }
 }

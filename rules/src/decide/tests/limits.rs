@@ -107,3 +107,23 @@ fn s10_operations_are_counted() {
     assert!((100..2_000).contains(&decision.runs[0].ops), "{}", decision.runs[0].ops);
     assert!(decision.runs[1].ops < 10);
 }
+
+#[test]
+fn s5_a_tenant_sets_its_own_quotas() {
+    use crate::quota::{Quota, Quotas, Starts};
+    let (event, mut facts) = hello();
+    let mut directory = (*facts.directory).clone();
+    let starts = Starts { starts_max: 1, minutes: 5 };
+    directory.quotas = Quotas { messages: vec![Quota { messages_max: 1, minutes: 10 }], starts };
+    facts.directory = std::sync::Arc::new(directory);
+    let two = "send_message(\"1\"); send_message(\"2\");";
+    let decision = run(vec![rule(1, "", two)], &event, &facts);
+    assert_eq!(
+        (calls(&decision), refused(&decision)),
+        (vec!["send_message(\"1\")".to_owned()], vec!["quota"])
+    );
+    let once = crate::facts::Starts { at_ms: vec![facts.now_ms - 60_000], told_ms: None };
+    facts.conversation.rule_starts = [(RuleId::new(0, 1), once)].into();
+    let decision = run(vec![rule(1, "", two)], &event, &facts);
+    assert_eq!(decision.runs[0].outcome, RunOutcome::Skipped { reason: SkipReason::Quota });
+}

@@ -66,7 +66,10 @@ pub(crate) async fn measure() -> Result<Times> {
         times.insert(name.to_owned(), time(api, &path).await?);
     }
     times.insert("page after page, 2,000 rows".to_owned(), pages(&owner, &all, CALLS).await?);
-    times.insert("messages, page after page".to_owned(), pages(&owner, &format!("{first}/messages?limit=50"), CALLS).await?);
+    times.insert(
+        "messages, page after page".to_owned(),
+        pages(&owner, &format!("{first}/messages?limit=50"), CALLS).await?,
+    );
     Ok(times)
 }
 
@@ -113,7 +116,10 @@ async fn time(api: &Api, path: &str) -> Result<(f64, f64)> {
     let mut took = Vec::with_capacity(CALLS);
     for _ in 0..CALLS {
         let start = Instant::now();
-        tokio::time::timeout(CALL_MAX, api.get(path)).await.context("too slow to be measured")??.expect(200)?;
+        tokio::time::timeout(CALL_MAX, api.get(path))
+            .await
+            .context("too slow to be measured")??
+            .expect(200)?;
         took.push(start.elapsed());
     }
     Ok(percentiles(took))
