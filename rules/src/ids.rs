@@ -142,6 +142,10 @@ ids! {
     RequestId = "req", "request";
     /// An entry of the audit log.
     AuditId = "aud", "audit entry";
+    /// Two contacts that became one.
+    MergeId = "mrg", "merge";
+    /// The erasing of a contact or conversation.
+    ErasureId = "ers", "erasure";
 }
 
 #[cfg(test)]

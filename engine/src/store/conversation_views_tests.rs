@@ -1,8 +1,8 @@
 //! What the conversation views promise, on both databases where they read one.
 
+use super::super::Db;
 use super::super::testing::each_db;
 use super::super::views_fixture::*;
-use super::super::{Db, Durability};
 use super::*;
 
 async fn ids(db: &Db, sight: Sight, filter: ConversationFilter) -> Vec<ConversationId> {
@@ -92,52 +92,5 @@ fn pages_join_without_gap_or_overlap_even_at_the_same_moment() {
         }
         assert_eq!(seen.len(), 7);
         assert!(seen.windows(2).all(|pair| pair[0] > pair[1]), "{seen:?}");
-    });
-}
-
-#[test]
-fn removing_takes_what_belongs_to_it_and_nothing_else() {
-    each_db(|db| async move {
-        for n in 1..=2 {
-            Thread::new(n).add(&db).await;
-            let at_ms = i64::try_from(n).unwrap();
-            add_message(&db, n, (1, at_ms), ("inbound", "contact", None), None).await;
-            add_event(&db, Some(n), 1, at_ms, serde_json::json!({"type": "conversation.created"})).await;
-            let values = args![tenant(1), event(at_ms), conversation(n), "{}", "[]", NOW_MS];
-            insert(&db, "runs", "tenant_id, event_id, conversation_id, facts, trace, at_ms", values).await;
-            let effect = effect(u8::try_from(n).unwrap());
-            let columns = "tenant_id, id, lane_id, channel_id, conversation_id, seq, kind, state, attempts, \
-                next_ms, created_ms";
-            let values = args![
-                tenant(1),
-                effect,
-                lane(1),
-                channel(1),
-                conversation(n),
-                1i64,
-                "send",
-                "done",
-                1i64,
-                NOW_MS,
-                NOW_MS
-            ];
-            insert(&db, "effects", columns, values).await;
-            let values = args![tenant(1), effect, 1i64, NOW_MS];
-            insert(&db, "attempts", "tenant_id, effect_id, number, started_ms", values).await;
-        }
-        let remove_it = |of: TenantId| {
-            db.write(Durability::Hard, move |tx| {
-                Box::pin(async move { remove(tx, of, conversation(1)).await })
-            })
-        };
-        assert!(!remove_it(tenant(2)).await.unwrap(), "another tenant's");
-        assert!(remove_it(tenant(1)).await.unwrap());
-        assert!(!remove_it(tenant(1)).await.unwrap(), "twice is once");
-        let mut tx = db.read().await.unwrap();
-        for table in ["conversations", "messages", "events", "runs", "effects", "attempts"] {
-            let sql = format!("select count(*) from {table} where tenant_id = $1");
-            let row = tx.first("count", &sql, args![tenant(1)]).await.unwrap().unwrap();
-            assert_eq!(row.columns(table).int("count").unwrap(), 1, "{table}");
-        }
     });
 }

@@ -77,6 +77,8 @@ arg_from_id!(
     InboxId,
     RequestId,
     AuditId,
+    MergeId,
+    ErasureId,
 );
 
 /// `args![a, b, c]`: values for `$1, $2, $3`.
