@@ -3,10 +3,13 @@
 //! leases. A crash anywhere repeats the turn; doing it twice changes nothing.
 
 #[cfg(test)]
+mod consents;
+#[cfg(test)]
 mod desk;
 mod inbound;
 mod load;
 mod order;
+mod strangers;
 #[cfg(test)]
 mod tests;
 mod tick;
@@ -26,7 +29,7 @@ pub use tick::RanOut;
 use super::apply::apply;
 use super::case::{Case, Out, Refused};
 use super::catalog::{Channel, TenantView};
-use super::command::Order;
+use super::command::{Command, Order};
 use super::deliver::Begun;
 use super::{Flow, FlowError};
 use crate::bus::News;
@@ -115,6 +118,8 @@ fn turn(clock: &Clock, loaded: &Loaded, claim: Claim) -> Turned {
     let mut case = Case::new(clock, claim.tenant, claim.lane, channel.clone(), view.clone());
     case.conversation.clone_from(&table.conversation);
     case.person.clone_from(&table.person);
+    case.namesake.clone_from(&table.namesake);
+    case.suppressed.clone_from(&table.suppressed);
     case.timers.clone_from(&table.timers);
     case.messages.clone_from(&table.messages);
     let mut done = claim.done;
@@ -165,6 +170,10 @@ fn work_off(case: &mut Case<'_>, table: &Table, body: &str) -> Result<(), Refuse
             InboundBody::Session(_) | InboundBody::Template(_) | InboundBody::Other(_) => Ok(()),
         },
         Entry::Order(order) => {
+            let is_current = case.conversation.as_ref().map(|it| it.facts.id) == order.conversation;
+            if matches!(order.command, Command::Contact { .. }) && !is_current {
+                return Ok(()); // a conversation that is over needs no news
+            }
             if let Some(wanted) = order.conversation
                 && case.conversation.as_ref().map(|it| it.facts.id) != Some(wanted)
             {

@@ -10,6 +10,8 @@ use super::Turned;
 use crate::flow::Flow;
 use crate::flow::case::{ContactChange, Notice, NoticeTo, TimerChange};
 use crate::flow::deliver::{self, Begun, Start};
+use crate::store::contacts::Person;
+use crate::store::conversations::Conversation;
 use crate::store::effects::{self, EffectState, Ending};
 use crate::store::lanes::{self, Append, Finish, Task};
 use crate::store::{
@@ -72,13 +74,43 @@ fn gather<T: Clone>(kept: &[&Turned], list: impl Fn(&Turned) -> &Vec<T>) -> Vec<
 }
 
 async fn state(tx: &mut Tx, kept: &[&Turned], now_ms: i64) -> Result<(), StoreError> {
-    contacts::insert(tx, &gather(kept, |it| &it.out.people), now_ms).await?;
+    let people = gather(kept, |it| &it.out.people);
+    contacts::insert(tx, &people, now_ms).await?;
+    let mut identities = gather(kept, |it| &it.out.identities);
+    for (tenant, it) in &mut identities {
+        it.facts.id = contacts::survivor(tx, *tenant, it.facts.id).await?;
+    }
+    contacts::insert_identities(tx, &identities, now_ms).await?;
     // A conversation that was set aside is closed before its successor opens.
     let mut conversations = gather(kept, |it| &it.out.conversations);
+    give_contacts(tx, &people, &mut conversations).await?;
     conversations.sort_by_key(|(_, it)| (it.facts.status != Status::Closed, it.facts.id));
     conversations::upsert(tx, &conversations).await?;
     messages::insert(tx, &gather(kept, |it| &it.out.messages)).await?;
     attachments::insert(tx, &gather(kept, |it| &it.out.files)).await
+}
+
+/// New conversations belong to whom their identity belongs to now: merging may have moved it since the turn read it.
+async fn give_contacts(
+    tx: &mut Tx,
+    new: &[(TenantId, Person)],
+    conversations: &mut [(TenantId, Conversation)],
+) -> Result<(), StoreError> {
+    let is_new =
+        |it: &Conversation| it.version == 1 && !new.iter().any(|(_, p)| p.identity.id == it.identity);
+    let wanted: Vec<_> = conversations
+        .iter()
+        .filter(|(_, it)| is_new(it))
+        .map(|(tenant, it)| (*tenant, it.identity))
+        .collect();
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let owners = contacts::hold(tx, &wanted).await?;
+    for (_, it) in conversations.iter_mut().filter(|(_, it)| is_new(it)) {
+        it.contact = owners.get(&it.identity).copied().ok_or(StoreError::Moved("the contact"))?;
+    }
+    Ok(())
 }
 
 async fn story(tx: &mut Tx, kept: &[&Turned]) -> Result<(), StoreError> {
@@ -116,12 +148,12 @@ async fn changes(tx: &mut Tx, kept: &[&Turned], now_ms: i64) -> Result<(), Store
 async fn contact(tx: &mut Tx, tenant: TenantId, change: &ContactChange) -> Result<(), StoreError> {
     match change {
         ContactChange::Updated(person) => contacts::update(tx, tenant, person).await,
-        ContactChange::Blocked(contact, since_ms) => {
-            contacts::set_blocked(tx, tenant, *contact, *since_ms).await
+        ContactChange::Blocked(identity, since_ms) => {
+            contacts::set_blocked(tx, tenant, *identity, *since_ms).await
         }
-        ContactChange::OptedOut(contact, kind, since) => {
+        ContactChange::OptedOut(identity, kind, since) => {
             let since = since.as_ref().map(|(ms, source)| (*ms, source.as_str()));
-            contacts::set_opted_out(tx, tenant, *contact, kind, since).await
+            contacts::set_opted_out(tx, tenant, *identity, kind, since).await
         }
     }
 }
