@@ -5,6 +5,7 @@
 mod bench;
 mod channel;
 mod client;
+mod contact;
 mod database;
 mod doctor;
 mod error;
@@ -61,6 +62,9 @@ enum Command {
     /// Connected numbers and accounts
     #[command(subcommand)]
     Channel(channel::Channel),
+    /// People outside
+    #[command(subcommand)]
+    Contact(contact::Contact),
     /// Automation rules
     #[command(subcommand)]
     Rules(rules::Rules),
@@ -123,6 +127,7 @@ async fn dispatch(command: Command, out: Out) -> Result<(), CliError> {
         Command::User(command) => command.run(out).await,
         Command::Key(command) => command.run(out).await,
         Command::Channel(command) => command.run(out).await,
+        Command::Contact(command) => command.run(out).await,
         Command::Rules(command) => command.run(out).await,
         Command::Send(command) => command.run(out).await,
         Command::Tail(command) => command.run(out).await,

@@ -17,6 +17,7 @@ pub mod auth;
 pub mod body;
 pub mod channels;
 pub mod chat;
+pub mod contacts;
 pub mod conversations;
 pub mod docs;
 pub mod etag;
@@ -65,6 +66,7 @@ fn families() -> OpenApiRouter<Api> {
         .merge(plugins::router())
         .merge(channels::router())
         .merge(rules::router())
+        .merge(contacts::router())
         .merge(conversations::router())
         .merge(actions::router())
         .merge(messages::router())
