@@ -203,16 +203,14 @@ async fn alive(tx: &mut Tx, who: &Principal, id: ContactId) -> Result<ContactVie
     let contact = found.ok_or_else(|| not_found("contact"))?;
     if let Some(into) = contact.merged_into {
         let detail = "this contact became a part of another one, which `into` names; work on that one";
-        return Err(gone("merged", detail).with("into", into.to_string()).into());
+        return Err(Problem::conflict("merged", detail).with("into", into.to_string()).into());
     }
     if contact.erased_ms.is_some() {
-        return Err(gone("erased", "this contact was erased; there is nothing left to change").into());
+        return Err(
+            Problem::conflict("erased", "this contact was erased; there is nothing left to change").into()
+        );
     }
     Ok(contact)
-}
-
-fn gone(code: &'static str, detail: &str) -> Problem {
-    Problem::conflict(code, detail)
 }
 
 /// The contact as the caller may see it now.

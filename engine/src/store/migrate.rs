@@ -15,6 +15,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (4, "installation", include_str!("../../../migrations/0004_installation.sql")),
     (5, "rule starts", include_str!("../../../migrations/0005_rule_starts.sql")),
     (6, "attachments", include_str!("../../../migrations/0006_attachments.sql")),
+    (7, "contacts", include_str!("../../../migrations/0007_contacts.sql")),
 ];
 
 fn migrator() -> Migrator {

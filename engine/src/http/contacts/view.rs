@@ -11,8 +11,9 @@ use crate::flow::phone::masked;
 use crate::store::contact_views::{ContactView, Pair};
 use crate::store::contacts::BY_VENDOR;
 
-/// A person outside.
+/// A person outside, with all that is known of them.
 #[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = FullContact)]
 pub(super) struct Contact {
     /// `cnt_…`.
     #[schema(value_type = String)]
