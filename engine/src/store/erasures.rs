@@ -180,16 +180,17 @@ pub async fn strip_contacts(
     now_ms: i64,
 ) -> Result<(), StoreError> {
     for contact in contacts {
+        // The contact first: it waits for turns that are giving it one more identity, and none begins afterwards.
+        let sql = "update contacts set name = null, name_key = null, phone = null, phone_key = null, \
+                   language = null, attributes = '{}', email_key = null, blocked_ms = null, \
+                   version = version + 1, erased_ms = coalesce(erased_ms, $3) where tenant_id = $1 and id = $2";
+        tx.execute("erase a contact", sql, args![tenant, *contact, now_ms]).await?;
         let sql = "delete from identities where tenant_id = $1 and contact_id = $2";
         tx.execute("erase identities", sql, args![tenant, *contact]).await?;
         let sql = "delete from opt_outs where tenant_id = $1 and contact_id = $2";
         tx.execute("erase opt-outs", sql, args![tenant, *contact]).await?;
         let sql = "delete from contact_merges where tenant_id = $1 and (into_id = $2 or from_id = $2)";
         tx.execute("erase merges", sql, args![tenant, *contact]).await?;
-        let sql = "update contacts set name = null, name_key = null, phone = null, phone_key = null, \
-                   language = null, attributes = '{}', email_key = null, blocked_ms = null, \
-                   version = version + 1, erased_ms = coalesce(erased_ms, $3) where tenant_id = $1 and id = $2";
-        tx.execute("erase a contact", sql, args![tenant, *contact, now_ms]).await?;
     }
     Ok(())
 }

@@ -48,13 +48,11 @@ pub struct Kept {
     pub blocked: bool,
 }
 
-/// What becomes of the contact that stays: its own values, gaps filled from the other.
+/// What becomes of the contact that stays: its own values, gaps filled from the other. Which identities move is asked when
+/// they do.
 pub fn joined(into: &ContactView, from: &ContactView, keys: [Option<String>; 2]) -> (Card, Kept) {
-    let mut kept = Kept {
-        identities: from.identities.iter().map(|it| it.id).collect(),
-        blocked: into.blocked_ms.is_none() && from.blocked_ms.is_some(),
-        ..Kept::default()
-    };
+    let mut kept =
+        Kept { blocked: into.blocked_ms.is_none() && from.blocked_ms.is_some(), ..Kept::default() };
     let mut fill = |name: &str, own: &Option<String>, other: &Option<String>| {
         if own.is_none() && other.is_some() {
             kept.filled.push(name.to_owned());
@@ -90,19 +88,24 @@ pub async fn merge(
     card: &Card,
     merge: &Merge,
 ) -> Result<(), StoreError> {
-    move_all(tx, tenant, &merge.kept.identities, from.id, into.id).await?;
+    // First, so that turns that are giving it one more identity are waited for, and later ones give it to the other.
     let sql = "update contacts set merged_into = $4, version = version + 1 where tenant_id = $1 and id = $2 \
                and version = $3 and merged_into is null and erased_ms is null";
     if tx.execute("merge a contact", sql, args![tenant, from.id, from.version, into.id]).await? == 0 {
         return Err(StoreError::Moved("the contact"));
     }
+    let sql = "select id from identities where tenant_id = $1 and contact_id = $2 order by id";
+    let rows = tx.all("list identities", sql, args![tenant, from.id]).await?;
+    let identities: Vec<IdentityId> =
+        rows.iter().map(|row| row.columns("identities").id("id")).collect::<Result<_, _>>()?;
+    move_all(tx, tenant, &identities, from.id, into.id).await?;
     contact_changes::update(tx, tenant, (into.id, into.version), card).await?;
     let since_ms = into.blocked_ms.or(from.blocked_ms);
     contact_changes::set_blocked(tx, tenant, (into.id, into.version + 1), since_ms).await?;
     copy_opt_outs(tx, tenant, from.id, into.id, 0).await?;
     let sql = "insert into contact_merges (tenant_id, id, into_id, from_id, actor, body, at_ms) \
                values ($1, $2, $3, $4, $5, $6, $7)";
-    let body = json("body", &merge.kept)?;
+    let body = json("body", &Kept { identities, ..merge.kept.clone() })?;
     let args = args![tenant, merge.id, into.id, from.id, &merge.actor, body, merge.at_ms];
     tx.execute("record a merge", sql, args).await.map(|_| ())
 }

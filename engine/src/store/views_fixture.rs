@@ -92,8 +92,9 @@ impl Thread {
     /// Adds it with a contact `visitor <n>` whose identity is `v_<n>`.
     pub(crate) async fn add(self, db: &Db) {
         let n = self.n;
-        let values = args![self.tenant, contact(n), format!("visitor {n}"), None::<String>, "{}", NOW_MS];
-        insert(db, "contacts", "tenant_id, id, name, phone, attributes, created_ms", values).await;
+        let name = format!("visitor {n}");
+        let values = args![self.tenant, contact(n), &name, &name, None::<String>, "{}", NOW_MS];
+        insert(db, "contacts", "tenant_id, id, name, name_key, phone, attributes, created_ms", values).await;
         let values = args![
             self.tenant,
             identity(n),
