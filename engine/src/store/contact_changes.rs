@@ -250,3 +250,7 @@ pub async fn remove_identity(
     tx.execute("remove an identity", sql, args![tenant, id]).await?;
     Ok(Removed::Done)
 }
+
+#[cfg(test)]
+#[path = "contact_changes_tests.rs"]
+mod tests;

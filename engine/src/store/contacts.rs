@@ -406,3 +406,7 @@ pub async fn set_opted_out(
     let args = args![tenant, identity, channel_kind, since_ms, source];
     tx.execute("opt out", sql, args).await.map(|_| ())
 }
+
+#[cfg(test)]
+#[path = "contacts_tests.rs"]
+mod tests;
