@@ -12,8 +12,8 @@ use crate::flow::testing;
 use crate::store::lanes::{Finish, Task};
 use crate::store::testing::each_db;
 use crate::store::views_fixture::{
-    NOW_MS, Thread as Row, add_event, add_message, channel, contact, conversation, identity, insert, lane,
-    tenant,
+    self as rows, NOW_MS, Thread as Row, add_event, add_message, channel, contact, conversation, identity,
+    insert, lane, tenant,
 };
 
 fn asked() -> Asked {
@@ -32,9 +32,7 @@ async fn begin(flow: &Flow) {
 }
 
 async fn count(flow: &Flow, table: &'static str) -> i64 {
-    let sql = format!("select count(*) from {table} where tenant_id = $1");
-    let row = flow.db.read().await.unwrap().first("count", &sql, args![tenant(1)]).await.unwrap().unwrap();
-    row.columns(table).int("count").unwrap()
+    rows::count(&flow.db, tenant(1), table).await
 }
 
 #[test]
@@ -55,7 +53,7 @@ fn a_turn_that_was_under_way_writes_nothing_and_a_later_one_knows_nobody() {
                 let teller = teller.clone();
                 Box::pin(async move {
                     teller.tell(tx, contact(1), None, &ContactNews::Merged).await?;
-                    Ok::<_, StoreError>(lanes::claim(tx, Task::Turn, "me", NOW_MS, NOW_MS + 9, 9).await?)
+                    lanes::claim(tx, Task::Turn, "me", NOW_MS, NOW_MS + 9, 9).await
                 })
             })
             .await
@@ -107,12 +105,8 @@ fn what_a_stop_left_goes_in_the_next_round() {
             let values = args![tenant(1), id, channel(1), NOW_MS, webhook(body), "quarantined"];
             insert(&db, "raw_webhooks", columns, values).await;
         }
-        let sql = "update identities set value = 'v_1-visitor', address = 'v_1-visitor' where id = $1";
-        db.write(Durability::Hard, move |tx| {
-            Box::pin(async move { tx.execute("rename", sql, args![identity(1)]).await })
-        })
-        .await
-        .unwrap();
+        let renamed = "value = 'v_1-visitor', address = 'v_1-visitor'";
+        rows::set(&db, tenant(1), "identities", renamed, "value = 'v_1'").await;
         begin(&flow).await;
         let stop = CancellationToken::new();
         stop.cancel();
@@ -166,14 +160,7 @@ fn deleting_a_conversation_leaves_what_waits_and_other_conversations_of_the_lane
             });
             begun.await.unwrap()
         };
-        let newest = async || {
-            let sql = "select conversation_id, ready_ms, done from lanes where tenant_id = $1";
-            let row =
-                flow.db.read().await.unwrap().first("look", sql, args![tenant(1)]).await.unwrap().unwrap();
-            let mut c = row.columns("lanes");
-            let newest: Option<ConversationId> = c.opt_id("conversation_id").unwrap();
-            (newest, c.opt_int("ready_ms").unwrap(), c.int("done").unwrap())
-        };
+        let newest = async || rows::only_lane(&flow.db, tenant(1)).await;
         assert!(delete(1).await && !delete(1).await, "twice is once");
         assert_eq!(newest().await, (Some(conversation(2)), Some(NOW_MS), 6), "the newer one goes on");
         assert!(delete(2).await);

@@ -14,20 +14,15 @@ async fn add(stage: &Stage, n: u128, group: Option<u128>, masked: bool) -> Strin
     let db = &stage.api.flow.db;
     let group = group.map(rows::group);
     Thread { tenant: stage.tenant, group, ..Thread::new(n) }.add(db).await;
-    let phone = format!("+3460000000{n}");
-    let (tenant, id) = (stage.tenant, rows::contact(n));
-    stage
-        .write(move |tx| {
-            let phone = phone.clone();
-            Box::pin(async move {
-                let sql = "update contacts set phone = $3, phone_key = $3 where tenant_id = $1 and id = $2";
-                tx.execute("give a phone", sql, args![tenant, id, &phone]).await?;
-                let sql = "update channels set masked = $2 where tenant_id = $1";
-                tx.execute("mask", sql, args![tenant, masked]).await.map(|_| ())
-            })
-        })
-        .await;
+    let id = rows::contact(n);
+    let phone = format!("phone = '+3460000000{n}', phone_key = '+3460000000{n}'");
+    rows::set(db, stage.tenant, "contacts", &phone, &format!("id = '{id}'")).await;
+    mask(stage, masked).await;
     format!("/api/v1/contacts/{id}")
+}
+
+async fn mask(stage: &Stage, masked: bool) {
+    rows::set(&stage.api.flow.db, stage.tenant, "channels", &format!("masked = {masked}"), "true").await;
 }
 
 async fn add_channel(stage: &Stage) {
@@ -73,15 +68,7 @@ async fn agents_see_whom_they_talk_to_and_numbers_only_where_the_channel_shows_t
     stage.post(&format!("{other}/block"), &agent, json!({})).await.problem(404, "not_found");
     let stranger = stage.key_of(pointsman_rules::ids::TenantId::new(1, 9), Role::Owner).await;
     stage.get(&open, &stranger).await.problem(404, "not_found");
-    let tenant = stage.tenant;
-    stage
-        .write(move |tx| {
-            Box::pin(async move {
-                let sql = "update channels set masked = true where tenant_id = $1";
-                tx.execute("mask", sql, args![tenant]).await
-            })
-        })
-        .await;
+    mask(&stage, true).await;
     assert_eq!(stage.get(&open, &agent).await.expect(200)["phone"], "+34••••0001");
     assert_eq!(stage.get(&open, &admin).await.expect(200)["phone"], PHONE);
     let list = stage.get("/api/v1/conversations", &agent).await.expect(200);
@@ -222,22 +209,13 @@ async fn consent_is_kept_by_kind_of_channel_and_blocking_is_idempotent() {
     let kind = json!({"channel_kind": "webchat", "reason": "on the phone"});
     assert_eq!(post("opt-out", kind.clone()).await.expect(200)["opt_outs"][0]["source"], "api");
     assert_eq!(post("opt-in", kind.clone()).await.expect(200)["opt_outs"], json!([]));
-    let (tenant, contact) = (stage.tenant, rows::contact(1));
-    stage
-        .write(move |tx| {
-            Box::pin(async move {
-                let sql = "insert into opt_outs (tenant_id, contact_id, channel_kind, since_ms, source) \
-                           values ($1, $2, 'webchat', 1, 'vendor')";
-                tx.execute("opt out", sql, args![tenant, contact]).await
-            })
-        })
-        .await;
+    let columns = "tenant_id, contact_id, channel_kind, since_ms, source";
+    let values = args![stage.tenant, rows::contact(1), "webchat", 1i64, "vendor"];
+    rows::insert(&stage.api.flow.db, "opt_outs", columns, values).await;
     let problem = post("opt-in", kind).await.problem(409, "opted_out_at_vendor");
     assert!(problem["detail"].as_str().unwrap().contains("START"), "{problem}");
     // Every change went to the conversation's lane: block, unblock, out, in.
-    let sql = "select count(*) from inbox where tenant_id = $1";
-    let row = stage.api.read().await.unwrap().first("count", sql, args![tenant]).await.unwrap().unwrap();
-    assert_eq!(row.columns("inbox").int("count").unwrap(), 4);
+    assert_eq!(rows::count(&stage.api.flow.db, stage.tenant, "inbox").await, 4);
 }
 
 #[tokio::test]
