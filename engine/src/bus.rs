@@ -55,6 +55,7 @@ struct Inner {
     news: broadcast::Sender<News>,
     turn: Notify,
     deliver: Notify,
+    handout: Notify,
     /// What other processes have to be told, until somebody takes it.
     outward: Mutex<Outward>,
     outward_rung: Notify,
@@ -86,6 +87,7 @@ impl Bus {
             news: broadcast::channel(NEWS_MAX).0,
             turn: Notify::new(),
             deliver: Notify::new(),
+            handout: Notify::new(),
             outward: Mutex::default(),
             outward_rung: Notify::new(),
         }))
@@ -106,6 +108,9 @@ impl Bus {
 
     /// Tells everybody in this process.
     pub fn publish_here(&self, news: News) {
+        if matches!(news, News::Configuration { .. }) {
+            self.ring_handout(); // somebody may have come online
+        }
         if let News::Ready { task } = news {
             self.bell(task).notify_one();
         } else {
@@ -126,6 +131,16 @@ impl Bus {
     /// Waits for `ring`; a ring while nobody waits is kept.
     pub async fn rung(&self, task: Task) {
         self.bell(task).notified().await;
+    }
+
+    /// Somebody may be found for a conversation that waits. Other processes look by themselves.
+    pub fn ring_handout(&self) {
+        self.0.handout.notify_one();
+    }
+
+    /// Waits for `ring_handout`.
+    pub async fn handout_rung(&self) {
+        self.0.handout.notified().await;
     }
 
     /// Waits until other processes have to be told something, and takes it.

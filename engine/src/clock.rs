@@ -12,14 +12,19 @@ use ring::rand::{SecureRandom, SystemRandom};
 pub struct Clock(Arc<Source>);
 
 enum Source {
-    System { start: Instant, random: SystemRandom },
+    System { start: Instant, random: SystemRandom, shift_ms: Arc<AtomicI64> },
     Fixed { now_ms: AtomicI64, drawn: AtomicU64 },
 }
 
 impl Clock {
     /// The machine's clock and random source.
     pub fn system() -> Self {
-        Self(Arc::new(Source::System { start: Instant::now(), random: SystemRandom::new() }))
+        Self::shifted(Arc::default())
+    }
+
+    /// The machine's clock, and so many milliseconds more; for stories in which days pass.
+    pub fn shifted(shift_ms: Arc<AtomicI64>) -> Self {
+        Self(Arc::new(Source::System { start: Instant::now(), random: SystemRandom::new(), shift_ms }))
     }
 
     /// A clock that stands still at `now_ms` (unix milliseconds) and draws a fixed sequence; for tests.
@@ -38,9 +43,10 @@ impl Clock {
     #[expect(clippy::disallowed_methods, reason = "this is the one place")]
     pub fn now_ms(&self) -> i64 {
         match &*self.0 {
-            Source::System { .. } => SystemTime::now()
+            Source::System { shift_ms, .. } => SystemTime::now()
                 .duration_since(UNIX_EPOCH)
-                .map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX)),
+                .map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+                .saturating_add(shift_ms.load(Ordering::Relaxed)),
             Source::Fixed { now_ms, .. } => now_ms.load(Ordering::SeqCst),
         }
     }

@@ -15,6 +15,7 @@ pub mod attachments;
 pub mod audit;
 pub mod auth;
 pub mod body;
+pub mod calendars;
 pub mod channels;
 pub mod chat;
 pub mod contacts;
@@ -63,6 +64,7 @@ fn families() -> OpenApiRouter<Api> {
         .merge(api_keys::router())
         .merge(users::router())
         .merge(groups::router())
+        .merge(calendars::router())
         .merge(plugins::router())
         .merge(channels::router())
         .merge(rules::router())

@@ -70,6 +70,8 @@ pub async fn run(flow: Flow, settings: WorkerSettings, stop: CancellationToken) 
     tasks.spawn(jobs::run(flow.clone(), JOBS, jobs.clone(), stop.clone()));
     tasks.spawn(watch::fire_deadlines(flow.clone(), settings.clone(), stop.clone()));
     tasks.spawn(files::fetch_files(flow.clone(), settings.clone(), stop.clone()));
+    tasks.spawn(watch::hand_out(flow.clone(), stop.clone()));
+    tasks.spawn(watch::watch_presence(flow.clone(), stop.clone()));
     let keep_alive = CancellationToken::new();
     let heart = tokio::spawn(watch::renew_leases(flow.clone(), keep_alive.clone()));
     tasks.close();

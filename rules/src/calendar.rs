@@ -121,6 +121,24 @@ impl Calendar {
         None
     }
 
+    /// The first moment after `at_ms` at which it opens (`true`) or closes; `None` when that is not within
+    /// [`HORIZON_DAYS`].
+    pub fn next_change(&self, at_ms: i64) -> Option<(i64, bool)> {
+        let mut spans = self.spans(at_ms)?;
+        let (open, mut close) = spans.next()?;
+        if open > at_ms {
+            return Some((open, true));
+        }
+        // Spans that touch or overlap are one.
+        for (open, next_close) in spans {
+            if open > close {
+                break;
+            }
+            close = close.max(next_close);
+        }
+        Some((close, false))
+    }
+
     fn hours(&self) -> Result<Hours, CalendarError> {
         if self.intervals.len() > INTERVALS_MAX {
             return Err(CalendarError::TooMany(INTERVALS_MAX, "intervals"));

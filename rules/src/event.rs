@@ -230,6 +230,14 @@ events! {
     /// An agent started a rule by hand.
     RuleManual { /// The rule.
         rule: RuleId } = "rule.manual";
+    /// An agent was asked to take it.
+    ConversationOffered { /// The agent.
+        agent: UserId, /// How long they may think, unix milliseconds.
+        until_ms: i64 } = "conversation.offered";
+    /// The agent did not take it; the next one is asked.
+    ConversationOfferPassed { /// The agent.
+        agent: UserId, /// `declined` or `expired`.
+        reason: String } = "conversation.offer_passed";
 }
 
 #[cfg(test)]

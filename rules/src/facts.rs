@@ -6,11 +6,13 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::assign::Assignment;
 use crate::calendar::Calendar;
 use crate::event::Changes;
 use crate::ids::{
     CalendarId, ChannelId, ContactId, ConversationId, GroupId, MessageId, RuleId, TemplateId, UserId,
 };
+use crate::sla::Targets;
 
 /// Everything a rule may read about one event.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -200,6 +202,15 @@ pub struct ConversationFacts {
     pub reopen_count: i64,
     /// When it began, unix milliseconds.
     pub created_ms: i64,
+    /// When this episode began: creation or the last reopening, unix milliseconds.
+    #[serde(default)]
+    pub opened_ms: i64,
+    /// Since when the contact waits for a person's answer, unix milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting_since_ms: Option<i64>,
+    /// When a person first answered in this episode, unix milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_reply_ms: Option<i64>,
     /// When it was archived, unix milliseconds.
     pub archived_ms: Option<i64>,
     /// Hidden until then, unix milliseconds.
@@ -369,6 +380,10 @@ pub struct GroupFacts {
     pub calendar: Option<CalendarId>,
     /// BCP 47.
     pub language: Option<String>,
+    /// How it hands out conversations.
+    pub assignment: Assignment,
+    /// How long contacts may wait.
+    pub targets: Targets,
 }
 
 /// An agent as rules see them.
@@ -382,6 +397,8 @@ pub struct AgentFacts {
     pub name: String,
     /// Are they there?
     pub online: bool,
+    /// Do they see every conversation, whatever its group? Owners and admins do.
+    pub sees_all: bool,
 }
 
 /// A calendar and its name.
@@ -423,6 +440,21 @@ impl Directory {
     pub fn agent(&self, name: &str) -> Option<&AgentFacts> {
         let id = UserId::parse(name).ok();
         self.agents.iter().find(|a| Some(a.id) == id || same(&a.email, name) || same(&a.name, name))
+    }
+
+    /// The group with this id.
+    pub fn group_by_id(&self, id: GroupId) -> Option<&GroupFacts> {
+        self.groups.iter().find(|group| group.id == id)
+    }
+
+    /// The agent with this id.
+    pub fn agent_by_id(&self, id: UserId) -> Option<&AgentFacts> {
+        self.agents.iter().find(|agent| agent.id == id)
+    }
+
+    /// A group's calendar.
+    pub fn calendar_of(&self, group: &GroupFacts) -> Option<&CalendarFacts> {
+        self.calendars.iter().find(|calendar| Some(calendar.id) == group.calendar)
     }
 
     /// The calendar with this name.

@@ -9,6 +9,7 @@
 //! situations. A new intent is a variant of `Intent`, a file in `vocabulary/`, an arm
 //! in `intent/call.rs` and a case.
 
+pub mod assign;
 pub mod calendar;
 pub mod case;
 pub mod decide;
@@ -23,6 +24,7 @@ pub mod names;
 pub mod problem;
 pub mod sandbox;
 pub mod script;
+pub mod sla;
 pub mod text;
 pub mod view;
 pub mod vocabulary;

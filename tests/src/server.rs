@@ -209,6 +209,7 @@ impl Server {
         command.arg("serve").arg("--listen").arg(format!("127.0.0.1:{port}"));
         command.arg("--public-url").arg(PUBLIC_URL).arg("--plugins").arg(plugins()?);
         command.args(self.database_args()).args(&self.setup.args);
+        command.env("POINTSMAN_TEST_CLOCK", self.clock_path());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
         let starts = self.starts();
         let mut process = command.spawn().context("the binary does not start")?;
@@ -249,6 +250,24 @@ impl Server {
     /// The directory that holds its data and its log; gone with the server.
     pub fn dir(&self) -> &Path {
         self.dir.path()
+    }
+
+    fn clock_path(&self) -> PathBuf {
+        self.dir.path().join("clock")
+    }
+
+    /// Lets time pass for the server, at once: its clock is so much further ahead from now on (a debug build looks
+    /// every 10 ms), also after a restart.
+    ///
+    /// # Errors
+    /// The file that tells it cannot be written.
+    pub fn advance(&self, by: Duration) -> Result<()> {
+        let path = self.clock_path();
+        let so_far: u64 = std::fs::read_to_string(&path).ok().and_then(|text| text.parse().ok()).unwrap_or(0);
+        let ms = so_far + u64::try_from(by.as_millis())?;
+        let (new, text) = (path.with_extension("new"), ms.to_string());
+        std::fs::write(&new, text)?;
+        Ok(std::fs::rename(new, path)?)
     }
 
     fn log_path(&self) -> PathBuf {

@@ -47,12 +47,47 @@ impl Serve {
         let config = self.database.settings(flags.into_iter().flatten().collect())?;
         telemetry::start(&config.log).map_err(|error| CliError::Failed(error.to_string()))?;
         let stop = stop_signal()?;
-        let app = App::start(config, Clock::system()).await?;
+        let app = App::start(config, clock()).await?;
         for line in app.ready_lines() {
             out.line(line)?;
         }
         Ok(app.run(stop).await?)
     }
+}
+
+/// The machine's clock. A debug build can be told by a file how many milliseconds to add, so that stories need not wait
+/// for days to pass; a release build knows nothing of that.
+#[cfg(not(debug_assertions))]
+fn clock() -> Clock {
+    Clock::system()
+}
+
+/// The variable that names the file with the milliseconds.
+#[cfg(debug_assertions)]
+const TEST_CLOCK: &str = "POINTSMAN_TEST_CLOCK";
+/// How often the file is read.
+#[cfg(debug_assertions)]
+const TEST_CLOCK_PAUSE: std::time::Duration = std::time::Duration::from_millis(10);
+
+#[cfg(debug_assertions)]
+fn clock() -> Clock {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicI64, Ordering};
+
+    let Some(path) = std::env::var_os(TEST_CLOCK) else { return Clock::system() };
+    let shift_ms = Arc::new(AtomicI64::new(0));
+    let clock = Clock::shifted(shift_ms.clone());
+    let read = move || std::fs::read_to_string(&path).ok()?.trim().parse().ok();
+    shift_ms.store(read().unwrap_or(0), Ordering::Relaxed);
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(TEST_CLOCK_PAUSE).await;
+            if let Some(ms) = read() {
+                shift_ms.store(ms, Ordering::Relaxed);
+            }
+        }
+    });
+    clock
 }
 
 /// Cancelled by the first signal; the second one ends the process at once.

@@ -79,6 +79,7 @@ impl Create {
             role: self.role,
             password_hash: Some(hash),
             presence: Presence::Offline,
+            chats_max: None,
             created_ms: clock.now_ms(),
             disabled_ms: None,
         };

@@ -55,10 +55,7 @@ fn one(case: &mut Case<'_>, event: &Event, planned: &Planned, opts_out: bool) ->
             case.route(Some(id))
         }
         Intent::AssignAgent { agent } => assign(case, agent),
-        Intent::AssignByPolicy { policy } => Err(Refused::new(
-            "unknown_policy",
-            format!("The assignment policy `{policy}` is not available; use assign_agent."),
-        )),
+        Intent::AssignByPolicy { policy } => case.wait_for_somebody(policy),
         Intent::EndChat { status } => case.end_chat(*status, "rule"),
         Intent::SetStatus { status } => case.set_status(*status),
         Intent::Archive => case.archive(),
@@ -179,7 +176,8 @@ fn notify(case: &mut Case<'_>, who: &str, text: &str) -> Result<(), Refused> {
             }
         },
     };
-    case.out.notices.push(Notice { to, kind: "rule", conversation: conversation.0, text: text.to_owned() });
+    let (conversation, text) = (conversation.0, text.to_owned());
+    case.out.notices.push(Notice { to, kind: "rule", conversation, text, event: None });
     Ok(())
 }
 

@@ -5,6 +5,8 @@
 mod change;
 mod consent;
 mod file;
+mod handout;
+mod news;
 mod person;
 mod say;
 mod starts;
@@ -21,6 +23,7 @@ use pointsman_rules::ids::{
 use super::catalog::{Channel, TenantView};
 use super::content::Content;
 use crate::clock::Clock;
+use crate::plugins::TemplateChange;
 use crate::store::attachments::Attachment;
 use crate::store::contacts::{Namesake, Person};
 use crate::store::conversations::Conversation;
@@ -90,6 +93,8 @@ pub struct Notice {
     pub conversation: ConversationId,
     /// What.
     pub text: String,
+    /// The event that everybody who is told has in common.
+    pub event: Option<EventId>,
 }
 
 /// Who is told.
@@ -112,6 +117,8 @@ pub struct Out {
     pub contacts: Vec<ContactChange>,
     /// New and changed conversations.
     pub conversations: Vec<Conversation>,
+    /// Those of them that begin.
+    pub begun: Vec<ConversationId>,
     /// New messages.
     pub messages: Vec<Message>,
     /// Their files.
@@ -132,6 +139,10 @@ pub struct Out {
     pub timers: Vec<TimerChange>,
     /// People to tell.
     pub notices: Vec<Notice>,
+    /// Templates that the vendor says changed.
+    pub templates: Vec<TemplateChange>,
+    /// Conversations that somebody was found for: they are not on their way any more.
+    pub placed: Vec<ConversationId>,
     /// Inbox entries that were refused: (seq, why).
     pub refusals: Vec<(i64, Refused)>,
 }
@@ -171,6 +182,8 @@ pub struct Case<'a> {
     /// The conversation at the start of this step, for `conversation.updated`.
     before: Option<ConversationFacts>,
     touched: bool,
+    /// Did the contact write?
+    has_news: bool,
 }
 
 impl<'a> Case<'a> {
@@ -200,6 +213,7 @@ impl<'a> Case<'a> {
             cause: Cause::default(),
             before: None,
             touched: false,
+            has_news: false,
         }
     }
 
@@ -219,8 +233,8 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// Appends an event to the log and shows it to the rules.
-    pub fn raise(&mut self, body: EventBody) {
+    /// Appends an event to the log and shows it to the rules; answers its id.
+    pub fn raise(&mut self, body: EventBody) -> EventId {
         let conversation = self.conversation.as_mut().map(|it| {
             it.seq += 1;
             (it.facts.id, it.seq)
@@ -235,8 +249,10 @@ impl<'a> Case<'a> {
         };
         let channel = Some(self.channel.facts.id);
         self.out.events.push(Logged { event: event.clone(), channel, seq });
+        let id = event.id;
         self.fresh.push_back(event);
         self.touched = true;
+        id
     }
 
     /// What the rules of this event may read; `None` before there is a conversation.
@@ -304,23 +320,47 @@ impl<'a> Case<'a> {
             && self.touched
         {
             conversation.due_ms = None;
-            conversation.version += 1;
-            self.out.conversations.push(conversation);
+            self.keep(conversation);
         }
         self.timers.clear();
     }
 
     /// Everything that has to be written.
     pub fn finish(mut self) -> (Out, Option<ConversationId>) {
+        self.tell_of_news();
         let id = self.conversation.as_ref().map(|it| it.facts.id);
-        if let Some(mut conversation) = self.conversation.take()
-            && self.touched
-        {
-            conversation.due_ms = super::deadline::next(&conversation, &self.channel);
-            conversation.version += 1;
-            self.out.conversations.push(conversation);
-        }
+        self.put_down();
         (self.out, id)
+    }
+
+    /// Does something to an older conversation of the lane, and comes back; answers what became of it.
+    pub(super) fn visit(&mut self, past: Conversation, work: impl FnOnce(&mut Self)) -> Conversation {
+        let present = (self.conversation.replace(past.clone()), std::mem::take(&mut self.timers));
+        let touched = std::mem::replace(&mut self.touched, false);
+        work(self);
+        let after = self.put_down().unwrap_or(past);
+        (self.conversation, self.timers) = present;
+        self.touched = touched;
+        after
+    }
+
+    /// Ends work on the conversation: it is written if anything changed. Answers it as it is then.
+    fn put_down(&mut self) -> Option<Conversation> {
+        self.settle_queue();
+        let mut conversation = self.conversation.take()?;
+        if self.touched {
+            conversation.due_ms = super::deadline::next(&conversation, &self.channel, &self.view.directory);
+            conversation = self.keep(conversation);
+        }
+        Some(conversation)
+    }
+
+    /// Has the conversation written, once: a later state replaces an earlier one.
+    fn keep(&mut self, mut conversation: Conversation) -> Conversation {
+        conversation.version += 1;
+        self.out.conversations.retain(|it| it.facts.id != conversation.facts.id);
+        self.out.conversations.push(conversation.clone());
+        conversation
     }
 
     /// Marks the conversation as changed without an event.

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use pointsman_rules::assign::Policy;
 use pointsman_rules::decide::{CompiledRule, RuleSet};
 use pointsman_rules::facts::{ChannelFacts, Directory};
 use pointsman_rules::ids::{ChannelId, TenantId};
@@ -93,6 +94,18 @@ pub struct TenantView {
     pub directory: Arc<Directory>,
     /// Published rules.
     pub rules: RuleSet,
+    /// May conversations wait for somebody to be chosen: by a group's policy or a rule?
+    pub hands_out: bool,
+}
+
+impl TenantView {
+    /// The view of these names and rules.
+    pub fn new(directory: Directory, rules: RuleSet) -> Self {
+        let by_group = directory.groups.iter().any(|group| group.assignment.policy != Policy::Manual);
+        let hands_out =
+            by_group || rules.rules().iter().any(|rule| rule.script.source().contains("assign_by_policy"));
+        Self { directory: Arc::new(directory), rules, hands_out }
+    }
 }
 
 struct Cached<T> {
@@ -177,9 +190,8 @@ impl Catalog {
             return Ok(hit);
         }
         let tx = &mut flow.db.read().await?;
-        let directory = Arc::new(catalog::directory(tx, tenant).await?);
-        let rules = compile(catalog::published(tx, tenant).await?);
-        let view = Arc::new(TenantView { directory, rules });
+        let directory = catalog::directory(tx, tenant).await?;
+        let view = Arc::new(TenantView::new(directory, compile(catalog::published(tx, tenant).await?)));
         self.change(|inner| {
             inner.views.insert(tenant, Cached { value: view.clone(), read_ms: now_ms });
         });

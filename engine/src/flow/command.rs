@@ -63,6 +63,15 @@ pub enum Command {
         /// Whom.
         agent: Option<UserId>,
     },
+    /// Somebody was found for a conversation that waits: assign it, or offer it.
+    Place {
+        /// Whom.
+        agent: UserId,
+    },
+    /// Take what is offered to me.
+    Accept,
+    /// Leave what is offered to me to somebody else.
+    Decline,
     /// Give it to a team or to none.
     Route {
         /// Which.
@@ -150,6 +159,22 @@ pub enum ContactNews {
         /// Which kind.
         channel_kind: String,
     },
+}
+
+impl Command {
+    /// Does it make sense for a conversation that is over while the contact has a newer one? What would bring it back
+    /// to life does not: a contact has one open conversation.
+    pub fn is_for_the_past(&self) -> bool {
+        matches!(
+            self,
+            Self::Note { .. }
+                | Self::Archive
+                | Self::Label { .. }
+                | Self::SetPriority { .. }
+                | Self::MarkRead
+                | Self::Block { .. }
+        )
+    }
 }
 
 /// What is to be sent.

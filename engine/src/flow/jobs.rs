@@ -9,7 +9,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use tokio_util::sync::CancellationToken;
 
-use super::{Flow, FlowError, erase, file, retention};
+use super::{Flow, FlowError, erase, file, retention, templates};
 use crate::store::Durability;
 use crate::store::aging::Aged;
 use crate::store::jobs::{self, Claim, Ending};
@@ -25,6 +25,7 @@ pub static JOBS: &[Job] = &[
     hourly("retention.signin_links", |round| retention::delete(round, Aged::SigninLinks)),
     hourly("retention.uploads", |round| Box::pin(file::sweep(round))),
     hourly("retention.webhooks", |round| retention::delete(round, Aged::Webhooks)),
+    hourly(templates::JOB, templates::refresh),
 ];
 
 const fn hourly(name: &'static str, work: Work) -> Job {

@@ -6,9 +6,13 @@
 mod consents;
 #[cfg(test)]
 mod desk;
+#[cfg(test)]
+mod handout_tests;
 mod inbound;
 mod load;
 mod order;
+#[cfg(test)]
+mod property_tests;
 mod strangers;
 #[cfg(test)]
 mod tests;
@@ -35,6 +39,7 @@ use super::{Flow, FlowError};
 use crate::bus::News;
 use crate::clock::Clock;
 use crate::plugins::{InboundBody, InboundEvent};
+use crate::store::conversations::Conversation;
 use crate::store::lanes::{Claim, Task};
 use crate::store::log::RunRecord;
 use load::{Loaded, Table};
@@ -122,6 +127,7 @@ fn turn(clock: &Clock, loaded: &Loaded, claim: Claim) -> Turned {
     case.suppressed.clone_from(&table.suppressed);
     case.timers.clone_from(&table.timers);
     case.messages.clone_from(&table.messages);
+    let mut past = table.past.clone();
     let mut done = claim.done;
     for (index, entry) in table.entries.iter().enumerate() {
         done = entry.seq;
@@ -132,7 +138,7 @@ fn turn(clock: &Clock, loaded: &Loaded, claim: Claim) -> Turned {
                 format!("Working on this failed {ATTEMPTS_MAX} times; it was set aside."),
             ))
         } else {
-            work_off(&mut case, table, &entry.body)
+            work_off(&mut case, table, &mut past, &entry.body)
         };
         if let Err(refused) = outcome {
             case.out.refusals.push((entry.seq, refused));
@@ -155,7 +161,12 @@ fn gone(table: &Table, claim: Claim) -> Turned {
     Turned { claim, done, conversation: claim.conversation, out, desk: None }
 }
 
-fn work_off(case: &mut Case<'_>, table: &Table, body: &str) -> Result<(), Refused> {
+fn work_off(
+    case: &mut Case<'_>,
+    table: &Table,
+    past: &mut HashMap<ConversationId, Conversation>,
+    body: &str,
+) -> Result<(), Refused> {
     let entry: Entry =
         serde_json::from_str(body).map_err(|error| Refused::new("unreadable", error.to_string()))?;
     match entry {
@@ -166,24 +177,22 @@ fn work_off(case: &mut Case<'_>, table: &Table, body: &str) -> Result<(), Refuse
                 Ok(())
             }
             InboundBody::Unreadable(what) => Err(Refused::new("unreadable", what)),
-            // The channel's own news change the channel, not a conversation: the raw webhook is kept.
-            InboundBody::Session(_) | InboundBody::Template(_) | InboundBody::Other(_) => Ok(()),
+            InboundBody::Template(change) => {
+                inbound::template(case, change);
+                Ok(())
+            }
+            // The raw webhook is kept.
+            InboundBody::Session(_) | InboundBody::Other(_) => Ok(()),
         },
         Entry::Order(order) => {
-            let is_current = case.conversation.as_ref().map(|it| it.facts.id) == order.conversation;
-            if matches!(order.command, Command::Contact { .. }) && !is_current {
-                return Ok(()); // a conversation that is over needs no news
+            let present = case.conversation.as_ref().map(|it| it.facts.id);
+            let past_one = order.conversation.filter(|wanted| Some(*wanted) != present);
+            match past_one {
+                // A conversation that is over needs no news.
+                Some(_) if matches!(order.command, Command::Contact { .. }) => Ok(()),
+                Some(wanted) => on_the_past(case, past, wanted, order),
+                None => order::carry_out(case, order.clone(), table.message_of_order(&order)),
             }
-            if let Some(wanted) = order.conversation
-                && case.conversation.as_ref().map(|it| it.facts.id) != Some(wanted)
-            {
-                return Err(Refused::new(
-                    "superseded",
-                    "This conversation is over and the contact has a newer one; work on that one.",
-                ));
-            }
-            let known = table.message_of_order(&order);
-            order::carry_out(case, order, known)
         }
         Entry::Due(conversation) => {
             if case.conversation.as_ref().is_some_and(|it| it.facts.id == conversation) {
@@ -197,6 +206,30 @@ fn work_off(case: &mut Case<'_>, table: &Table, body: &str) -> Result<(), Refuse
             Some(reason) => Err(Refused::new(reason, format!("The timer `{}` was skipped.", ran_out.name))),
         },
     }
+}
+
+/// A command for a conversation that is over, while the contact has a newer one.
+fn on_the_past(
+    case: &mut Case<'_>,
+    past: &mut HashMap<ConversationId, Conversation>,
+    wanted: ConversationId,
+    order: Order,
+) -> Result<(), Refused> {
+    let conversation = past.remove(&wanted).filter(|_| order.command.is_for_the_past());
+    let conversation = conversation.ok_or_else(|| {
+        Refused::new(
+            "superseded",
+            "This conversation is over and the contact has a newer one; work on that one.",
+        )
+    })?;
+    let mut outcome = Ok(());
+    let after = case.visit(conversation, |case| {
+        outcome = order::carry_out(case, order, None);
+        let clock = case.clock.clone();
+        show_to_rules(&clock, case);
+    });
+    past.insert(wanted, after);
+    outcome
 }
 
 /// Shows fresh events to the rules that subscribe to them, applies what they ask for, and so on with what that raised.
@@ -256,7 +289,7 @@ fn snapshot(facts: &pointsman_rules::facts::Facts) -> String {
 
 /// Tells whoever listens. What they miss they find in the database.
 fn announce(flow: &Flow, turned: &[Turned], written: &Written) {
-    let (mut more, mut deliver) = (false, false);
+    let (mut more, mut deliver, mut hands_out) = (false, false, false);
     let ready: HashMap<LaneId, bool> = written.lanes.iter().copied().collect();
     let begun: HashSet<LaneId> = written.begun.iter().map(|begun| begun.claim().lane).collect();
     for it in turned {
@@ -266,12 +299,20 @@ fn announce(flow: &Flow, turned: &[Turned], written: &Written) {
         deliver |= wants_more && !begun.contains(&it.claim.lane);
         flow.bus.publish(News::Turned { lane: it.claim.lane, seq: it.done });
         publish_events(flow, it.claim.tenant, &it.out);
+        if !it.out.templates.is_empty() {
+            flow.forget(it.claim.tenant, Some(it.claim.channel));
+        }
+        hands_out |=
+            it.desk.as_ref().is_some_and(|(_, view)| view.hands_out) && !it.out.conversations.is_empty();
     }
     if more {
         flow.bus.ring(Task::Turn);
     }
     if deliver {
         flow.bus.ring(Task::Deliver);
+    }
+    if hands_out {
+        flow.bus.ring_handout();
     }
 }
 

@@ -56,7 +56,7 @@ pub struct Action {
     rule: Option<RuleId>,
 }
 
-/// Does something to a conversation: `assign {agent}`, `route {group}`, `end {status}`, `status {status}`, `archive`,
+/// Does something to a conversation: `assign {agent}`, `accept` or `decline` (what is offered to you), `route {group}`, `end {status}`, `status {status}`, `archive`,
 /// `reopen`, `snooze {until}`, `postpone-idle`, `ai {on, until?, reason?}`, `priority {priority}`,
 /// `labels {add, remove}`, `block {on}`, `run-rule {rule}` or `read`.
 #[utoipa::path(post, path = "/api/v1/conversations/{id}/{action}", tag = "conversations",
@@ -97,6 +97,8 @@ fn command(
         "status" => Command::SetStatus {
             status: word(given(bytes, "status")?.status, "status", Status::from_word, Status::WORDS)?,
         },
+        "accept" => plain(bytes, Command::Accept)?,
+        "decline" => plain(bytes, Command::Decline)?,
         "archive" => plain(bytes, Command::Archive)?,
         "reopen" => plain(bytes, Command::Reopen)?,
         "read" => plain(bytes, Command::MarkRead)?,

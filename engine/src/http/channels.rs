@@ -18,8 +18,9 @@ use super::path::Id;
 use super::problem::Problem;
 use super::{Api, Refused, body};
 use crate::crypto::random_token;
+use crate::flow::templates::JOB;
 use crate::store::channels::{self, Channel};
-use crate::store::{Tx, audit, groups, users};
+use crate::store::{Tx, audit, groups, jobs, users};
 
 mod account;
 mod change;
@@ -58,7 +59,8 @@ async fn create(
     body::Json(new): body::Json<NewChannel>,
 ) -> Result<Tagged<ChannelView>, Problem> {
     let clock = &api.flow.clock;
-    let id = ChannelId::new(clock.now_ms(), clock.random());
+    let now_ms = clock.now_ms();
+    let id = ChannelId::new(now_ms, clock.random());
     let channel = new.checked(&api, id, random_token(clock, "")).await?;
     let detail = json!({"name": channel.name, "provider": channel.provider, "kind": channel.kind});
     let (tenant, row, entry) = (who.tenant, channel.clone(), who.did(clock, "channel.create", id, detail));
@@ -67,6 +69,7 @@ async fn create(
         Box::pin(async move {
             check_people(tx, tenant, &row).await?;
             channels::insert(tx, tenant, &row).await?;
+            jobs::wake(tx, tenant, JOB, now_ms).await?;
             Ok::<_, Refused>(audit::append(tx, tenant, &entry).await?)
         })
     })
@@ -104,7 +107,7 @@ async fn change(
     let mut channel = change.applied(&api, before).await?;
     let entry =
         who.did(&api.flow.clock, "channel.change", id, json!({"name": channel.name, "fields": fields}));
-    let (tenant, row) = (who.tenant, channel.clone());
+    let (tenant, row, now_ms) = (who.tenant, channel.clone(), api.flow.clock.now_ms());
     api.write(move |tx| {
         let (row, entry) = (row.clone(), entry.clone());
         Box::pin(async move {
@@ -115,6 +118,7 @@ async fn change(
             }
             check_people(tx, tenant, &row).await?;
             channels::update(tx, tenant, &row).await?;
+            jobs::wake(tx, tenant, JOB, now_ms).await?;
             Ok::<_, Refused>(audit::append(tx, tenant, &entry).await?)
         })
     })

@@ -27,6 +27,7 @@ use crate::flow::erase::{self, Asked};
 use crate::flow::phone::masked;
 use crate::store::audit;
 use crate::store::conversation_views::{self, AssigneeFilter, ConversationFilter, ConversationView};
+use crate::store::conversations::Queue;
 use crate::store::erasures::{self, Erasure};
 use crate::store::lanes::Task;
 
@@ -90,6 +91,37 @@ pub struct Conversation {
     archived_at: Option<String>,
     /// Hidden until then.
     snoozed_until: Option<String>,
+    /// Since when the contact waits for a person's answer.
+    waiting_since: Option<String>,
+    /// When a person first answered since it was opened.
+    first_reply_at: Option<String>,
+    /// That it waits for somebody to take it; `null`: it does not.
+    queue: Option<Waits>,
+}
+
+/// Waiting for somebody.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+struct Waits {
+    /// Since when.
+    since: String,
+    /// `round_robin` or `least_busy`.
+    policy: &'static str,
+    /// Whom it is offered to.
+    #[schema(value_type = Option<String>)]
+    offered_to: Option<UserId>,
+    /// How long they may think.
+    offered_until: Option<String>,
+}
+
+impl From<Queue> for Waits {
+    fn from(queue: Queue) -> Self {
+        Self {
+            since: rfc3339(queue.since_ms),
+            policy: queue.policy.word(),
+            offered_to: queue.offer.map(|offer| offer.agent),
+            offered_until: queue.offer.map(|offer| rfc3339(offer.until_ms)),
+        }
+    }
 }
 
 /// The person outside.
@@ -166,6 +198,9 @@ impl Conversation {
             ended_at: conversation.ended_ms.map(rfc3339),
             archived_at: facts.archived_ms.map(rfc3339),
             snoozed_until: facts.snoozed_until_ms.map(rfc3339),
+            waiting_since: facts.waiting_since_ms.map(rfc3339),
+            first_reply_at: facts.first_reply_ms.map(rfc3339),
+            queue: conversation.queue.map(Waits::from),
         }
     }
 }

@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::stream;
-use pointsman_rules::ids::EventId;
+use pointsman_rules::ids::{EventId, TenantId, UserId};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc::{self, OwnedPermit, Sender};
@@ -19,7 +19,9 @@ use super::Api;
 use super::problem::Problem;
 use super::tail::Tail;
 use crate::bus::News;
+use crate::flow::presence::BEAT_MS;
 use crate::store::event_views::EventView;
+use crate::store::{Durability, users};
 
 /// Silence is broken with a comment after this, so that proxies keep the connection.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -27,6 +29,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const SWEEP: Duration = Duration::from_secs(5);
 /// Pause between two looks: what comes close together is read together.
 const GAP: Duration = Duration::from_millis(25);
+/// How often a connection tells that its person is there.
+const BEAT: Duration = Duration::from_millis(BEAT_MS.unsigned_abs());
 /// How often a stream looks whether the process goes down.
 const DRAIN_CHECK: Duration = Duration::from_millis(500);
 /// Events that may wait for a client.
@@ -44,6 +48,11 @@ const ROWS: u32 = 200;
 pub(super) trait Source: Send + Sync + 'static {
     /// Could this be about something that is followed?
     fn concerns(&self, news: &News) -> bool;
+
+    /// The person who listens, if it is one: their connection is proof that they are there.
+    fn person(&self) -> Option<(TenantId, UserId)> {
+        None
+    }
 
     /// Events after a place in the log, oldest first.
     fn read(
@@ -165,6 +174,8 @@ impl<S: Source> Pump<S> {
         let ends = Instant::now() + STREAM_MAX;
         let mut sweep = ticks(SWEEP);
         let mut drain = ticks(DRAIN_CHECK);
+        let mut beat = ticks(BEAT);
+        self.beat().await;
         self.send(Event::default().retry(Duration::from_millis(RECONNECT_MS)).comment("hello")).await?;
         let mut look = Some(Look::Back);
         loop {
@@ -177,6 +188,10 @@ impl<S: Source> Pump<S> {
                 () = tokio::time::sleep_until(ends) => return Err(End::LongEnough),
                 news = self.news.recv() => self.wake(news)?,
                 _ = sweep.tick() => Some(Look::Back),
+                _ = beat.tick() => {
+                    self.beat().await;
+                    None
+                }
                 _ = drain.tick() => {
                     if self.api.is_draining() {
                         return Err(End::Draining);
@@ -184,6 +199,18 @@ impl<S: Source> Pump<S> {
                     None
                 }
             };
+        }
+    }
+
+    /// Whoever listens is there.
+    async fn beat(&self) {
+        let Some((tenant, user)) = self.source.person() else { return };
+        let now_ms = self.api.flow.clock.now_ms();
+        let seen = self.api.flow.db.write(Durability::Soft, move |tx| {
+            Box::pin(async move { users::seen(tx, tenant, user, now_ms).await })
+        });
+        if let Err(error) = seen.await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "a connection cannot be noted");
         }
     }
 

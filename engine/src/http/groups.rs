@@ -1,9 +1,13 @@
 //! `/groups`: teams of agents that receive conversations.
 
+mod service;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use pointsman_rules::ids::{GroupId, TenantId, UserId};
+use pointsman_rules::assign::Assignment;
+use pointsman_rules::ids::{CalendarId, GroupId, TenantId, UserId};
+use pointsman_rules::sla::Targets;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
@@ -18,7 +22,8 @@ use super::problem::{FieldProblem, Problem};
 use super::{Api, Refused, body};
 use crate::clock::rfc3339;
 use crate::store::groups::{self, Group};
-use crate::store::{Tx, audit, users};
+use crate::store::{Tx, audit, calendars, conversations, users};
+use service::{AssignmentForm, TargetsForm};
 
 const NAME_CHARS_MAX: usize = 100;
 const MEMBERS_MAX: usize = 500;
@@ -38,6 +43,12 @@ pub struct GroupView {
     members: Vec<String>,
     /// BCP 47.
     language: Option<String>,
+    /// Id of the calendar that it works by.
+    calendar: Option<String>,
+    /// How conversations are handed out.
+    assignment: AssignmentForm,
+    /// How long contacts may wait.
+    targets: TargetsForm,
     /// Also the `ETag`.
     version: i64,
     /// When it was made.
@@ -52,6 +63,9 @@ impl From<Group> for GroupView {
             name: group.name,
             members: group.members.iter().map(UserId::to_string).collect(),
             language: group.language,
+            calendar: group.calendar.map(|id| id.to_string()),
+            assignment: AssignmentForm::from(&group.assignment),
+            targets: TargetsForm::from(&group.targets),
             version: group.version,
             created_at: rfc3339(group.created_ms),
         }
@@ -71,6 +85,13 @@ pub struct NewGroup {
     members: Vec<UserId>,
     /// BCP 47.
     language: Option<String>,
+    /// Id of a calendar.
+    #[schema(value_type = Option<String>)]
+    calendar: Option<CalendarId>,
+    /// How conversations are handed out; people take them when absent.
+    assignment: Option<AssignmentForm>,
+    /// How long contacts may wait; not measured when absent.
+    targets: Option<TargetsForm>,
 }
 
 /// What may be changed. What is left out stays.
@@ -86,6 +107,14 @@ pub struct GroupChange {
     #[serde(default, deserialize_with = "body::given")]
     #[schema(value_type = Option<String>)]
     language: Option<Option<String>>,
+    /// Id of a calendar; `null` for none.
+    #[serde(default, deserialize_with = "body::given")]
+    #[schema(value_type = Option<String>)]
+    calendar: Option<Option<CalendarId>>,
+    /// All of how conversations are handed out.
+    assignment: Option<AssignmentForm>,
+    /// All of how long contacts may wait.
+    targets: Option<TargetsForm>,
 }
 
 /// Teams, oldest first.
@@ -108,10 +137,14 @@ async fn create(
     body::Json(new): body::Json<NewGroup>,
 ) -> Result<Tagged<GroupView>, Problem> {
     let clock = &api.flow.clock;
+    let (assignment, targets) = service(new.assignment.as_ref(), new.targets.as_ref())?;
     let group = Group {
         id: GroupId::new(clock.now_ms(), clock.random()),
         name: checked_name(&new.name)?,
         language: new.language,
+        calendar: new.calendar,
+        assignment: assignment.unwrap_or_default(),
+        targets: targets.unwrap_or_default(),
         members: sorted(new.members),
         version: 1,
         created_ms: clock.now_ms(),
@@ -122,6 +155,7 @@ async fn create(
         let (row, entry) = (row.clone(), entry.clone());
         Box::pin(async move {
             check_members(tx, tenant, &row.members).await?;
+            check_calendar(tx, tenant, row.calendar).await?;
             if !groups::insert(tx, tenant, &row).await? {
                 return Err(name_taken().into());
             }
@@ -155,12 +189,14 @@ async fn change(
     body::Json(change): body::Json<GroupChange>,
 ) -> Result<Tagged<GroupView>, Problem> {
     let name = change.name.as_deref().map(checked_name).transpose()?;
-    let (members, language) = (change.members.map(sorted), change.language);
+    let (members, language, calendar) = (change.members.map(sorted), change.language, change.calendar);
+    let service = service(change.assignment.as_ref(), change.targets.as_ref())?;
+    let now_ms = api.flow.clock.now_ms();
     let (tenant, detail) = (who.tenant, json!({"name": name, "members": members.as_ref().map(Vec::len)}));
     let entry = who.did(&api.flow.clock, "group.change", id, detail);
     let group = api.write(move |tx| {
         let (name, members, language) = (name.clone(), members.clone(), language.clone());
-        let (seen, entry) = (seen.clone(), entry.clone());
+        let (seen, entry, service) = (seen.clone(), entry.clone(), service.clone());
         Box::pin(async move {
             let mut group = groups::get(tx, tenant, id).await?.ok_or_else(|| Problem::not_found("group"))?;
             seen.check(group.version)?;
@@ -170,9 +206,16 @@ async fn change(
             }
             group.name = name.unwrap_or(group.name);
             group.language = language.unwrap_or(group.language);
+            check_calendar(tx, tenant, calendar.flatten()).await?;
+            group.calendar = calendar.unwrap_or(group.calendar);
+            let (assignment, targets) = service;
+            group.assignment = assignment.unwrap_or(group.assignment);
+            group.targets = targets.unwrap_or(group.targets);
             if !groups::update(tx, tenant, &group).await? {
                 return Err(name_taken().into());
             }
+            // Deadlines and queues of its conversations may be others now.
+            conversations::look_again(tx, tenant, id, now_ms).await?;
             group.version += 1;
             audit::append(tx, tenant, &entry).await?;
             Ok::<_, Refused>(group)
@@ -225,6 +268,26 @@ async fn check_members(tx: &mut Tx, tenant: TenantId, members: &[UserId]) -> Res
         }
     }
     if errors.is_empty() { Ok(()) } else { Err(Problem::invalid(errors).into()) }
+}
+
+async fn check_calendar(tx: &mut Tx, tenant: TenantId, id: Option<CalendarId>) -> Result<(), Refused> {
+    match id {
+        Some(id) if calendars::get(tx, tenant, id).await?.is_none() => {
+            Err(Problem::field("/calendar", format!("there is no calendar {id}")).into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What was given of the two, checked.
+fn service(
+    assignment: Option<&AssignmentForm>,
+    targets: Option<&TargetsForm>,
+) -> Result<(Option<Assignment>, Option<Targets>), Problem> {
+    let mut problems = Vec::new();
+    let assignment = assignment.map(|form| form.checked(&mut problems));
+    let targets = targets.map(|form| form.checked(&mut problems));
+    if problems.is_empty() { Ok((assignment, targets)) } else { Err(Problem::invalid(problems)) }
 }
 
 fn sorted(mut members: Vec<UserId>) -> Vec<UserId> {

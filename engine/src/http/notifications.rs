@@ -11,15 +11,21 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::auth::{Principal, Role};
+use super::orders::order;
 use super::paging::{List, Query, decode, rows};
 use super::path::Id;
 use super::problem::Problem;
 use super::{Api, Refused};
 use crate::clock::rfc3339;
+use crate::flow::command::Command;
 use crate::store::notifications::{self, Filter, Notification};
 
 pub(super) fn router() -> OpenApiRouter<Api> {
-    OpenApiRouter::default().routes(routes!(list)).routes(routes!(read_all)).routes(routes!(read))
+    OpenApiRouter::default()
+        .routes(routes!(list))
+        .routes(routes!(read_all))
+        .routes(routes!(read))
+        .routes(routes!(take))
 }
 
 /// Something a user is told.
@@ -29,7 +35,7 @@ pub struct NotificationView {
     id: String,
     /// Who is told.
     user: String,
-    /// `escalation`, `message`, `assignment`, `channel`, `rule`, …
+    /// `escalation`, `message`, `assignment`, `offer`, `channel`, `rule`, …
     kind: String,
     /// What it is about.
     conversation: Option<String>,
@@ -41,6 +47,11 @@ pub struct NotificationView {
     /// When it was ticked off.
     #[schema(format = DateTime)]
     read_at: Option<String>,
+    /// Who took it; escalations only.
+    taken_by: Option<String>,
+    /// When they did.
+    #[schema(format = DateTime)]
+    taken_at: Option<String>,
 }
 
 impl From<Notification> for NotificationView {
@@ -53,6 +64,8 @@ impl From<Notification> for NotificationView {
             text: it.text,
             at: rfc3339(it.at_ms),
             read_at: it.read_ms.map(rfc3339),
+            taken_by: it.taken.map(|(user, _)| user.to_string()),
+            taken_at: it.taken.map(|(_, at_ms)| rfc3339(at_ms)),
         }
     }
 }
@@ -119,6 +132,45 @@ async fn read(
         )
     });
     if found.await? { Ok(StatusCode::NO_CONTENT) } else { Err(Problem::not_found("notification")) }
+}
+
+/// Takes an escalation: the conversation is assigned to you, and everybody who was told sees that you have it. The
+/// first one gets it; others are told who that was.
+#[utoipa::path(post, path = "/api/v1/notifications/{id}/take", tag = "notifications", params(("id" = String, Path)), responses((status = 200, body = NotificationView)))]
+async fn take(
+    State(api): State<Api>,
+    who: Principal,
+    Id(id): Id<NotificationId>,
+) -> Result<Json<NotificationView>, Problem> {
+    let Some(user) = who.user() else {
+        return Err(Problem::conflict("not_a_person", "an API key cannot take over; sign in as a person"));
+    };
+    let (tenant, now_ms) = (who.tenant, api.flow.clock.now_ms());
+    let found = notifications::get(&mut api.read().await?, tenant, user, id).await?;
+    let found = found.ok_or_else(|| Problem::not_found("notification"))?;
+    let (Some(conversation), Some(event), "escalation") = (found.conversation, found.event, &*found.kind)
+    else {
+        return Err(Problem::conflict("not_an_escalation", "only an escalation can be taken"));
+    };
+    // Whoever cannot have the conversation cannot take the escalation; assigning it twice changes nothing.
+    if found.taken.is_none() {
+        order(&api, &who, conversation, Command::Assign { agent: Some(user) }).await?;
+    }
+    let taken = api.write(move |tx| {
+        Box::pin(async move {
+            notifications::take(tx, tenant, event, user, now_ms).await?;
+            notifications::mark_read(tx, tenant, Some(user), id, now_ms).await?;
+            Ok::<_, Refused>(notifications::get(tx, tenant, user, id).await?)
+        })
+    });
+    let taken = taken.await?.ok_or_else(|| Problem::not_found("notification"))?;
+    match taken.taken {
+        Some((first, _)) if first != user => {
+            let detail = "somebody else has taken this escalation already";
+            Err(Problem::conflict("already_taken", detail).with("taken_by", first.to_string()))
+        }
+        _ => Ok(Json(taken.into())),
+    }
 }
 
 /// Ticks all off.

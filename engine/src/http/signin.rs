@@ -189,6 +189,7 @@ async fn newcomer(api: &Api, role: Role, body: &SignIn, now_ms: i64) -> Result<U
         role,
         password_hash: Some(password::hash(&api.flow.clock, given, "/password").await?),
         presence: Presence::Online,
+        chats_max: None,
         created_ms: now_ms,
         disabled_ms: None,
     })

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use axum::response::sse;
-use pointsman_rules::ids::{ConversationId, EventId, TenantId};
+use pointsman_rules::ids::{ConversationId, EventId, TenantId, UserId};
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
@@ -51,17 +51,23 @@ async fn stream(
         conversation(&api, &who, id).await?;
     }
     let filter = EventFilter { conversation: wanted, kind: None };
-    follow(api, &headers, Log { tenant: who.tenant, sight: sight(&who), filter }).await
+    let log = Log { tenant: who.tenant, sight: sight(&who), user: who.user(), filter };
+    follow(api, &headers, log).await
 }
 
 /// The log of a tenant as one caller may see it.
 struct Log {
     tenant: TenantId,
     sight: Sight,
+    user: Option<UserId>,
     filter: EventFilter,
 }
 
 impl Source for Log {
+    fn person(&self) -> Option<(TenantId, UserId)> {
+        self.user.map(|user| (self.tenant, user))
+    }
+
     fn concerns(&self, news: &News) -> bool {
         match news {
             News::Event { tenant, conversation, .. } => {

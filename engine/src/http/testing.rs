@@ -127,6 +127,7 @@ impl Stage {
                 role,
                 password_hash: None,
                 presence: Presence::Offline,
+                chats_max: None,
                 created_ms: NOW_MS,
                 disabled_ms: None,
             };
@@ -176,14 +177,18 @@ impl Stage {
         headers: &[(&str, &str)],
         body: Option<Value>,
     ) -> Response {
+        let Some(json) = body else { return self.raw(method, path, headers, "").await };
+        let mut headers = headers.to_vec();
+        headers.push(("content-type", "application/json"));
+        self.raw(method, path, &headers, &json.to_string()).await
+    }
+
+    async fn raw(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Response {
         let mut request = Request::builder().method(method).uri(path);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        if body.is_some() {
-            request = request.header("content-type", "application/json");
-        }
-        let body = body.map_or_else(Body::empty, |json| Body::from(json.to_string()));
+        let body = if body.is_empty() { Body::empty() } else { Body::from(body.to_owned()) };
         super::router(self.api.clone()).oneshot(request.body(body).unwrap()).await.unwrap()
     }
 
@@ -195,7 +200,21 @@ impl Stage {
         headers: &[(&str, &str)],
         body: Option<Value>,
     ) -> Answer {
-        let response = self.request(method, path, headers, body).await;
+        Self::read(self.request(method, path, headers, body).await).await
+    }
+
+    /// A body that is not JSON; its type is among the headers.
+    pub(crate) async fn send_text(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
+        Self::read(self.raw(method, path, headers, body).await).await
+    }
+
+    async fn read(response: Response) -> Answer {
         let (parts, body) = response.into_parts();
         let bytes = to_bytes(body, 16 * 1024 * 1024).await.unwrap();
         let text = String::from_utf8(bytes.to_vec()).unwrap();

@@ -22,9 +22,11 @@ use crate::store::{audit, sessions, users};
 
 const NAME_CHARS_MAX: usize = 200;
 const EMAIL_BYTES_MAX: usize = 254;
+/// The highest limit of live chats that one may set.
+const CHATS_MAX: u32 = 1_000;
 
 pub(super) fn router() -> OpenApiRouter<Api> {
-    OpenApiRouter::default().routes(routes!(list, create)).routes(routes!(get, change))
+    OpenApiRouter::default().routes(routes!(list, create)).routes(routes!(get, change)).routes(routes!(be))
 }
 
 /// A person.
@@ -40,6 +42,8 @@ pub struct UserView {
     role: &'static str,
     /// `online`, `away` or `offline`.
     presence: &'static str,
+    /// Live chats they may have at once; `null`: as their group says.
+    chats_max: Option<u32>,
     /// May they not sign in?
     disabled: bool,
     /// Do they have a password? Others sign in by link.
@@ -57,6 +61,7 @@ impl From<User> for UserView {
             name: user.name,
             role: user.role.word(),
             presence: user.presence.word(),
+            chats_max: user.chats_max,
             disabled: user.disabled_ms.is_some(),
             has_password: user.password_hash.is_some(),
             created_at: rfc3339(user.created_ms),
@@ -93,8 +98,13 @@ pub struct UserChange {
     role: Option<String>,
     /// Admins, or oneself. Ends the person's other sessions.
     password: Option<String>,
-    /// Admins, or oneself: `online`, `away` or `offline`.
+    /// Admins, or oneself: `online`, `away` or `offline`. What an admin says stays until somebody says otherwise;
+    /// what a person says of themself ends a minute after their last connection to `/stream` is lost.
     presence: Option<String>,
+    /// Admins: live chats they may have at once, 1 to 1,000; `null`: as their group says.
+    #[serde(default, deserialize_with = "body::given")]
+    #[schema(value_type = Option<u32>)]
+    chats_max: Option<Option<u32>>,
     /// Admins: may they not sign in?
     disabled: Option<bool>,
 }
@@ -135,6 +145,7 @@ async fn create(
         role,
         password_hash,
         presence: Presence::Offline,
+        chats_max: None,
         created_ms: clock.now_ms(),
         disabled_ms: None,
     };
@@ -170,7 +181,10 @@ async fn change(
     body::Json(change): body::Json<UserChange>,
 ) -> Result<Json<UserView>, Problem> {
     let is_self = who.user() == Some(id);
-    let own_things_only = change.email.is_none() && change.role.is_none() && change.disabled.is_none();
+    let own_things_only = change.email.is_none()
+        && change.role.is_none()
+        && change.disabled.is_none()
+        && change.chats_max.is_none();
     if !(is_self && own_things_only) {
         who.require(Role::Admin)?;
     }
@@ -189,6 +203,8 @@ async fn change(
         "disabled": after.disabled_ms.is_some(), "password_changed": new_password});
     let entry = who.did(&api.flow.clock, "user.change", id, detail);
     let (tenant, row) = (who.tenant, after.clone());
+    let presence = change.presence.is_some();
+    let seen_ms = (is_self && who.user().is_some()).then(|| api.flow.clock.now_ms());
     api.write(move |tx| {
         let (entry, row) = (entry.clone(), row.clone());
         Box::pin(async move {
@@ -206,6 +222,9 @@ async fn change(
             if !users::update(tx, tenant, &row).await? {
                 return Err(Problem::field("/email", "somebody has this e-mail address already").into());
             }
+            if presence {
+                users::set_presence(tx, tenant, id, row.presence, seen_ms).await?;
+            }
             if new_password || row.disabled_ms.is_some() {
                 sessions::delete_of_user(tx, tenant, id, keep).await?;
             }
@@ -215,6 +234,41 @@ async fn change(
     .await?;
     api.changed(tenant, None);
     Ok(Json(after.into()))
+}
+
+/// Am I there?
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PresenceChange {
+    /// `online`, `away` or `offline`.
+    #[schema(example = "online")]
+    presence: String,
+}
+
+/// Says whether you are there. It ends a minute after your last connection to `/stream` is lost.
+#[utoipa::path(put, path = "/api/v1/me/presence", tag = "me", request_body = PresenceChange, responses((status = 200, body = PresenceChange)))]
+async fn be(
+    State(api): State<Api>,
+    who: Principal,
+    body::Json(change): body::Json<PresenceChange>,
+) -> Result<Json<PresenceChange>, Problem> {
+    let presence = parse_presence(&change.presence)?;
+    let Some(id) = who.user() else {
+        return Err(Problem::conflict("not_a_person", "an API key is never there; sign in as a person"));
+    };
+    let (tenant, now_ms) = (who.tenant, api.flow.clock.now_ms());
+    api.write(move |tx| {
+        Box::pin(async move {
+            Ok::<_, Refused>(users::set_presence(tx, tenant, id, presence, Some(now_ms)).await?)
+        })
+    })
+    .await?;
+    api.changed(tenant, None);
+    Ok(Json(change))
+}
+
+fn parse_presence(word: &str) -> Result<Presence, Problem> {
+    Presence::from_word(word).ok_or_else(|| Problem::field("/presence", "must be online, away or offline"))
 }
 
 async fn changed(api: &Api, who: &Principal, before: &User, change: &UserChange) -> Result<User, Problem> {
@@ -236,8 +290,10 @@ async fn changed(api: &Api, who: &Principal, before: &User, change: &UserChange)
         user.password_hash = Some(password::hash(&api.flow.clock, given, "/password").await?);
     }
     if let Some(presence) = &change.presence {
-        user.presence = Presence::from_word(presence)
-            .ok_or_else(|| Problem::field("/presence", "must be online, away or offline"))?;
+        user.presence = parse_presence(presence)?;
+    }
+    if let Some(most) = change.chats_max {
+        user.chats_max = most.map(checked_chats_max).transpose()?;
     }
     match change.disabled {
         Some(true) => user.disabled_ms = user.disabled_ms.or(Some(api.flow.clock.now_ms())),
@@ -245,6 +301,14 @@ async fn changed(api: &Api, who: &Principal, before: &User, change: &UserChange)
         None => {}
     }
     Ok(user)
+}
+
+/// How many live chats somebody may have at once.
+pub(super) fn checked_chats_max(most: u32) -> Result<u32, Problem> {
+    if (1..=CHATS_MAX).contains(&most) {
+        return Ok(most);
+    }
+    Err(Problem::field("/chats_max", format!("must be 1 to {CHATS_MAX}, or null for no limit")))
 }
 
 /// Nobody gives away more than they have.

@@ -109,7 +109,7 @@ pub async fn directory(tx: &mut Tx, tenant: TenantId) -> Result<Directory, Store
 }
 
 async fn groups(tx: &mut Tx, tenant: TenantId) -> Result<Vec<GroupFacts>, StoreError> {
-    let sql = "select id, name, calendar_id, language from groups where tenant_id = $1 order by name_key";
+    let sql = "select id, name, calendar_id, language, assignment, targets from groups where tenant_id = $1 order by name_key";
     let rows = tx.all("read groups", sql, args![tenant]).await?;
     let mut groups = rows
         .iter()
@@ -120,6 +120,8 @@ async fn groups(tx: &mut Tx, tenant: TenantId) -> Result<Vec<GroupFacts>, StoreE
                 name: c.text("name")?,
                 calendar: c.opt_id("calendar_id")?,
                 language: c.opt_text("language")?,
+                assignment: c.json("assignment")?,
+                targets: c.json("targets")?,
                 members: Vec::new(),
             })
         })
@@ -136,7 +138,7 @@ async fn groups(tx: &mut Tx, tenant: TenantId) -> Result<Vec<GroupFacts>, StoreE
 }
 
 async fn agents(tx: &mut Tx, tenant: TenantId) -> Result<Vec<AgentFacts>, StoreError> {
-    let sql = "select id, email, name, presence from users where tenant_id = $1 and disabled_ms is null order by id";
+    let sql = "select id, email, name, presence, role from users where tenant_id = $1 and disabled_ms is null order by id";
     tx.all("read agents", sql, args![tenant])
         .await?
         .iter()
@@ -147,6 +149,7 @@ async fn agents(tx: &mut Tx, tenant: TenantId) -> Result<Vec<AgentFacts>, StoreE
                 email: c.text("email")?,
                 name: c.text("name")?,
                 online: c.text("presence")? == "online",
+                sees_all: c.text("role")? != "agent",
             })
         })
         .collect()

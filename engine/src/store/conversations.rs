@@ -3,8 +3,12 @@
 
 use std::collections::BTreeMap;
 
+use pointsman_rules::assign::Policy;
 use pointsman_rules::facts::{ConversationFacts, Priority, Status};
-use pointsman_rules::ids::{ChannelId, ContactId, ConversationId, IdentityId, LaneId, TenantId, UserId};
+use pointsman_rules::ids::{
+    ChannelId, ContactId, ConversationId, GroupId, IdentityId, LaneId, TenantId, UserId,
+};
+use pointsman_rules::sla::Target;
 use serde::{Deserialize, Serialize};
 
 use super::lanes::pairs;
@@ -36,12 +40,49 @@ pub struct Conversation {
     pub ended_ms: Option<i64>,
     /// Which deadlines were already announced.
     pub deadlines: Deadlines,
+    /// Whom it waits for; `None`: nobody is looked for.
+    pub queue: Option<Queue>,
     /// The next moment at which something is due, unix milliseconds.
     pub due_ms: Option<i64>,
     /// Number of the last message or event.
     pub seq: i64,
     /// Raised by every turn that writes it.
     pub version: i64,
+}
+
+/// A conversation that waits for somebody to take it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Queue {
+    /// Since when, unix milliseconds.
+    pub since_ms: i64,
+    /// How it is handed out.
+    pub policy: Policy,
+    /// Did a rule ask for this policy? Otherwise it is the group's.
+    #[serde(default)]
+    pub asked: bool,
+    /// Whom it is offered to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offer: Option<Offer>,
+    /// Who passed on it, and when (unix milliseconds).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub passed: Vec<(UserId, i64)>,
+}
+
+/// A conversation that is offered to somebody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Offer {
+    /// To whom.
+    pub agent: UserId,
+    /// How long they may think, unix milliseconds.
+    pub until_ms: i64,
+}
+
+impl Conversation {
+    /// Whose place it takes: the assignee's of a live chat, or that of whoever it is offered to.
+    pub fn holder(&self) -> Option<UserId> {
+        let offered = self.queue.as_ref().and_then(|queue| queue.offer).map(|offer| offer.agent);
+        offered.or(self.facts.assignee.filter(|_| self.facts.live && self.facts.status != Status::Closed))
+    }
 }
 
 /// Which deadlines were already announced, by the value that made them due: a new window or new activity makes a
@@ -60,13 +101,23 @@ pub struct Deadlines {
     /// Somebody postponed the idle end: idle time counts from here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idle_from_ms: Option<i64>,
+    /// `sla.warning` was raised for the clock of this target that runs since then.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sla_warned: BTreeMap<Target, i64>,
+    /// `sla.breached` was raised for the clock of this target that runs since then.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sla_breached: BTreeMap<Target, i64>,
+    /// The group's calendar opened or closed then, and that was announced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hours_ms: Option<i64>,
 }
 
 /// In the order in which [`read_from`] reads them.
 pub(super) const COLUMNS: &str = "id, channel_id, contact_id, identity_id, lane_id, live, status, group_id, assignee_id, \
     priority, labels, attributes, language, ai, window_closes_ms, last_inbound_ms, last_outbound_ms, \
     last_activity_ms, inbound_count, outbound_count, reopen_count, unread, preview, last_responder_id, automatic, \
-    rule_starts, deadlines, due_ms, created_ms, ended_ms, archived_ms, snoozed_until_ms, seq, version";
+    rule_starts, deadlines, due_ms, created_ms, ended_ms, archived_ms, snoozed_until_ms, opened_ms, waiting_since_ms, \
+    first_reply_ms, queue, seq, version";
 
 /// The conversations with these ids, in no order.
 ///
@@ -131,6 +182,10 @@ pub(super) fn read_from(c: &mut Columns<'_>) -> Result<Conversation, StoreError>
     let ended_ms = c.opt_int("ended_ms")?;
     facts.archived_ms = c.opt_int("archived_ms")?;
     facts.snoozed_until_ms = c.opt_int("snoozed_until_ms")?;
+    facts.opened_ms = c.int("opened_ms")?;
+    facts.waiting_since_ms = c.opt_int("waiting_since_ms")?;
+    facts.first_reply_ms = c.opt_int("first_reply_ms")?;
+    let queue = c.opt_json("queue")?;
     let (seq, version) = (c.int("seq")?, c.int("version")?);
     Ok(Conversation {
         facts,
@@ -144,6 +199,7 @@ pub(super) fn read_from(c: &mut Columns<'_>) -> Result<Conversation, StoreError>
         last_responder,
         ended_ms,
         deadlines,
+        queue,
         due_ms,
         seq,
         version,
@@ -170,6 +226,9 @@ fn read_case(c: &mut Columns<'_>, id: ConversationId) -> Result<ConversationFact
         outbound_count: 0,
         reopen_count: 0,
         created_ms: 0,
+        opened_ms: 0,
+        waiting_since_ms: None,
+        first_reply_ms: None,
         archived_ms: None,
         snoozed_until_ms: None,
         automatic_ms: Vec::new(),
@@ -183,7 +242,7 @@ fn read_case(c: &mut Columns<'_>, id: ConversationId) -> Result<ConversationFact
 /// # Errors
 /// The database's own; a second open conversation of one identity is refused by the index.
 pub async fn upsert(tx: &mut Tx, rows: &[(TenantId, Conversation)]) -> Result<(), StoreError> {
-    let head = format!("insert into conversations (tenant_id, {COLUMNS})");
+    let head = format!("insert into conversations (tenant_id, {COLUMNS}, queued_ms, holder_id)");
     let values = rows.iter().map(|(tenant, it)| values(*tenant, it)).collect::<Result<Vec<_>, _>>()?;
     tx.insert_many("write conversations", &head, values, UPDATE).await.map(|_| ())
 }
@@ -199,8 +258,10 @@ const UPDATE: &str = "on conflict (tenant_id, id) do update set live = excluded.
     last_responder_id = excluded.last_responder_id, automatic = excluded.automatic, \
     rule_starts = excluded.rule_starts, \
     deadlines = excluded.deadlines, due_ms = excluded.due_ms, ended_ms = excluded.ended_ms, \
-    archived_ms = excluded.archived_ms, snoozed_until_ms = excluded.snoozed_until_ms, seq = excluded.seq, \
-    version = excluded.version";
+    archived_ms = excluded.archived_ms, snoozed_until_ms = excluded.snoozed_until_ms, \
+    opened_ms = excluded.opened_ms, waiting_since_ms = excluded.waiting_since_ms, \
+    first_reply_ms = excluded.first_reply_ms, queue = excluded.queue, queued_ms = excluded.queued_ms, \
+    holder_id = excluded.holder_id, seq = excluded.seq, version = excluded.version";
 
 fn values(tenant: TenantId, it: &Conversation) -> Result<Vec<crate::store::Arg>, StoreError> {
     let facts = &it.facts;
@@ -238,8 +299,14 @@ fn values(tenant: TenantId, it: &Conversation) -> Result<Vec<crate::store::Arg>,
         it.ended_ms,
         facts.archived_ms,
         facts.snoozed_until_ms,
+        facts.opened_ms,
+        facts.waiting_since_ms,
+        facts.first_reply_ms,
+        it.queue.as_ref().map(|queue| json("queue", queue)).transpose()?,
         it.seq,
         it.version,
+        it.queue.as_ref().map(|queue| queue.since_ms),
+        it.holder(),
     ])
 }
 
@@ -249,6 +316,21 @@ pub(super) fn json<T: Serialize>(column: &'static str, value: &T) -> Result<Stri
         column,
         reason: error.to_string(),
     })
+}
+
+/// Has every open conversation of a group looked at soon, because the group's calendar or targets changed.
+///
+/// # Errors
+/// The database's own.
+pub async fn look_again(
+    tx: &mut Tx,
+    tenant: TenantId,
+    group: GroupId,
+    now_ms: i64,
+) -> Result<u64, StoreError> {
+    let sql = "update conversations set due_ms = $3 where tenant_id = $1 and group_id = $2 \
+               and status <> 'closed' and (due_ms is null or due_ms > $3)";
+    tx.execute("look at a group again", sql, args![tenant, group, now_ms]).await
 }
 
 /// A conversation with something due.

@@ -207,7 +207,8 @@ pub async fn strip_conversations(
 ) -> Result<(), StoreError> {
     let sql = "update conversations set status = 'closed', live = false, labels = '[]', attributes = '{}', \
                language = null, preview = null, unread = 0, automatic = '[]', rule_starts = '{}', deadlines = '{}', \
-               due_ms = null, ended_ms = coalesce(ended_ms, $3), archived_ms = coalesce(archived_ms, $3), \
+               due_ms = null, queue = null, queued_ms = null, holder_id = null, waiting_since_ms = null, \
+               ended_ms = coalesce(ended_ms, $3), archived_ms = coalesce(archived_ms, $3), \
                version = version + 1 where tenant_id = $1 and id = $2";
     for conversation in conversations {
         tx.execute("erase a conversation's fields", sql, args![tenant, *conversation, now_ms]).await?;
@@ -235,6 +236,8 @@ pub async fn remove_conversation(
 pub async fn silence(tx: &mut Tx, tenant: TenantId, conversation: ConversationId) -> Result<(), StoreError> {
     let sql = "delete from effects where tenant_id = $1 and conversation_id = $2 and state = 'queued'";
     tx.execute("drop what waits to leave", sql, args![tenant, conversation]).await?;
+    let sql = "delete from placements where tenant_id = $1 and conversation_id = $2";
+    tx.execute("drop a placement", sql, args![tenant, conversation]).await?;
     let sql = "delete from timers where tenant_id = $1 and conversation_id = $2";
     tx.execute("drop timers", sql, args![tenant, conversation]).await.map(|_| ())
 }

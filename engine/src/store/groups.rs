@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use pointsman_rules::ids::{GroupId, TenantId, UserId};
+use pointsman_rules::assign::Assignment;
+use pointsman_rules::ids::{CalendarId, GroupId, TenantId, UserId};
+use pointsman_rules::sla::Targets;
 
+use super::conversations::json;
 use super::tx::places;
 use super::{Arg, Row, StoreError, Tx};
 use crate::args;
@@ -17,6 +20,12 @@ pub struct Group {
     pub name: String,
     /// BCP 47.
     pub language: Option<String>,
+    /// When it works.
+    pub calendar: Option<CalendarId>,
+    /// How it hands out conversations.
+    pub assignment: Assignment,
+    /// How long contacts may wait.
+    pub targets: Targets,
     /// Its members, by id.
     pub members: Vec<UserId>,
     /// Counts changes, from 1.
@@ -25,7 +34,7 @@ pub struct Group {
     pub created_ms: i64,
 }
 
-const COLUMNS: &str = "id, name, language, version, created_ms";
+const COLUMNS: &str = "id, name, language, calendar_id, assignment, targets, version, created_ms";
 
 fn group(row: &Row) -> Result<Group, StoreError> {
     let mut c = row.columns("groups");
@@ -33,6 +42,9 @@ fn group(row: &Row) -> Result<Group, StoreError> {
         id: c.id("id")?,
         name: c.text("name")?,
         language: c.opt_text("language")?,
+        calendar: c.opt_id("calendar_id")?,
+        assignment: c.json("assignment")?,
+        targets: c.json("targets")?,
         version: c.int("version")?,
         created_ms: c.int("created_ms")?,
         members: Vec::new(),
@@ -44,10 +56,20 @@ fn group(row: &Row) -> Result<Group, StoreError> {
 /// # Errors
 /// The database's own.
 pub async fn insert(tx: &mut Tx, tenant: TenantId, g: &Group) -> Result<bool, StoreError> {
-    let sql = "insert into groups (tenant_id, id, name, name_key, language, version, created_ms) \
-        values ($1, $2, $3, $4, $5, $6, $7) on conflict do nothing";
-    let values =
-        args![tenant, g.id, &g.name, g.name.to_lowercase(), g.language.clone(), g.version, g.created_ms];
+    let sql = "insert into groups (tenant_id, id, name, name_key, language, calendar_id, assignment, targets, \
+        version, created_ms) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict do nothing";
+    let values = args![
+        tenant,
+        g.id,
+        &g.name,
+        g.name.to_lowercase(),
+        g.language.clone(),
+        g.calendar,
+        json("assignment", &g.assignment)?,
+        json("targets", &g.targets)?,
+        g.version,
+        g.created_ms,
+    ];
     if tx.execute("add a group", sql, values).await? == 0 {
         return Ok(false);
     }
@@ -55,7 +77,7 @@ pub async fn insert(tx: &mut Tx, tenant: TenantId, g: &Group) -> Result<bool, St
     Ok(true)
 }
 
-/// Writes name, language and members, and counts the version up; `false`: there is none, or the name is taken.
+/// Writes everything but id and creation time, and counts the version up; `false`: there is none, or the name is taken.
 ///
 /// # Errors
 /// The database's own.
@@ -65,9 +87,18 @@ pub async fn update(tx: &mut Tx, tenant: TenantId, g: &Group) -> Result<bool, St
     if tx.first("look for a group", sql, args![tenant, &name_key, g.id]).await?.is_some() {
         return Ok(false);
     }
-    let sql = "update groups set name = $3, name_key = $4, language = $5, version = version + 1 \
-        where tenant_id = $1 and id = $2";
-    let values = args![tenant, g.id, &g.name, name_key, g.language.clone()];
+    let sql = "update groups set name = $3, name_key = $4, language = $5, calendar_id = $6, assignment = $7, \
+        targets = $8, version = version + 1 where tenant_id = $1 and id = $2";
+    let values = args![
+        tenant,
+        g.id,
+        &g.name,
+        name_key,
+        g.language.clone(),
+        g.calendar,
+        json("assignment", &g.assignment)?,
+        json("targets", &g.targets)?,
+    ];
     if tx.execute("change a group", sql, values).await? == 0 {
         return Ok(false);
     }
@@ -186,6 +217,9 @@ mod tests {
                         id: GroupId::new(1, n),
                         name: name.into(),
                         language: None,
+                        calendar: None,
+                        assignment: pointsman_rules::assign::Assignment::default(),
+                        targets: pointsman_rules::sla::Targets::default(),
                         members: vec![ana, ben],
                         version: 1,
                         created_ms: 1,

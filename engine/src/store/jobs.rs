@@ -68,6 +68,16 @@ pub async fn plan(tx: &mut Tx, name: &str, first_ms: i64) -> Result<u64, StoreEr
     tx.execute("plan a job", sql, args![name, first_ms]).await
 }
 
+/// Has a job run at once, unless it runs.
+///
+/// # Errors
+/// The database's own.
+pub async fn wake(tx: &mut Tx, tenant: TenantId, name: &str, now_ms: i64) -> Result<(), StoreError> {
+    let sql =
+        "update jobs set ready_ms = $3 where tenant_id = $1 and name = $2 and not leased and ready_ms > $3";
+    tx.execute("wake a job", sql, args![tenant, name, now_ms]).await.map(|_| ())
+}
+
 /// Is one of these jobs due? A cheap look before the write.
 ///
 /// # Errors

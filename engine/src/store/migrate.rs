@@ -16,6 +16,8 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (5, "rule starts", include_str!("../../../migrations/0005_rule_starts.sql")),
     (6, "attachments", include_str!("../../../migrations/0006_attachments.sql")),
     (7, "contacts", include_str!("../../../migrations/0007_contacts.sql")),
+    (12, "assignment", include_str!("../../../migrations/0012_assignment.sql")),
+    (13, "templates", include_str!("../../../migrations/0013_templates.sql")),
 ];
 
 fn migrator() -> Migrator {

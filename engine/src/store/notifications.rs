@@ -1,7 +1,7 @@
 //! What users are told, for reading and ticking off; raising them is the turn's
 //! business (`notices`).
 
-use pointsman_rules::ids::{ConversationId, NotificationId, TenantId, UserId};
+use pointsman_rules::ids::{ConversationId, EventId, NotificationId, TenantId, UserId};
 
 use super::{Row, StoreError, Tx};
 use crate::args;
@@ -23,7 +23,14 @@ pub struct Notification {
     pub at_ms: i64,
     /// Unix milliseconds.
     pub read_ms: Option<i64>,
+    /// The event that everybody who was told has in common.
+    pub event: Option<EventId>,
+    /// Who took it, and when (unix milliseconds).
+    pub taken: Option<(UserId, i64)>,
 }
+
+const COLUMNS: &str =
+    "id, user_id, kind, conversation_id, text, at_ms, read_ms, event_id, taken_by, taken_ms";
 
 /// What to list.
 #[derive(Debug, Clone, Copy, Default)]
@@ -46,6 +53,8 @@ fn notification(row: &Row) -> Result<Notification, StoreError> {
         text: c.text("text")?,
         at_ms: c.int("at_ms")?,
         read_ms: c.opt_int("read_ms")?,
+        event: c.opt_id("event_id")?,
+        taken: c.opt_id("taken_by")?.zip(c.opt_int("taken_ms")?),
     })
 }
 
@@ -63,13 +72,47 @@ pub async fn list(
     filter: Filter,
     limit: i64,
 ) -> Result<Vec<Notification>, StoreError> {
-    let sql = "select id, user_id, kind, conversation_id, text, at_ms, read_ms from notifications \
+    let sql = format!(
+        "select {COLUMNS} from notifications \
         where tenant_id = $1 and id < $2 and ($3 = '' or user_id = $3) and (read_ms is null or not $4) \
-        order by id desc limit $5";
+        order by id desc limit $5"
+    );
     // `o` sorts after every id's prefix.
     let before = filter.before.map_or_else(|| "o".to_owned(), |id| id.to_string());
     let values = args![tenant, before, whose(filter.user), filter.unread, limit];
-    tx.all("list notifications", sql, values).await?.iter().map(notification).collect()
+    tx.all("list notifications", &sql, values).await?.iter().map(notification).collect()
+}
+
+/// One of a user's.
+///
+/// # Errors
+/// The database's own, or a row that cannot be read.
+pub async fn get(
+    tx: &mut Tx,
+    tenant: TenantId,
+    user: UserId,
+    id: NotificationId,
+) -> Result<Option<Notification>, StoreError> {
+    let sql =
+        format!("select {COLUMNS} from notifications where tenant_id = $1 and id = $2 and user_id = $3");
+    let row = tx.first("read a notification", &sql, args![tenant, id, user]).await?;
+    row.as_ref().map(notification).transpose()
+}
+
+/// Somebody takes what an event told people of; whoever was first keeps it.
+///
+/// # Errors
+/// The database's own.
+pub async fn take(
+    tx: &mut Tx,
+    tenant: TenantId,
+    event: EventId,
+    user: UserId,
+    now_ms: i64,
+) -> Result<u64, StoreError> {
+    let sql = "update notifications set taken_by = $3, taken_ms = $4 \
+        where tenant_id = $1 and event_id = $2 and kind = 'escalation' and taken_by is null";
+    tx.execute("take an escalation", sql, args![tenant, event, user, now_ms]).await
 }
 
 /// How many were not read.

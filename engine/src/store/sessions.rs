@@ -53,7 +53,7 @@ pub async fn insert(tx: &mut Tx, tenant: TenantId, s: &Session) -> Result<(), St
 /// The database's own, or a row that cannot be read.
 pub async fn by_token(tx: &mut Tx, token_hash: &str, now_ms: i64) -> Result<Option<Active>, StoreError> {
     let sql = "select s.tenant_id, s.id, s.csrf_hash, u.id, u.email, u.name, u.role, u.password_hash, u.presence, \
-        u.created_ms, u.disabled_ms from sessions s join users u on u.tenant_id = s.tenant_id and u.id = s.user_id \
+        u.created_ms, u.disabled_ms, u.chats_max from sessions s join users u on u.tenant_id = s.tenant_id and u.id = s.user_id \
         where s.token_hash = $1 and s.expires_ms > $2 and u.disabled_ms is null";
     let row = tx.first("read a session", sql, args![token_hash, now_ms]).await?;
     row.map(|row| {
@@ -112,6 +112,7 @@ mod tests {
                         role: Role::Admin,
                         password_hash: None,
                         presence: Presence::Offline,
+                        chats_max: None,
                         created_ms: 1,
                         disabled_ms: None,
                     };

@@ -48,7 +48,34 @@ fn template(row: &Row) -> Result<Template, StoreError> {
     })
 }
 
-/// Makes `templates` all that the channel has.
+/// A vendor says that a template changed: its status holds at once, and the whole list is read again soon.
+///
+/// # Errors
+/// The database's own.
+pub async fn set_status(
+    tx: &mut Tx,
+    tenant: TenantId,
+    channel: ChannelId,
+    (name, language, status): (&str, &str, &str),
+) -> Result<(), StoreError> {
+    let sql = "update templates set status = $5 where tenant_id = $1 and channel_id = $2 and name = $3 and language = $4";
+    tx.execute("change a template", sql, args![tenant, channel, name, language, status]).await?;
+    let sql = "update channels set templates_synced_ms = null where tenant_id = $1 and id = $2";
+    tx.execute("doubt a list of templates", sql, args![tenant, channel]).await.map(|_| ())
+}
+
+/// Switched-on channels whose list was not read since then (unix milliseconds).
+///
+/// # Errors
+/// The database's own.
+pub async fn outdated(tx: &mut Tx, tenant: TenantId, before_ms: i64) -> Result<Vec<ChannelId>, StoreError> {
+    let sql = "select id from channels where tenant_id = $1 and active and deleted_ms is null \
+               and (templates_synced_ms is null or templates_synced_ms < $2) order by id";
+    let rows = tx.all("find old lists of templates", sql, args![tenant, before_ms]).await?;
+    rows.iter().map(|row| row.columns("channels").id("id")).collect()
+}
+
+/// Makes `templates` all that the channel has, as of now.
 ///
 /// # Errors
 /// The database's own.
@@ -57,7 +84,10 @@ pub async fn replace(
     tenant: TenantId,
     channel: ChannelId,
     templates: &[Template],
+    now_ms: i64,
 ) -> Result<(), StoreError> {
+    let sql = "update channels set templates_synced_ms = $3 where tenant_id = $1 and id = $2";
+    tx.execute("note a list of templates", sql, args![tenant, channel, now_ms]).await?;
     let sql = "delete from templates where tenant_id = $1 and channel_id = $2";
     tx.execute("forget templates", sql, args![tenant, channel]).await?;
     let rows = templates
@@ -119,10 +149,13 @@ mod tests {
                         buttons: serde_json::json!([]),
                         synced_ms: 5,
                     };
-                    replace(tx, tenant, channel, &[make(1, "b"), make(2, "a"), make(3, "a")]).await?;
+                    replace(tx, tenant, channel, &[make(1, "b"), make(2, "a"), make(3, "a")], 5).await?;
                     assert_eq!(list(tx, tenant, channel).await?, [make(2, "a"), make(1, "b")]);
-                    replace(tx, tenant, channel, &[make(4, "c")]).await?;
+                    replace(tx, tenant, channel, &[make(4, "c")], 5).await?;
                     assert_eq!(list(tx, tenant, channel).await?, [make(4, "c")]);
+                    set_status(tx, tenant, channel, ("c", "es", "paused")).await?;
+                    set_status(tx, tenant, channel, ("c", "en", "rejected")).await?;
+                    assert_eq!(list(tx, tenant, channel).await?[0].status, "paused");
                     let directory = super::super::catalog::directory(tx, tenant).await?;
                     assert_eq!(directory.templates[0].slots, ["1"]);
                     Ok::<_, StoreError>(())

@@ -87,13 +87,15 @@ pub struct User {
     pub password_hash: Option<String>,
     /// Are they there?
     pub presence: Presence,
+    /// Live chats they may have at once; `None`: as their group says.
+    pub chats_max: Option<u32>,
     /// Unix milliseconds.
     pub created_ms: i64,
     /// May not sign in since then, unix milliseconds.
     pub disabled_ms: Option<i64>,
 }
 
-const COLUMNS: &str = "id, email, name, role, password_hash, presence, created_ms, disabled_ms";
+const COLUMNS: &str = "id, email, name, role, password_hash, presence, created_ms, disabled_ms, chats_max";
 
 pub(super) fn read(c: &mut Columns<'_>) -> Result<User, StoreError> {
     Ok(User {
@@ -105,6 +107,7 @@ pub(super) fn read(c: &mut Columns<'_>) -> Result<User, StoreError> {
         presence: c.word("presence", Presence::from_word)?,
         created_ms: c.int("created_ms")?,
         disabled_ms: c.opt_int("disabled_ms")?,
+        chats_max: c.opt_int("chats_max")?.map(|most| u32::try_from(most).unwrap_or(u32::MAX)),
     })
 }
 
@@ -118,7 +121,7 @@ fn user(row: &Row) -> Result<User, StoreError> {
 /// The database's own.
 pub async fn insert(tx: &mut Tx, tenant: TenantId, u: &User) -> Result<bool, StoreError> {
     let sql = format!(
-        "insert into users (tenant_id, {COLUMNS}) values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict do nothing"
+        "insert into users (tenant_id, {COLUMNS}) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict do nothing"
     );
     let values = args![
         tenant,
@@ -130,11 +133,12 @@ pub async fn insert(tx: &mut Tx, tenant: TenantId, u: &User) -> Result<bool, Sto
         u.presence.word(),
         u.created_ms,
         u.disabled_ms,
+        u.chats_max,
     ];
     Ok(tx.execute("add a user", &sql, values).await? == 1)
 }
 
-/// Writes everything but id and creation time; `false`: there is none, or the e-mail address is taken.
+/// Writes everything but id, creation time and presence; `false`: there is none, or the e-mail address is taken.
 ///
 /// # Errors
 /// The database's own.
@@ -149,8 +153,8 @@ pub async fn update(tx: &mut Tx, tenant: TenantId, u: &User) -> Result<bool, Sto
     if taken.is_some() {
         return Ok(false);
     }
-    let sql = "update users set email = $3, name = $4, role = $5, password_hash = $6, presence = $7, \
-        disabled_ms = $8 where tenant_id = $1 and id = $2";
+    let sql = "update users set email = $3, name = $4, role = $5, password_hash = $6, disabled_ms = $7, \
+        chats_max = $8 where tenant_id = $1 and id = $2";
     let values = args![
         tenant,
         u.id,
@@ -158,8 +162,8 @@ pub async fn update(tx: &mut Tx, tenant: TenantId, u: &User) -> Result<bool, Sto
         &u.name,
         u.role.word(),
         u.password_hash.clone(),
-        u.presence.word(),
         u.disabled_ms,
+        u.chats_max,
     ];
     Ok(tx.execute("change a user", sql, values).await? == 1)
 }
@@ -203,6 +207,56 @@ pub async fn by_email(tx: &mut Tx, email: &str, limit: i64) -> Result<Vec<(Tenan
         .collect()
 }
 
+/// Says whether somebody is there. `seen_ms`: their connection is watched, and was seen then (unix milliseconds);
+/// `None`: it stays so until somebody says otherwise. `false`: there is no such person.
+///
+/// # Errors
+/// The database's own.
+pub async fn set_presence(
+    tx: &mut Tx,
+    tenant: TenantId,
+    id: UserId,
+    presence: Presence,
+    seen_ms: Option<i64>,
+) -> Result<bool, StoreError> {
+    let sql = "update users set presence = $3, seen_ms = $4 where tenant_id = $1 and id = $2";
+    Ok(tx.execute("set a presence", sql, args![tenant, id, presence.word(), seen_ms]).await? == 1)
+}
+
+/// A connection of theirs is there.
+///
+/// # Errors
+/// The database's own.
+pub async fn seen(tx: &mut Tx, tenant: TenantId, id: UserId, now_ms: i64) -> Result<(), StoreError> {
+    let sql = "update users set seen_ms = $3 where tenant_id = $1 and id = $2 and seen_ms is not null";
+    tx.execute("see a person", sql, args![tenant, id, now_ms]).await.map(|_| ())
+}
+
+const LOST: &str = "seen_ms is not null and presence <> 'offline' and seen_ms <";
+
+/// Is there anybody whose connection was last seen before then?
+///
+/// # Errors
+/// The database's own.
+pub async fn any_lost(tx: &mut Tx, before_ms: i64) -> Result<bool, StoreError> {
+    let sql = format!("select 1 from users where {LOST} $1 limit 1");
+    Ok(tx.first("look for lost connections", &sql, args![before_ms]).await?.is_some())
+}
+
+/// Sets those offline whose connection was last seen before then; answers their tenants, each once.
+///
+/// # Errors
+/// The database's own.
+pub async fn set_lost(tx: &mut Tx, before_ms: i64) -> Result<Vec<TenantId>, StoreError> {
+    let sql = format!("update users set presence = 'offline' where {LOST} $1 returning tenant_id");
+    let rows = tx.all("set lost people offline", &sql, args![before_ms]).await?;
+    let mut tenants: Vec<TenantId> =
+        rows.iter().map(|row| row.columns("users").id("tenant_id")).collect::<Result<_, _>>()?;
+    tenants.sort_unstable();
+    tenants.dedup();
+    Ok(tenants)
+}
+
 /// How many owners may sign in.
 ///
 /// # Errors
@@ -227,9 +281,38 @@ mod tests {
             role,
             password_hash: None,
             presence: Presence::Online,
+            chats_max: None,
             created_ms: 1_000,
             disabled_ms: None,
         }
+    }
+
+    #[test]
+    fn only_a_watched_connection_can_be_lost() {
+        each_db(|db| async move {
+            let tenant = TenantId::new(1, 1);
+            db.write(Durability::Hard, move |tx| {
+                Box::pin(async move {
+                    let (a, b) = (someone(1, "a@x.test", Role::Agent), someone(2, "b@x.test", Role::Agent));
+                    assert!(insert(tx, tenant, &a).await? && insert(tx, tenant, &b).await?);
+                    assert!(set_presence(tx, tenant, a.id, Presence::Online, Some(100)).await?);
+                    assert!(set_presence(tx, tenant, b.id, Presence::Online, None).await?);
+                    assert!(!set_presence(tx, TenantId::new(1, 2), b.id, Presence::Away, None).await?);
+                    seen(tx, tenant, a.id, 200).await?;
+                    seen(tx, tenant, b.id, 200).await?;
+                    assert!(!any_lost(tx, 200).await? && any_lost(tx, 201).await?);
+                    assert_eq!(set_lost(tx, 201).await?, [tenant]);
+                    let presence =
+                        async |tx: &mut Tx, id| get(tx, tenant, id).await.map(|it| it.unwrap().presence);
+                    assert_eq!(presence(tx, a.id).await?, Presence::Offline);
+                    assert_eq!(presence(tx, b.id).await?, Presence::Online, "an admin said so");
+                    assert!(!any_lost(tx, 999).await?);
+                    Ok::<_, StoreError>(())
+                })
+            })
+            .await
+            .unwrap();
+        });
     }
 
     #[test]
@@ -243,7 +326,7 @@ mod tests {
                     assert!(!insert(tx, tenant, &someone(3, "a@x.test", Role::Agent)).await?);
                     assert!(insert(tx, TenantId::new(1, 2), &someone(4, "a@x.test", Role::Agent)).await?);
                     assert!(!update(tx, tenant, &User { email: "a@x.test".into(), ..b.clone() }).await?);
-                    let changed = User { presence: Presence::Away, role: Role::Admin, ..b };
+                    let changed = User { chats_max: Some(3), role: Role::Admin, ..b };
                     assert!(update(tx, tenant, &changed).await?);
                     assert_eq!(get(tx, tenant, changed.id).await?, Some(changed.clone()));
                     assert_eq!(get(tx, TenantId::new(1, 9), changed.id).await?, None);

@@ -6,8 +6,14 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::WorkerSettings;
-use crate::flow::{Flow, fire};
+use crate::flow::{Flow, distribute, fire, presence};
 use crate::store::{Durability, jobs, lanes};
+
+/// How often waiting conversations are looked at when nobody rings: somebody's pause after passing ran out, or another
+/// process changed something.
+const HAND_OUT_EVERY: Duration = Duration::from_secs(1);
+/// How often lost connections are looked for.
+const PRESENCE_EVERY: Duration = Duration::from_secs(15);
 
 /// Moves due deadlines and timers into inboxes until `stop`.
 pub(super) async fn fire_deadlines(flow: Flow, settings: WorkerSettings, stop: CancellationToken) {
@@ -23,6 +29,36 @@ pub(super) async fn fire_deadlines(flow: Flow, settings: WorkerSettings, stop: C
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = stop.cancelled() => return,
+        }
+    }
+}
+
+/// Hands out conversations that wait, until `stop`.
+pub(super) async fn hand_out(flow: Flow, stop: CancellationToken) {
+    loop {
+        if let Err(error) = distribute::run(&flow).await {
+            tracing::error!(error = &error as &dyn std::error::Error, "conversations cannot be handed out");
+        }
+        tokio::select! {
+            () = flow.bus.handout_rung() => {}
+            () = tokio::time::sleep(HAND_OUT_EVERY) => {}
+            () = stop.cancelled() => return,
+        }
+    }
+}
+
+/// Sets people offline whose connection is lost, until `stop`.
+pub(super) async fn watch_presence(flow: Flow, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(PRESENCE_EVERY) => {}
+            () = stop.cancelled() => return,
+        }
+        if let Err(error) = presence::sweep(&flow).await {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "lost connections cannot be looked for"
+            );
         }
     }
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use crate::assign::Assignment;
 use crate::calendar::{Calendar, Interval};
 use crate::duration;
 use crate::event::{Cause, Event, EventBody, EventKind};
@@ -21,6 +22,7 @@ use crate::ids::{
 };
 use crate::names::Thing;
 use crate::problem::{Problem, nearest};
+use crate::sla::Targets;
 
 /// When cases happen: Friday 2025-11-21 10:00 UTC.
 pub const NOW_MS: i64 = 1_763_719_200_000;
@@ -85,6 +87,7 @@ pub fn default_directory() -> Directory {
         email: format!("{}@example.com", name.to_lowercase()),
         name: name.to_owned(),
         online,
+        sees_all: false,
     };
     let agents = vec![agent(0, "Ana", true), agent(1, "Ben", false)];
     let group = |index, name: &str, members: usize| GroupFacts {
@@ -93,6 +96,8 @@ pub fn default_directory() -> Directory {
         members: agents.iter().take(members).map(|a| a.id).collect(),
         calendar: None,
         language: None,
+        assignment: Assignment::default(),
+        targets: Targets::default(),
     };
     let groups = vec![group(0, "Support", 2), group(1, "Billing", 1), group(2, "Sales", 1)];
     let weekday =
@@ -136,6 +141,8 @@ impl DirectoryExtra {
                 members: members.clone(),
                 calendar: None,
                 language: None,
+                assignment: Assignment::default(),
+                targets: Targets::default(),
             });
         }
         for (index, extra) in self.calendars.into_iter().enumerate() {
@@ -291,7 +298,8 @@ fn defaults(body: &EventBody, kind: &str, now_ms: i64) -> Result<Value, String> 
             "priority": "normal", "labels": [], "attributes": {}, "language": null, "ai": { "state": "on" },
             "window_closes_ms": windowed.then_some(last_inbound_ms + DAY_MS),
             "last_inbound_ms": last_inbound_ms, "last_outbound_ms": null, "inbound_count": 1, "outbound_count": 0,
-            "reopen_count": 0, "created_ms": last_inbound_ms, "archived_ms": null, "snoozed_until_ms": null,
+            "reopen_count": 0, "created_ms": last_inbound_ms,
+            "opened_ms": last_inbound_ms, "waiting_since_ms": null, "first_reply_ms": null, "archived_ms": null, "snoozed_until_ms": null,
         },
         "contact": {
             "id": crate::ids::ContactId::new(0, 1), "name": "Kim", "phone": "+34600000001", "language": null,

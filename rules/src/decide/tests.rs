@@ -287,7 +287,7 @@ fn refusals_have_stable_codes() {
         ("route_to_group(\"Nobody\")", |_| {}, "unknown_group"),
         ("assign_agent(\"nobody@example.com\")", |_| {}, "unknown_agent"),
         ("route_to_group(\"Billing\"); assign_agent(\"ben@example.com\")", |_| {}, "agent_not_member"),
-        ("assign_by_policy(\"random\")", |_| {}, "no_group"),
+        ("assign_by_policy(\"least_busy\")", |_| {}, "no_group"),
         ("snooze(now - \"1h\")", |_| {}, "in_the_past"),
         ("send_message(\"x\")", |f| f.contact.blocked = true, "blocked"),
         ("send_message(\"x\")", |f| f.contact.opted_out = true, "opted_out"),

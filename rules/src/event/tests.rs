@@ -57,6 +57,8 @@ fn samples() -> Vec<EventBody> {
         E::WebhookReceived { name: text("shop"), payload: serde_json::json!({ "order": 1 }) },
         E::ScheduleTick { rule },
         E::RuleManual { rule },
+        E::ConversationOffered { agent: user, until_ms: 2_000 },
+        E::ConversationOfferPassed { agent: user, reason: text("declined") },
     ]
 }
 

@@ -155,7 +155,10 @@ fn names_are_checked_against_the_directory() {
         "{HEADER}route_to_group(\"Biling\");\nif conversation.group == \"billing\" {{ assign_agent(\"last_responding\"); }}\nnotify(\"admins\", \"x\");\nassign_agent(());\nlet g = \"any\" + \"thing\";\nroute_to_group(g);\nstart_timer(\"t\", \"1h\", #{{ calendar: \"Office\" }});"
     ))
     .unwrap();
+    let (assignment, targets) = Default::default();
     let group = GroupFacts {
+        assignment,
+        targets,
         id: GroupId::new(1, 1),
         name: "Billing".into(),
         members: vec![],

@@ -97,6 +97,8 @@ macro_rules! conversation_fields {
             outbound_count: Shape::Number, "Our public messages so far." => |s| s.facts.conversation.outbound_count;
             reopen_count: Shape::Number, "How often it was reopened." => |s| s.facts.conversation.reopen_count;
             created_at: Shape::Moment, "When it began." => |s| Moment(s.facts.conversation.created_ms);
+            waiting_since: Shape::Moment, "Since when the contact waits for a person's answer." => |s| s.facts.conversation.waiting_since_ms.map(Moment);
+            first_reply_at: Shape::Moment, "When a person first answered since it was opened." => |s| s.facts.conversation.first_reply_ms.map(Moment);
             archived_at: Shape::Moment, "When it was archived." => |s| s.facts.conversation.archived_ms.map(Moment);
             snoozed_until: Shape::Moment, "Hidden until then." => |s| s.facts.conversation.snoozed_until_ms.map(Moment);
             timers: Shape::List, "Names of running timers." => |s| s.facts.conversation.timers.as_slice();

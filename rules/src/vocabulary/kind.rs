@@ -20,7 +20,7 @@ pub const LEVEL_MAX: i64 = 5;
 /// Most buttons in one message; channels may allow fewer.
 pub const BUTTONS_MAX: usize = 10;
 /// How a group may choose an agent.
-pub const POLICIES: &[&str] = &["round_robin", "least_busy", "longest_idle", "random"];
+pub const POLICIES: &[&str] = crate::assign::Policy::AUTOMATIC;
 
 /// What may stand in one place of a word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

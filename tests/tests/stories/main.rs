@@ -18,6 +18,7 @@ mod operations;
 mod processes;
 mod rules;
 mod secrets;
+mod service;
 mod webchat;
 
 use std::time::Duration;

@@ -1,13 +1,16 @@
 //! The changes that commands and intents share: each is idempotent, raises its
 //! own event, and does nothing when nothing would change.
 
-use pointsman_rules::event::EventBody;
+use pointsman_rules::event::{Actor, EventBody};
 use pointsman_rules::facts::{AiState, Priority, Status};
 use pointsman_rules::ids::{GroupId, RuleId, RuleVersionId, TimerId, UserId};
 
+use super::handout::not_a_member;
 use super::{Case, Notice, NoticeTo, Refused, TimerChange};
 use crate::store::timers::Timer;
 
+/// How much later a chat ends when somebody postpones that, milliseconds.
+const POSTPONE_MS: i64 = 5 * 60_000;
 /// Labels of one conversation at most; more are refused.
 const LABELS_MAX: usize = 50;
 /// Characters of one label at most.
@@ -22,40 +25,60 @@ type Done = Result<(), Refused>;
 impl Case<'_> {
     /// Gives the conversation to a team, or to none.
     pub fn route(&mut self, group: Option<GroupId>) -> Done {
-        if let Some(group) = group
-            && !self.view.directory.groups.iter().any(|g| g.id == group)
-        {
+        let directory = self.view.directory.clone();
+        let found = group.and_then(|group| directory.group_by_id(group));
+        if group.is_some() && found.is_none() {
             return Err(Refused::new("unknown_group", "This group does not exist (any more)."));
         }
-        self.open_case()?.facts.group = group;
-        Ok(())
+        let facts = &mut self.open_case()?.facts;
+        if facts.group == group {
+            return Ok(());
+        }
+        facts.group = group;
+        // Who is not in the new group does not have it any more.
+        let stranger = facts.assignee;
+        let stranger = stranger.filter(|agent| !self.is_eligible(*agent, found));
+        if stranger.is_some() { self.assign(None) } else { Ok(()) }
     }
 
     /// Gives the conversation to an agent, or to nobody.
     pub fn assign(&mut self, agent: Option<UserId>) -> Done {
-        if let Some(agent) = agent
-            && !self.view.directory.agents.iter().any(|a| a.id == agent)
-        {
-            return Err(Refused::new("unknown_agent", "This agent does not exist (any more)."));
+        let directory = self.view.directory.clone();
+        let actor = self.actor().clone();
+        let facts = &self.open_case()?.facts;
+        let (id, previous, group) = (facts.id, facts.assignee, facts.group);
+        if let Some(agent) = agent {
+            if directory.agent_by_id(agent).is_none() {
+                return Err(Refused::new("unknown_agent", "This agent does not exist (any more)."));
+            }
+            if !self.is_eligible(agent, group.and_then(|group| directory.group_by_id(group))) {
+                return Err(not_a_member());
+            }
         }
-        let conversation = self.open_case()?;
-        let previous = conversation.facts.assignee;
         if previous == agent {
             return Ok(());
         }
-        conversation.facts.assignee = agent;
-        let id = conversation.facts.id;
+        self.open_case()?.facts.assignee = agent;
         match (agent, previous) {
             (Some(assignee), _) => {
-                self.raise(EventBody::ConversationAssigned { assignee });
-                self.out.notices.push(Notice {
-                    to: NoticeTo::Users(vec![assignee]),
-                    kind: "assignment",
-                    conversation: id,
-                    text: "A conversation was assigned to you.".into(),
-                });
+                let event = self.raise(EventBody::ConversationAssigned { assignee });
+                // Nobody needs to be told what they did themselves.
+                if actor != (Actor::User { id: assignee }) {
+                    self.out.notices.push(Notice {
+                        to: NoticeTo::Users(vec![assignee]),
+                        kind: "assignment",
+                        conversation: id,
+                        text: "A conversation was assigned to you.".into(),
+                        event: Some(event),
+                    });
+                }
             }
-            (None, Some(previous)) => self.raise(EventBody::ConversationUnassigned { previous }),
+            (None, Some(previous)) => {
+                if actor == (Actor::User { id: previous }) {
+                    self.given_back(previous);
+                }
+                self.raise(EventBody::ConversationUnassigned { previous });
+            }
             (None, None) => {}
         }
         Ok(())
@@ -69,7 +92,9 @@ impl Case<'_> {
             return Ok(());
         }
         conversation.facts.status = status;
-        if status != Status::Closed {
+        if status == Status::Closed {
+            conversation.facts.waiting_since_ms = None;
+        } else {
             conversation.facts.archived_ms = None;
         }
         let (from, to) = (from.word().to_owned(), status.word().to_owned());
@@ -108,8 +133,7 @@ impl Case<'_> {
         if self.person.as_ref().is_some_and(|person| person.facts.blocked) {
             return Err(Refused::new("blocked", "This contact is blocked; unblock them to reopen."));
         }
-        let online: Vec<UserId> =
-            self.view.directory.agents.iter().filter(|agent| agent.online).map(|agent| agent.id).collect();
+        let directory = self.view.directory.clone();
         let now_ms = self.now_ms;
         let conversation = self.open_case()?;
         if conversation.facts.status != Status::Closed {
@@ -120,13 +144,17 @@ impl Case<'_> {
         facts.live = true;
         facts.archived_ms = None;
         facts.reopen_count += 1;
+        facts.clock_restart(now_ms);
+        let keeps = facts.group.and_then(|group| directory.group_by_id(group));
+        let keeps = keeps.is_none_or(|group| group.assignment.keep_assignee);
+        let stays = |agent: UserId| keeps && directory.agent_by_id(agent).is_some_and(|agent| agent.online);
+        let leaves = facts.assignee.is_some_and(|agent| !stays(agent));
         conversation.ended_ms = None;
         conversation.last_activity_ms = now_ms;
-        let unavailable = facts.assignee.filter(|agent| !online.contains(agent));
         self.raise(EventBody::ConversationReopened);
         let (from, to) = (Status::Closed.word().to_owned(), Status::Open.word().to_owned());
         self.raise(EventBody::ConversationStatusChanged { from, to });
-        if unavailable.is_some() { self.assign(None) } else { Ok(()) }
+        if leaves { self.assign(None) } else { Ok(()) }
     }
 
     /// Hides the conversation until then.
@@ -136,10 +164,13 @@ impl Case<'_> {
         Ok(())
     }
 
-    /// The idle end waits: its time counts from now again.
+    /// The idle end comes [`POSTPONE_MS`] later than it would, and never sooner than that from now.
     pub fn postpone_idle(&mut self) -> Done {
-        let now_ms = self.now_ms;
-        self.open_case()?.deadlines.idle_from_ms = Some(now_ms);
+        let (now_ms, idle_ms) = (self.now_ms, self.channel.idle_end_ms);
+        let conversation = self.open_case()?;
+        let from_ms = conversation.deadlines.idle_from_ms.unwrap_or(conversation.last_activity_ms);
+        let ends_ms = from_ms.saturating_add(idle_ms).max(now_ms).saturating_add(POSTPONE_MS);
+        conversation.deadlines.idle_from_ms = Some(ends_ms.saturating_sub(idle_ms));
         Ok(())
     }
 
@@ -207,7 +238,7 @@ impl Case<'_> {
     pub fn escalate(&mut self, level: i64, reason: &str) -> Done {
         let conversation = self.open_case()?;
         let (id, group) = (conversation.facts.id, conversation.facts.group);
-        self.raise(EventBody::ConversationEscalated { level, reason: reason.to_owned(), group });
+        let event = self.raise(EventBody::ConversationEscalated { level, reason: reason.to_owned(), group });
         let members = group
             .and_then(|group| self.view.directory.groups.iter().find(|g| g.id == group))
             .map(|group| group.members.clone())
@@ -217,6 +248,7 @@ impl Case<'_> {
             kind: "escalation",
             conversation: id,
             text: reason.to_owned(),
+            event: Some(event),
         });
         Ok(())
     }

@@ -153,12 +153,16 @@ impl Case<'_> {
             outbound_count: 0,
             reopen_count: 0,
             created_ms: self.now_ms,
+            opened_ms: self.now_ms,
+            waiting_since_ms: None,
+            first_reply_ms: None,
             archived_ms: None,
             snoozed_until_ms: None,
             automatic_ms: Vec::new(),
             rule_starts: BTreeMap::new(),
             timers: Vec::new(),
         };
+        self.out.begun.push(facts.id);
         self.conversation = Some(Conversation {
             facts,
             channel: channel.id,
@@ -171,6 +175,7 @@ impl Case<'_> {
             last_responder: None,
             ended_ms: None,
             deadlines: Deadlines::default(),
+            queue: None,
             due_ms: None,
             seq: 0,
             version: 0,

@@ -46,7 +46,6 @@ impl Case<'_> {
         let refusal = self.gate(&say);
         self.attach_files(say.message, say.content.files())?;
         let (sender, sender_id) = self.sender();
-        let automatic = matches!(sender, SenderKind::Rule | SenderKind::Assistant);
         let message = Message {
             id: say.message,
             conversation,
@@ -74,7 +73,7 @@ impl Case<'_> {
             return Err(Refused::new(refusal.code, refusal.detail));
         }
         self.queue(&say, conversation);
-        self.note_sent(automatic);
+        self.note_sent(sender);
         self.raise(EventBody::MessageSent { message: say.message });
         Ok(())
     }
@@ -98,7 +97,7 @@ impl Case<'_> {
     }
 
     /// Bookkeeping of a public message of ours.
-    pub(in crate::flow) fn note_sent(&mut self, automatic: bool) {
+    pub(in crate::flow) fn note_sent(&mut self, sender: SenderKind) {
         let now_ms = self.now_ms;
         let responder = match self.actor() {
             Actor::User { id } => Some(*id),
@@ -108,11 +107,17 @@ impl Case<'_> {
         let facts = &mut conversation.facts;
         facts.outbound_count += 1;
         facts.last_outbound_ms = Some(now_ms);
+        match sender {
+            SenderKind::Agent | SenderKind::Api | SenderKind::Echo => facts.clock_answer(now_ms),
+            // The contact got an answer, but no person has looked yet.
+            SenderKind::Assistant => facts.waiting_since_ms = None,
+            SenderKind::Contact | SenderKind::Rule | SenderKind::System => {}
+        }
         if responder.is_some() {
             conversation.last_responder = responder;
             conversation.unread = 0;
         }
-        if automatic {
+        if matches!(sender, SenderKind::Rule | SenderKind::Assistant) {
             facts.automatic_ms.push(now_ms);
             let surplus = facts.automatic_ms.len().saturating_sub(AUTOMATIC_MAX);
             facts.automatic_ms.drain(..surplus);

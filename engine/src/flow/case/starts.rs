@@ -30,6 +30,7 @@ impl Case<'_> {
                 to: NoticeTo::Admins,
                 kind: "rule",
                 conversation: conversation.facts.id,
+                event: None,
                 text: format!(
                     "The rule `{name}` was started {STARTS_MAX} times in {minutes} minutes here and is parked for \
                      this contact until that has calmed down. Look whether it answers a machine, or itself."

@@ -4,12 +4,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use pointsman_rules::assign::Assignment;
 use pointsman_rules::decide::{CompiledRule, RuleSet};
 use pointsman_rules::event::Actor;
-use pointsman_rules::facts::{Capabilities, ChannelFacts, Directory, GroupFacts, Window};
+use pointsman_rules::facts::{Capabilities, ChannelFacts, Directory, GroupFacts, Status, Window};
 use pointsman_rules::ids::{ChannelId, GroupId, InboxId, LaneId, MessageId, RuleId, RuleVersionId, TenantId};
 use pointsman_rules::library::starters;
 use pointsman_rules::script::Script;
+use pointsman_rules::sla::Targets;
 
 use super::load::{Loaded, Table};
 use super::*;
@@ -30,6 +32,8 @@ pub(super) struct Desk {
     pub(super) view: Arc<TenantView>,
     pub(super) conversation: Option<Conversation>,
     pub(super) table: Table,
+    /// Older conversations of the contact.
+    pub(super) past: HashMap<ConversationId, Conversation>,
     pub(super) seq: i64,
     /// Everything since the start: event names.
     pub(super) events: Vec<String>,
@@ -43,6 +47,8 @@ pub(super) fn group(number: u128, name: &str) -> GroupFacts {
         members: vec![],
         calendar: None,
         language: None,
+        assignment: Assignment::default(),
+        targets: Targets::default(),
     }
 }
 
@@ -89,13 +95,14 @@ impl Desk {
             .collect();
         let directory =
             Directory { groups: vec![group(1, "Support"), group(2, "Billing")], ..Directory::default() };
-        let view = Arc::new(TenantView { directory: Arc::new(directory), rules: RuleSet::new(compiled) });
+        let view = Arc::new(TenantView::new(directory, RuleSet::new(compiled)));
         Self {
             clock: Clock::fixed(NOW_MS),
             channel,
             view,
             conversation: None,
             table: Table::default(),
+            past: HashMap::new(),
             seq: 0,
             events: Vec::new(),
             last: Out::default(),
@@ -121,6 +128,7 @@ impl Desk {
         table.view = Some(self.view.clone());
         table.conversation.clone_from(&self.conversation);
         table.remember(self.table.recall());
+        table.past.clone_from(&self.past);
         let done = self.seq;
         for entry in entries {
             self.seq += 1;
@@ -149,8 +157,24 @@ impl Desk {
     /// What the database would keep.
     pub(super) fn keep(&mut self, out: Out) {
         self.events.extend(out.events.iter().map(|it| it.event.body.kind().name().to_owned()));
-        if let Some(conversation) = out.conversations.last() {
-            self.conversation = Some(conversation.clone());
+        for conversation in &out.conversations {
+            let is_closed = |it: &Conversation| it.facts.status == Status::Closed;
+            let present = self.conversation.take();
+            match present {
+                // A newer one took its place, or an older one was visited.
+                Some(present) if present.facts.id != conversation.facts.id => {
+                    let visited = self.past.contains_key(&conversation.facts.id);
+                    let (now, past) = if visited {
+                        (present, conversation.clone())
+                    } else {
+                        (conversation.clone(), present)
+                    };
+                    assert!(is_closed(&past), "two open conversations of one contact");
+                    self.past.insert(past.facts.id, past);
+                    self.conversation = Some(now);
+                }
+                _ => self.conversation = Some(conversation.clone()),
+            }
         }
         if let Some(person) = out.people.last().or(out.identities.last()) {
             self.table.person = Some(person.clone());
@@ -196,8 +220,11 @@ impl Desk {
     }
 
     pub(super) fn order(&mut self, command: Command) -> &Out {
+        self.order_as(Actor::User { id: pointsman_rules::ids::UserId::new(1, 9) }, command)
+    }
+
+    pub(super) fn order_as(&mut self, actor: Actor, command: Command) -> &Out {
         let conversation = self.conversation.as_ref().map(|it| it.facts.id);
-        let actor = Actor::User { id: pointsman_rules::ids::UserId::new(1, 9) };
         self.work_off(vec![Entry::Order(Order { conversation, actor, command })])
     }
 

@@ -58,11 +58,12 @@ pub(super) fn message(case: &mut Case<'_>, it: InboundMessage) -> Result<(), Ref
     };
     case.add_message(message, &content);
     if it.echo {
-        case.note_sent(false);
+        case.note_sent(SenderKind::Echo);
         case.raise(EventBody::MessageSent { message: id });
     } else if !blocked {
         case.raise(EventBody::MessageReceived { message: id });
         case.heed(wish)?;
+        case.note_news();
     }
     case.end_step();
     Ok(())
@@ -76,6 +77,7 @@ fn count_inbound(case: &mut Case<'_>, it: &InboundMessage) {
     conversation.unread += 1;
     let facts = &mut conversation.facts;
     facts.inbound_count += 1;
+    facts.clock_inbound(now_ms);
     // The vendor's time counts, but never one in the future: a late or replayed webhook extends nothing.
     let sent_ms = it.sent_at_ms.min(now_ms);
     facts.last_inbound_ms = facts.last_inbound_ms.max(Some(sent_ms));
@@ -87,6 +89,14 @@ fn count_inbound(case: &mut Case<'_>, it: &InboundMessage) {
     if let Some(closes_at_ms) = facts.window_closes_ms.filter(|closes| *closes > now_ms && !was_open) {
         case.raise(EventBody::WindowOpened { closes_at_ms });
     }
+}
+
+/// The vendor approved, rejected or paused a template.
+pub(super) fn template(case: &mut Case<'_>, it: plugins::TemplateChange) {
+    case.begin_step(Cause { actor: Actor::Vendor, chain: Vec::new() });
+    let (template, language, status) = (it.name.clone(), it.language.clone(), it.status.clone());
+    case.raise(EventBody::TemplateStatusChanged { template, language, status });
+    case.out.templates.push(it);
 }
 
 /// A delivery callback. `known`: the message it is about, if there is one.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use pointsman_rules::facts::MessageFacts;
-use pointsman_rules::ids::{ChannelId, EffectId, LaneId, MessageId, TenantId};
+use pointsman_rules::ids::{ChannelId, ConversationId, EffectId, LaneId, MessageId, TenantId};
 
 use super::strangers::{self, Stranger};
 use super::{ENTRIES_PER_TURN_MAX, Entry as Body};
@@ -15,7 +15,7 @@ use crate::flow::catalog::{Channel, TenantView};
 use crate::flow::command::{Command, Order};
 use crate::flow::content::Content;
 use crate::flow::{Flow, FlowError};
-use crate::plugins::{InboundBody, StatusUpdate};
+use crate::plugins::{InboundBody, Party, StatusUpdate};
 use crate::store::Tx;
 use crate::store::contacts::{self, Namesake, Person};
 use crate::store::conversations::{self, Conversation};
@@ -36,6 +36,8 @@ pub(super) struct Table {
     pub(super) namesake: Option<Namesake>,
     pub(super) suppressed: Option<Suppressed>,
     pub(super) timers: Vec<Timer>,
+    /// Older conversations of the lane that commands are for.
+    pub(super) past: HashMap<ConversationId, Conversation>,
     pub(super) messages: BTreeMap<MessageId, MessageFacts>,
     pub(super) known: Vec<Message>,
 }
@@ -95,6 +97,7 @@ struct Wanted {
     effects: Vec<(TenantId, EffectId)>,
     messages: Vec<(TenantId, MessageId)>,
     people: Vec<Stranger>,
+    past: Vec<(TenantId, ConversationId)>,
 }
 
 pub(super) async fn load(flow: &Flow, claims: &[Claim]) -> Result<Loaded, FlowError> {
@@ -115,6 +118,7 @@ pub(super) async fn load(flow: &Flow, claims: &[Claim]) -> Result<Loaded, FlowEr
     load_people(tx, &wanted, &mut tables).await?;
     strangers::load(tx, &flow.keyring, &wanted.people, &mut tables).await?;
     load_messages(tx, claims, &wanted, &mut tables).await?;
+    load_past(tx, &wanted, &mut tables).await?;
     Ok(Loaded { tables })
 }
 
@@ -164,14 +168,11 @@ fn wanted(claims: &[Claim], tables: &HashMap<LaneId, Table>) -> Wanted {
                     }
                     _ => None,
                 },
-                Body::Order(order) => match &order.command {
-                    Command::Start { to, .. } => Some(to),
-                    Command::Retry { message } => {
-                        wanted.messages.push((claim.tenant, *message));
-                        None
-                    }
-                    _ => None,
-                },
+                Body::Order(order) => {
+                    let past = order.conversation.filter(|id| Some(*id) != claim.conversation);
+                    wanted.past.extend(past.map(|id| (claim.tenant, id)));
+                    of_command(&mut wanted, claim, &order.command)
+                }
                 _ => None,
             };
             if let Some(party) = party.filter(|_| table.person.is_none()) {
@@ -187,6 +188,18 @@ fn wanted(claims: &[Claim], tables: &HashMap<LaneId, Table>) -> Wanted {
         }
     }
     wanted
+}
+
+/// The person whom a command is about, if it names one.
+fn of_command<'c>(wanted: &mut Wanted, claim: &Claim, command: &'c Command) -> Option<&'c Party> {
+    match command {
+        Command::Start { to, .. } => Some(to),
+        Command::Retry { message } => {
+            wanted.messages.push((claim.tenant, *message));
+            None
+        }
+        _ => None,
+    }
 }
 
 fn want_status(wanted: &mut Wanted, claim: &Claim, status: &StatusUpdate) {
@@ -220,6 +233,22 @@ async fn load_people(
             if let (Some(person), Some(table)) = (person, tables.get_mut(&stranger.lane)) {
                 table.person.get_or_insert_with(|| person.clone());
             }
+        }
+    }
+    Ok(())
+}
+
+async fn load_past(
+    tx: &mut Tx,
+    wanted: &Wanted,
+    tables: &mut HashMap<LaneId, Table>,
+) -> Result<(), FlowError> {
+    if wanted.past.is_empty() {
+        return Ok(());
+    }
+    for conversation in conversations::load(tx, &wanted.past).await? {
+        if let Some(table) = tables.get_mut(&conversation.lane) {
+            table.past.insert(conversation.facts.id, conversation);
         }
     }
     Ok(())

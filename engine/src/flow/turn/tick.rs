@@ -29,7 +29,7 @@ pub struct RanOut {
 pub(super) fn deadlines(case: &mut Case<'_>) -> Result<(), Refused> {
     let Some(conversation) = &case.conversation else { return Ok(()) };
     let now_ms = case.now_ms;
-    let due: Vec<Deadline> = deadline::all(conversation, &case.channel)
+    let due: Vec<Deadline> = deadline::all(conversation, &case.channel, &case.view.directory)
         .into_iter()
         .filter(|(at_ms, _)| *at_ms <= now_ms)
         .map(|(_, deadline)| deadline)
@@ -71,6 +71,27 @@ fn one(case: &mut Case<'_>, deadline: Deadline) -> Result<(), Refused> {
             case.end_chat(status, "idle")?;
         }
         Deadline::Unsnooze => conversation.facts.snoozed_until_ms = None,
+        Deadline::SlaWarning { target, since_ms } => {
+            conversation.deadlines.sla_warned.insert(target, since_ms);
+            // A target that is missed already, because nobody was here to look, is not near.
+            let missed = conversation.deadlines.sla_breached.get(&target) == Some(&since_ms);
+            if !missed {
+                case.raise(EventBody::SlaWarning { target: target.word().to_owned() });
+            }
+        }
+        Deadline::SlaBreached { target, since_ms } => {
+            conversation.deadlines.sla_breached.insert(target, since_ms);
+            case.raise(EventBody::SlaBreached { target: target.word().to_owned() });
+        }
+        Deadline::Hours { at_ms, opens, calendar } => {
+            conversation.deadlines.hours_ms = Some(at_ms);
+            case.raise(if opens {
+                EventBody::BusinessHoursOpened { calendar }
+            } else {
+                EventBody::BusinessHoursClosed { calendar }
+            });
+        }
+        Deadline::OfferExpired => case.pass("expired")?,
     }
     Ok(())
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use pointsman_rules::facts::Status;
-use pointsman_rules::ids::{LaneId, TenantId};
+use pointsman_rules::ids::{ConversationId, LaneId, TenantId};
 
 use super::Turned;
 use crate::flow::Flow;
@@ -15,7 +15,8 @@ use crate::store::conversations::Conversation;
 use crate::store::effects::{self, EffectState, Ending};
 use crate::store::lanes::{self, Append, Finish, Task};
 use crate::store::{
-    Durability, StoreError, Tx, attachments, contacts, conversations, intake, log, messages, notices, timers,
+    Durability, StoreError, Tx, attachments, contacts, conversations, intake, jobs, log, messages, notices,
+    queue, templates, timers,
 };
 
 /// What was written.
@@ -83,7 +84,7 @@ async fn state(tx: &mut Tx, kept: &[&Turned], now_ms: i64) -> Result<(), StoreEr
     contacts::insert_identities(tx, &identities, now_ms).await?;
     // A conversation that was set aside is closed before its successor opens.
     let mut conversations = gather(kept, |it| &it.out.conversations);
-    give_contacts(tx, &people, &mut conversations).await?;
+    give_contacts(tx, &people, &gather(kept, |it| &it.out.begun), &mut conversations).await?;
     conversations.sort_by_key(|(_, it)| (it.facts.status != Status::Closed, it.facts.id));
     conversations::upsert(tx, &conversations).await?;
     messages::insert(tx, &gather(kept, |it| &it.out.messages)).await?;
@@ -94,10 +95,13 @@ async fn state(tx: &mut Tx, kept: &[&Turned], now_ms: i64) -> Result<(), StoreEr
 async fn give_contacts(
     tx: &mut Tx,
     new: &[(TenantId, Person)],
+    begun: &[(TenantId, ConversationId)],
     conversations: &mut [(TenantId, Conversation)],
 ) -> Result<(), StoreError> {
-    let is_new =
-        |it: &Conversation| it.version == 1 && !new.iter().any(|(_, p)| p.identity.id == it.identity);
+    let is_new = |it: &Conversation| {
+        begun.iter().any(|(_, id)| *id == it.facts.id)
+            && !new.iter().any(|(_, p)| p.identity.id == it.identity)
+    };
     let wanted: Vec<_> = conversations
         .iter()
         .filter(|(_, it)| is_new(it))
@@ -136,6 +140,14 @@ async fn changes(tx: &mut Tx, kept: &[&Turned], now_ms: i64) -> Result<(), Store
                     timers::cancel(tx, tenant, *conversation, name).await?;
                 }
             }
+        }
+        for change in &out.templates {
+            let now = (change.name.as_str(), change.language.as_str(), change.status.as_str());
+            templates::set_status(tx, tenant, it.claim.channel, now).await?;
+            jobs::wake(tx, tenant, crate::flow::templates::JOB, now_ms).await?;
+        }
+        for conversation in &out.placed {
+            queue::arrived(tx, tenant, *conversation).await?;
         }
         for (seq, refused) in &out.refusals {
             let problem = serde_json::json!({"code": refused.code, "detail": refused.detail}).to_string();
@@ -199,8 +211,14 @@ async fn tell(
         };
         for user in users {
             let id = pointsman_rules::ids::NotificationId::new(now_ms, clock.random());
-            let of = (user, notice.kind, notice.conversation, notice.text.as_str());
-            notices::insert(tx, tenant, id, of, now_ms).await?;
+            let of = notices::Of {
+                user,
+                kind: notice.kind,
+                conversation: notice.conversation,
+                text: &notice.text,
+                event: notice.event,
+            };
+            notices::insert(tx, tenant, id, &of, now_ms).await?;
         }
     }
     Ok(())

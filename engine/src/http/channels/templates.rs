@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use pointsman_rules::ids::{ChannelId, TemplateId};
+use pointsman_rules::ids::ChannelId;
 use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
@@ -11,19 +11,15 @@ use utoipa_axum::routes;
 
 use super::{account, load};
 use crate::clock::rfc3339;
-use crate::crypto::hash16;
-use crate::flow::slot;
+use crate::flow::templates::{SyncError, sync};
 use crate::http::auth::{Admin, Principal};
+use crate::http::hooks::flow_problem;
 use crate::http::paging::List;
 use crate::http::path::Id;
 use crate::http::problem::Problem;
 use crate::http::{Api, Refused};
-use crate::plugins::VendorTemplate;
 use crate::store::audit;
 use crate::store::templates::{self, Template};
-
-/// Pages of the vendor's list at most; beyond it the rest is left out.
-const PAGES_MAX: usize = 100;
 
 pub(super) fn router() -> OpenApiRouter<Api> {
     OpenApiRouter::default().routes(routes!(list)).routes(routes!(refresh))
@@ -90,44 +86,18 @@ async fn refresh(
     Admin(who): Admin,
     Id(id): Id<ChannelId>,
 ) -> Result<Json<List<TemplateView>>, Problem> {
-    let (plugin, context) = account::context(&api, &who, id).await?;
-    let (mut found, mut cursor) = (Vec::new(), None);
-    for _ in 0..PAGES_MAX {
-        let page = plugin.list_templates(&context, cursor.as_deref()).await.map_err(account::refused)?;
-        found.extend(page.templates.into_iter().map(|template| kept(id, template, api.flow.clock.now_ms())));
-        cursor = page.next;
-        if cursor.is_none() {
-            break;
-        }
-    }
+    account::context(&api, &who, id).await?;
+    let found = sync(&api.flow, who.tenant, id).await.map_err(|error| match error {
+        SyncError::Vendor(failure) => account::refused(failure),
+        SyncError::Gone => Problem::not_found("channel"),
+        SyncError::Flow(error) => flow_problem(error),
+    })?;
     let (tenant, count) = (who.tenant, found.len());
     let entry = who.did(&api.flow.clock, "channel.templates", id, json!({"templates": count}));
-    let rows = found.clone();
     api.write(move |tx| {
-        let (rows, entry) = (rows.clone(), entry.clone());
-        Box::pin(async move {
-            templates::replace(tx, tenant, id, &rows).await?;
-            Ok::<_, Refused>(audit::append(tx, tenant, &entry).await?)
-        })
+        let entry = entry.clone();
+        Box::pin(async move { Ok::<_, Refused>(audit::append(tx, tenant, &entry).await?) })
     })
     .await?;
-    api.changed(tenant, Some(id));
     Ok(Json(List::whole(found.into_iter().map(TemplateView::from).collect())))
-}
-
-fn kept(channel: ChannelId, template: VendorTemplate, now_ms: i64) -> Template {
-    let parts = ["template", &channel.to_string(), &template.name, &template.language];
-    let slot = |it: crate::plugins::TemplateSlot| slot::key(&it.place, &it.name);
-    Template {
-        id: TemplateId::from_hash(hash16(&parts)),
-        vendor_id: Some(template.vendor_id).filter(|id| !id.is_empty()),
-        name: template.name,
-        language: template.language,
-        category: template.category,
-        status: template.status.to_lowercase(),
-        body: template.body,
-        slots: template.slots.into_iter().map(slot).collect(),
-        buttons: serde_json::to_value(template.buttons).unwrap_or_else(|_| json!([])),
-        synced_ms: now_ms,
-    }
 }

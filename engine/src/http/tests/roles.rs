@@ -19,6 +19,12 @@ DELETE /api/v1/api-keys/{id} admin
 POST /api/v1/attachments agent
 GET /api/v1/attachments/{id} agent
 GET /api/v1/audit admin
+GET /api/v1/calendars agent
+POST /api/v1/calendars admin
+GET /api/v1/calendars/{id} agent
+PATCH /api/v1/calendars/{id} admin
+DELETE /api/v1/calendars/{id} admin
+POST /api/v1/calendars/{id}/holidays admin
 GET /api/v1/channels agent
 POST /api/v1/channels admin
 GET /api/v1/channels/{id} agent
@@ -65,12 +71,14 @@ GET /api/v1/jobs/dead admin
 DELETE /api/v1/jobs/{id} admin
 POST /api/v1/jobs/{id}/retry admin
 GET /api/v1/me agent
+PUT /api/v1/me/presence agent
 POST /api/v1/messages agent
 GET /api/v1/messages/{id} agent
 POST /api/v1/messages/{id}/retry agent
 GET /api/v1/notifications admin
 POST /api/v1/notifications/read-all admin
 POST /api/v1/notifications/{id}/read admin
+POST /api/v1/notifications/{id}/take agent
 GET /api/v1/plugins agent
 GET /api/v1/plugins/{id} admin
 GET /api/v1/raw-webhooks admin
@@ -107,6 +115,7 @@ fn table() -> BTreeMap<(String, String), &'static str> {
 fn filled(path: &str) -> String {
     let prefix = match path.split('/').nth(3).unwrap() {
         "api-keys" => "key",
+        "calendars" => "cal",
         "channels" => "chn",
         "groups" => "grp",
         "messages" => "msg",
