@@ -14,7 +14,6 @@ create index contacts_merged on contacts (tenant_id, merged_into) where merged_i
 create index identities_contact on identities (tenant_id, contact_id);
 create index identities_phone on identities (tenant_id, phone_key) where phone_key is not null;
 create index identities_scoped on identities (tenant_id, scoped_id) where scoped_id is not null;
-create index conversations_contact on conversations (tenant_id, contact_id, last_activity_ms);
 
 -- What is needed to undo a merge is in `body`, as JSON.
 create table contact_merges (

@@ -141,7 +141,7 @@ mod tests {
                     assert!(update(tx, tenant, &renamed).await?);
                     let kept = CalendarRow { version: 2, ..renamed };
                     assert_eq!(list(tx, tenant, None, 9).await?, [kept.clone(), night.clone()]);
-                    assert_eq!(list(tx, tenant, Some(office.id), 9).await?, [night.clone()]);
+                    assert_eq!(list(tx, tenant, Some(office.id), 9).await?, std::slice::from_ref(&night));
                     assert_eq!(get(tx, TenantId::new(1, 2), office.id).await?, None);
                     assert_eq!(groups_of(tx, tenant, office.id).await?, []);
                     assert!(delete(tx, tenant, office.id).await? && !delete(tx, tenant, office.id).await?);

@@ -1,3 +1,5 @@
+//! Working hours over the API: what is taken, what is refused, and what a group keeps.
+
 use serde_json::json;
 
 use crate::http::auth::Role;
