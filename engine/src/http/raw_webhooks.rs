@@ -48,6 +48,7 @@ pub struct RawWebhookView {
     /// Bytes of its body.
     size: usize,
     /// Header names and values; proofs are blanked out. Only when one webhook is asked for.
+    #[schema(value_type = Option<Vec<Vec<String>>>)]
     headers: Option<Vec<(String, String)>>,
     /// The body as text; unreadable bytes are replaced. Only when one webhook is asked for.
     body: Option<String>,

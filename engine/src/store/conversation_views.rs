@@ -8,7 +8,7 @@ use pointsman_rules::ids::{ChannelId, ContactId, ConversationId, GroupId, Tenant
 
 use super::conversations::{self, Conversation};
 use super::filter::{Filter, Sight, like_part, of_table};
-use super::{Row, StoreError, Tx};
+use super::{Row, StoreError, Tx, groups};
 use crate::args;
 
 /// A conversation with the name of its contact.
@@ -76,7 +76,8 @@ static HEAD: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-/// Conversations, the latest activity first.
+/// Conversations, the latest activity first. However many there are, few rows more than the page are read: a list is
+/// put together from branches that each run down one index.
 ///
 /// # Errors
 /// The database's own.
@@ -88,7 +89,79 @@ pub async fn list(
     after: Option<ConversationCursor>,
     rows_max: u32,
 ) -> Result<Vec<ConversationView>, StoreError> {
+    let mut found = Vec::new();
+    for branch in branches(tx, tenant, sight, wanted).await? {
+        let (sql, args) = statement(tenant, sight, wanted, branch, after, rows_max);
+        for row in tx.all("list conversations", &sql, args).await? {
+            found.push(read(&row, sight)?);
+        }
+    }
+    found.sort_by_key(|it| std::cmp::Reverse(it.place()));
+    found.dedup_by_key(|it| it.conversation.facts.id);
+    found.truncate(usize::try_from(rows_max).unwrap_or(usize::MAX));
+    Ok(found)
+}
+
+/// The rows of one index that a list is read from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Branch {
+    State(bool, Status),
+    Group(Option<GroupId>),
+    Assignee(UserId),
+    Contact(ContactId),
+}
+
+/// What goes on is little, what is over is much: open work is found by its state, the rest by whose it is.
+async fn branches(
+    tx: &mut Tx,
+    tenant: TenantId,
+    sight: Sight,
+    wanted: &ConversationFilter,
+) -> Result<Vec<Branch>, StoreError> {
+    let is_open_work =
+        wanted.live == Some(true) || wanted.status.is_some_and(|status| status != Status::Closed);
+    Ok(match (wanted.contact, wanted.assignee, wanted.group, sight) {
+        (Some(contact), ..) => vec![Branch::Contact(contact)],
+        (_, Some(AssigneeFilter::User(user)), ..) => vec![Branch::Assignee(user)],
+        _ if is_open_work => states(wanted),
+        (_, _, Some(group), _) => vec![Branch::Group(Some(group))],
+        (.., Sight::Agent(user)) => {
+            let own = groups::of_user(tx, tenant, user).await?.into_iter().map(|id| Branch::Group(Some(id)));
+            own.chain([Branch::Group(None), Branch::Assignee(user)]).collect()
+        }
+        (.., Sight::Ungrouped) => vec![Branch::Group(None)],
+        (.., Sight::All) => states(wanted),
+    })
+}
+
+fn states(wanted: &ConversationFilter) -> Vec<Branch> {
+    let statuses = Status::WORDS.iter().filter_map(|word| Status::from_word(word));
+    let statuses = statuses.filter(|status| wanted.status.is_none_or(|wanted| wanted == *status));
+    let both = |status| [true, false].map(|live| Branch::State(live, status));
+    statuses
+        .flat_map(both)
+        .filter(|it| matches!(it, Branch::State(live, _) if wanted.live.is_none_or(|wanted| wanted == *live)))
+        .collect()
+}
+
+fn statement(
+    tenant: TenantId,
+    sight: Sight,
+    wanted: &ConversationFilter,
+    branch: Branch,
+    after: Option<ConversationCursor>,
+    rows_max: u32,
+) -> (String, Vec<super::Arg>) {
     let mut filter = Filter::new("c", tenant);
+    match branch {
+        Branch::State(live, status) => {
+            filter.and("c.live = ? and c.status = ?", args![live, status.word()]);
+        }
+        Branch::Group(Some(group)) => filter.and("c.group_id = ?", args![group]),
+        Branch::Group(None) => filter.and("c.group_id is null", vec![]),
+        Branch::Assignee(user) => filter.and("c.assignee_id = ?", args![user]),
+        Branch::Contact(contact) => filter.and("c.contact_id = ?", args![contact]),
+    }
     filter.seen_by(sight);
     filter.and_if("c.live = ?", wanted.live);
     filter.and_if("c.status = ?", wanted.status.map(Status::word));
@@ -114,8 +187,12 @@ pub async fn list(
     if let Some((activity_ms, id)) = after {
         filter.and("(c.last_activity_ms, c.id) < (?, ?)", args![activity_ms, id]);
     }
-    let (sql, args) = filter.finish(&HEAD, "order by c.last_activity_ms desc, c.id desc", rows_max);
-    tx.all("list conversations", &sql, args).await?.iter().map(|row| read(row, sight)).collect()
+    let order = match branch {
+        // PostgreSQL does not see that `is null` leaves nothing to sort by this column.
+        Branch::Group(None) => "order by c.group_id desc, c.last_activity_ms desc, c.id desc",
+        _ => "order by c.last_activity_ms desc, c.id desc",
+    };
+    filter.finish(&HEAD, order, rows_max)
 }
 
 /// One conversation, if these eyes may see it.

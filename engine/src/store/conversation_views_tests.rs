@@ -1,6 +1,6 @@
 //! What the conversation views promise, on both databases where they read one.
 
-use super::super::Db;
+use super::super::{Db, Durability};
 use super::super::testing::each_db;
 use super::super::views_fixture::*;
 use super::*;
@@ -93,4 +93,74 @@ fn pages_join_without_gap_or_overlap_even_at_the_same_moment() {
         assert_eq!(seen.len(), 7);
         assert!(seen.windows(2).all(|pair| pair[0] > pair[1]), "{seen:?}");
     });
+}
+
+/// A million conversations must not make a list slower: every branch runs down its index, in the order of the list.
+#[test]
+fn every_list_runs_down_an_index() {
+    each_db(|db| async move {
+        let filters = [
+            wanted(),
+            ConversationFilter { live: Some(true), ..wanted() },
+            ConversationFilter { live: Some(false), status: Some(Status::Closed), ..wanted() },
+            ConversationFilter { status: Some(Status::Pending), ..wanted() },
+            ConversationFilter { group: Some(group(1)), ..wanted() },
+            ConversationFilter { assignee: Some(AssigneeFilter::User(user(1))), ..wanted() },
+            ConversationFilter { contact: Some(contact(1)), ..wanted() },
+        ];
+        insert(&db, "group_members", "tenant_id, group_id, user_id", args![tenant(1), group(1), user(1)])
+            .await;
+        for sight in [Sight::All, Sight::Agent(user(1)), Sight::Ungrouped] {
+            for filter in &filters {
+                for after in [None, Some((1_000, conversation(1)))] {
+                    let mut tx = db.read().await.unwrap();
+                    for branch in branches(&mut tx, tenant(1), sight, filter).await.unwrap() {
+                        let (sql, args) = statement(tenant(1), sight, filter, branch, after, 50);
+                        let plan = plan(&db, &sql, args).await;
+                        // A contact has few conversations; sorting them is nothing.
+                        let sorts = matches!(branch, Branch::Contact(_));
+                        let good = if db.is_postgres() {
+                            let scan = plan.contains("conversations_")
+                                && !plan.contains("Seq Scan on conversations");
+                            scan && (sorts || !plan.contains("Sort"))
+                        } else {
+                            let search = plan.contains("SEARCH c USING INDEX conversations_");
+                            search && (sorts || !plan.contains("TEMP B-TREE"))
+                        };
+                        assert!(good, "{branch:?} as {sight:?}:\n{plan}\n{sql}");
+                    }
+                }
+            }
+        }
+    });
+}
+
+/// How the database would read it; on PostgreSQL as if its tables were large.
+async fn plan(db: &Db, sql: &str, args: Vec<crate::store::Arg>) -> String {
+    let is_postgres = db.is_postgres();
+    let sql = format!("{} {sql}", if is_postgres { "explain" } else { "explain query plan" });
+    let rows = db.write(Durability::Soft, move |tx| {
+        let (sql, args) = (sql.clone(), args.clone());
+        Box::pin(async move {
+            if is_postgres {
+                for setting in
+                    ["enable_seqscan", "enable_sort", "enable_bitmapscan", "enable_incremental_sort"]
+                {
+                    tx.execute("plan", &format!("set local {setting} = off"), vec![]).await?;
+                }
+            }
+            let rows = tx.all("plan", &sql, args).await?;
+            let text = |row: &Row| {
+                let mut columns = row.columns("plan");
+                if !is_postgres {
+                    for name in ["id", "parent", "notused"] {
+                        columns.opt_int(name)?;
+                    }
+                }
+                columns.text("detail")
+            };
+            rows.iter().map(text).collect::<Result<Vec<_>, StoreError>>()
+        })
+    });
+    rows.await.unwrap().join("\n")
 }

@@ -18,6 +18,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (7, "contacts", include_str!("../../../migrations/0007_contacts.sql")),
     (12, "assignment", include_str!("../../../migrations/0012_assignment.sql")),
     (13, "templates", include_str!("../../../migrations/0013_templates.sql")),
+    (14, "lists", include_str!("../../../migrations/0014_lists.sql")),
 ];
 
 fn migrator() -> Migrator {

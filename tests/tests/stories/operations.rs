@@ -1,9 +1,9 @@
 //! An operator's day: a wrong configuration, a restart, a probe, a quiet evening.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use pointsman_tests::{Backend, Fault, Server, Setup, Vendor, each_backend, eventually};
+use pointsman_tests::{Backend, Fault, Server, Setup, each_backend, eventually};
 use serde_json::json;
 
 use crate::{SOON, Scene, id, messages, texts};
@@ -39,35 +39,6 @@ fn every_mistake_of_a_configuration_is_named_at_once() {
             let line = line.with_context(|| format!("{mistake} is not named: {said}"))?;
             ensure!(line.contains(advice), "{line:?} does not mention {advice}");
         }
-        Ok(())
-    });
-}
-
-#[test]
-fn an_idle_chat_ends_after_a_warning() {
-    // A whole minute is the shortest idle time there is, so one backend has to do.
-    pointsman_tests::backend::run(Backend::Sqlite, |backend| async move {
-        let server = Server::start(backend).await?;
-        let vendor = Vendor::start().await?;
-        let extra = json!({"idle_end_minutes": 1});
-        let plan = pointsman_tests::twilio::ChannelPlan { extra, ..Default::default() };
-        let twilio = pointsman_tests::Twilio::connect_as(&server, &vendor, plan).await?;
-        twilio.deliver(&twilio.inbound(CUSTOMER, &crate::sid(1), "hello")).await?;
-        let api = server.api()?;
-        let start = Instant::now();
-        let conversation = crate::conversation_of(&api, &twilio.channel, CUSTOMER).await?;
-        let path = format!("/api/v1/conversations/{}", id(&conversation)?);
-        let row = eventually("the chat has ended", Duration::from_secs(100), || async {
-            let row = api.get(&path).await?.expect(200)?;
-            Ok((row["live"] == false).then_some(row))
-        })
-        .await?;
-        ensure!(start.elapsed() >= Duration::from_secs(55), "too early: {:?}", start.elapsed());
-        ensure!(row["status"] != "archived" && row["ended_at"].is_string(), "{row}");
-        let events = api.list(&format!("/api/v1/events?conversation={}", id(&conversation)?)).await?;
-        let kinds: Vec<_> = events.iter().filter_map(|event| event["type"].as_str()).collect();
-        ensure!(kinds.contains(&"conversation.idle_warning"), "{kinds:?}");
-        ensure!(kinds.contains(&"conversation.ended"), "{kinds:?}");
         Ok(())
     });
 }

@@ -3,6 +3,7 @@
 //! and nothing of this machine is left lying about. The rules are in `rules.rs`
 //! and are themselves tested there, so that a silent check cannot pass.
 
+mod coverage;
 mod imports;
 mod rules;
 
@@ -107,6 +108,14 @@ fn sql_is_said_in_the_store_only() {
 #[test]
 fn no_path_of_a_machine_is_written_down() {
     check("a path of somebody's machine", rules::machine_path);
+}
+
+#[test]
+fn the_table_of_coverage_is_true() {
+    let files = project();
+    let table = files.iter().find(|file| file.path == "docs/coverage.md").expect("docs/coverage.md is there");
+    let lies = coverage::lies(&table.text, &files);
+    assert!(lies.is_empty(), "docs/coverage.md:\n{}", lies.join("\n"));
 }
 
 #[test]

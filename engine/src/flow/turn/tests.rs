@@ -337,3 +337,20 @@ fn a_past_conversation_can_be_tidied_but_not_brought_back_beside_a_newer_one() {
         assert_eq!(out.refusals[0].1.code, "superseded");
     }
 }
+
+// S82
+#[test]
+fn a_template_speaks_the_customers_language() {
+    let rule = "//! T\n//!\n//! on: message.received\n\nsend_template(\"hello\", (), #{});\n";
+    let mut desk = Desk::new(channel("whatsapp", Window::SinceLastInbound { seconds: 86_400 }), &[rule]);
+    let language = |desk: &Desk| {
+        let message = desk.last.messages.iter().find(|it| it.effect.is_some()).unwrap();
+        let content: serde_json::Value = serde_json::from_str(&message.content).unwrap();
+        content["language"].as_str().unwrap().to_owned()
+    };
+    desk.writes("hello");
+    assert_eq!(language(&desk), "en", "the channel's");
+    desk.conversation.as_mut().unwrap().facts.language = Some("es".into());
+    desk.writes("hola");
+    assert_eq!(language(&desk), "es", "the conversation's comes first");
+}

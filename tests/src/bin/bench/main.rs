@@ -3,6 +3,7 @@
 //! JSON and a plot. Never a timed test: nothing fails because a machine is slow.
 
 mod floor;
+mod lists;
 mod load;
 mod process;
 mod real;
@@ -28,11 +29,20 @@ struct Options {
     latency_seconds: usize,
     /// Where the results go.
     out: PathBuf,
-    /// Measures the machine only, without the engine.
-    floors_only: bool,
+    /// Measures this part only.
+    only: Option<Part>,
 }
 
-const USAGE: &str = "bench [--rounds 3] [--messages 16000] [--connections 64] [--latency-seconds 10] [--out DIR] [--only floors]";
+/// A part of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// The machine, without the engine.
+    Floors,
+    /// Lists in a large tenant.
+    Lists,
+}
+
+const USAGE: &str = "bench [--rounds 3] [--messages 16000] [--connections 64] [--latency-seconds 10] [--out DIR] [--only floors|lists]";
 
 fn options(args: &[String]) -> Result<Options> {
     let mut options = Options {
@@ -41,7 +51,7 @@ fn options(args: &[String]) -> Result<Options> {
         connections: 64,
         latency_seconds: 10,
         out: PathBuf::from("target/bench"),
-        floors_only: false,
+        only: None,
     };
     let mut args = args.iter();
     while let Some(name) = args.next() {
@@ -52,7 +62,8 @@ fn options(args: &[String]) -> Result<Options> {
             "--connections" => options.connections = value.parse()?,
             "--latency-seconds" => options.latency_seconds = value.parse()?,
             "--out" => options.out = PathBuf::from(value),
-            "--only" if value == "floors" => options.floors_only = true,
+            "--only" if value == "floors" => options.only = Some(Part::Floors),
+            "--only" if value == "lists" => options.only = Some(Part::Lists),
             _ => bail!("unknown option {name}; usage: {USAGE}"),
         }
     }
@@ -73,21 +84,30 @@ fn main() -> Result<()> {
 }
 
 async fn run(options: &Options) -> Result<()> {
+    std::fs::create_dir_all(&options.out)?;
+    if options.only != Some(Part::Floors) {
+        let times = lists::measure().await?;
+        std::fs::write(options.out.join("lists.json"), lists::json(&times).to_string())?;
+        println!("{}", lists::table(&times));
+    }
+    if options.only == Some(Part::Lists) {
+        return Ok(());
+    }
+    let floors_only = options.only == Some(Part::Floors);
     let mut report = Report::new(options);
     for round in 1..=options.rounds {
         eprintln!("round {round} of {}", options.rounds);
         report.add(Measure::CommitFloor, floor::measure(options, floor::Kind::Commit).await?);
-        if !options.floors_only {
+        if !floors_only {
             report.add(Measure::Ingest, real::ingest(options).await?);
         }
         report.add(Measure::PipeFloor, floor::measure(options, floor::Kind::Pipe).await?);
-        if options.floors_only {
+        if floors_only {
             continue;
         }
         report.add(Measure::EndToEnd, real::end_to_end(options).await?);
         report.add(Measure::Latency, real::latency(options).await?);
     }
-    std::fs::create_dir_all(&options.out)?;
     std::fs::write(options.out.join("bench.json"), report.json()?)?;
     std::fs::write(options.out.join("bench.svg"), report.svg())?;
     println!("{}", report.table());
