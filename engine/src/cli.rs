@@ -5,6 +5,7 @@
 mod bench;
 mod channel;
 mod client;
+mod contact;
 mod database;
 mod doctor;
 mod error;
@@ -69,6 +70,9 @@ enum Command {
     /// Endpoints of other programs that are told what happens
     #[command(subcommand)]
     Webhook(webhook::Webhook),
+    /// People outside
+    #[command(subcommand)]
+    Contact(contact::Contact),
     /// Automation rules
     #[command(subcommand)]
     Rules(rules::Rules),
@@ -133,6 +137,7 @@ async fn dispatch(command: Command, out: Out) -> Result<(), CliError> {
         Command::Tenant(command) => command.run(out).await,
         Command::Channel(command) => command.run(out).await,
         Command::Webhook(command) => command.run(out).await,
+        Command::Contact(command) => command.run(out).await,
         Command::Rules(command) => command.run(out).await,
         Command::Send(command) => command.run(out).await,
         Command::Tail(command) => command.run(out).await,

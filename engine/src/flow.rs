@@ -9,10 +9,12 @@ mod backoff;
 pub mod case;
 pub mod catalog;
 pub mod command;
+pub mod contact;
 pub mod content;
 pub mod deadline;
 pub mod deliver;
 pub mod distribute;
+pub mod erase;
 pub mod fetch;
 pub mod file;
 pub mod fire;
@@ -21,10 +23,12 @@ mod gather;
 pub mod jobs;
 pub mod link;
 pub mod order;
+pub mod phone;
 pub mod presence;
 pub mod retention;
 pub mod slot;
 pub mod sniff;
+pub mod suppress;
 pub mod templates;
 pub mod tenant;
 #[cfg(test)]
@@ -41,7 +45,8 @@ use crate::bus::{Bus, News};
 use crate::clock::Clock;
 use crate::config::Retention;
 use crate::crypto::{CryptoError, Keyring, hash16};
-use crate::plugins::{ChannelContext, Host, Plugin};
+use crate::plugins::{ChannelContext, Host, Party, Plugin};
+use crate::store::contacts::{self, Known};
 use crate::store::{Db, StoreError};
 use accept::{Intake, intake};
 use catalog::Catalog;
@@ -164,6 +169,37 @@ impl Flow {
         let context = channel.context(&self.settings.public_url, self.clock.now_ms());
         Ok(Some((plugin, context)))
     }
+}
+
+impl Flow {
+    /// The lane of a party on a channel. A party that is known by another writing of its number, or got an id of the
+    /// vendor since, keeps the lane it has. `is_new`: what it is called was written by a person, not by the vendor.
+    pub(crate) async fn lane_of_party(
+        &self,
+        channel: &catalog::Channel,
+        party: &Party,
+        is_new: bool,
+    ) -> Result<LaneId, FlowError> {
+        let (tenant, id) = (channel.tenant, channel.facts.id);
+        if !is_new && !may_be_known_otherwise(party) {
+            return Ok(lane_of(tenant, id, party.key()));
+        }
+        let phone_key = party.phone.as_deref().and_then(phone::key);
+        let by = Known {
+            value: party.key(),
+            scoped_id: party.scoped_id.as_deref(),
+            phone_key: phone_key.as_deref(),
+        };
+        let known =
+            contacts::known_value(&mut self.db.read().await?, tenant, &channel.facts.kind, by).await?;
+        Ok(lane_of(tenant, id, known.as_deref().unwrap_or(party.key())))
+    }
+}
+
+/// Vendors write most numbers in one way only; asking the database for each message would be in vain.
+fn may_be_known_otherwise(party: &Party) -> bool {
+    let Some(phone) = &party.phone else { return party.scoped_id.is_some() };
+    party.scoped_id.is_some() || phone::has_variants(phone) || !party.address.ends_with(phone.as_str())
 }
 
 /// The ordering key of one contact on one channel. `key`: the vendor's scoped id, else the address.

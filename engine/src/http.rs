@@ -18,6 +18,7 @@ pub mod body;
 pub mod calendars;
 pub mod channels;
 pub mod chat;
+pub mod contacts;
 pub mod conversations;
 pub mod docs;
 pub mod etag;
@@ -69,6 +70,7 @@ fn families() -> OpenApiRouter<Api> {
         .merge(plugins::router())
         .merge(channels::router())
         .merge(rules::router())
+        .merge(contacts::router())
         .merge(conversations::router())
         .merge(actions::router())
         .merge(messages::router())

@@ -10,12 +10,15 @@ pub mod audit;
 pub mod calendars;
 pub mod catalog;
 pub mod channels;
+pub mod contact_changes;
+pub mod contact_views;
 pub mod contacts;
 pub mod conversation_views;
 pub mod conversations;
 pub mod effect_views;
 pub mod effects;
 pub mod erase;
+pub mod erasures;
 pub mod event_views;
 pub mod export;
 pub mod filter;
@@ -26,6 +29,7 @@ pub mod intake;
 pub mod jobs;
 pub mod lanes;
 pub mod log;
+pub mod merges;
 pub mod message_views;
 pub mod messages;
 pub mod notices;
@@ -39,6 +43,7 @@ pub mod rules;
 pub mod seed;
 pub mod sessions;
 pub mod signin_links;
+pub mod suppressions;
 pub mod templates;
 pub mod tenants;
 pub mod timers;
@@ -106,6 +111,9 @@ pub enum StoreError {
         "another process already serves this data directory; SQLite is for one process, use PostgreSQL for several"
     )]
     InUse,
+    /// A row was changed or removed by somebody else since it was read: read again.
+    #[error("{0} was changed meanwhile; try again")]
+    Moved(&'static str),
     /// Every connection was in use for too long.
     #[error("the database is busy: no connection became free in time")]
     Busy,
@@ -117,6 +125,9 @@ pub enum StoreError {
 impl StoreError {
     /// May the same transaction succeed when it is run again?
     pub(crate) fn is_transient(&self) -> bool {
+        if matches!(self, Self::Moved(_)) {
+            return true;
+        }
         let Self::Database { source: sqlx::Error::Database(db), .. } = self else { return false };
         // PostgreSQL: serialization_failure, deadlock_detected.
         matches!(db.code().as_deref(), Some("40001" | "40P01"))

@@ -146,6 +146,10 @@ ids! {
     WebhookId = "whk", "webhook";
     /// One thing that one webhook is told.
     DeliveryId = "dlv", "delivery";
+    /// Two contacts that became one.
+    MergeId = "mrg", "merge";
+    /// The erasing of a contact or conversation.
+    ErasureId = "ers", "erasure";
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 pub mod api;
 pub mod backend;
 pub mod chat;
+pub mod database;
 pub mod dice;
 pub mod metrics;
 pub mod postgres;

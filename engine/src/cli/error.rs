@@ -135,6 +135,7 @@ impl From<StoreError> for CliError {
             | StoreError::Sqlite { .. }
             | StoreError::InUse
             | StoreError::Busy
+            | StoreError::Moved(_)
             | StoreError::Closed => Self::Unavailable(with_causes(&error)),
             StoreError::BadRow { .. } | StoreError::Url(_) | StoreError::Migrate(_) => {
                 Self::Failed(with_causes(&error))

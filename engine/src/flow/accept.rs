@@ -153,7 +153,7 @@ impl Flow {
     async fn lane_of_event(&self, channel: &Channel, body: &InboundBody) -> Result<LaneId, AcceptError> {
         let (tenant, id) = (channel.tenant, channel.facts.id);
         match body {
-            InboundBody::Message(message) => Ok(lane_of(tenant, id, message.contact.key())),
+            InboundBody::Message(message) => Ok(self.lane_of_party(channel, &message.contact, false).await?),
             InboundBody::Status(status) => {
                 let known = self.lane_of_status(tenant, channel, status).await?;
                 Ok(known.unwrap_or_else(|| lane_of(tenant, id, status.contact.key())))

@@ -3,6 +3,7 @@
 //! touches the database, the network or the clock.
 
 mod change;
+mod consent;
 mod file;
 mod handout;
 mod news;
@@ -16,7 +17,7 @@ use std::sync::Arc;
 use pointsman_rules::event::{Actor, Cause, Changes, Event, EventBody};
 use pointsman_rules::facts::{ConversationFacts, Facts, MessageFacts};
 use pointsman_rules::ids::{
-    ChannelId, ContactId, ConversationId, EventId, LaneId, MessageId, TenantId, UserId,
+    ChannelId, ConversationId, EventId, IdentityId, LaneId, MessageId, TenantId, UserId,
 };
 
 use super::catalog::{Channel, TenantView};
@@ -25,13 +26,16 @@ use super::webhook::outbox::Told;
 use crate::clock::Clock;
 use crate::plugins::TemplateChange;
 use crate::store::attachments::Attachment;
-use crate::store::contacts::Person;
+use crate::store::contacts::{Namesake, Person};
 use crate::store::conversations::Conversation;
 use crate::store::effects::Effect;
 use crate::store::log::{Logged, RunRecord};
 use crate::store::messages::{Message, StatusUpdate};
+use crate::store::suppressions::Suppressed;
 use crate::store::timers::Timer;
 
+pub use consent::wish;
+pub(super) use person::BY_API;
 pub use say::{SEND_CONFIRMATION, Say};
 pub(super) use say::{failure_json, to_json};
 
@@ -73,10 +77,10 @@ pub enum TimerChange {
 pub enum ContactChange {
     /// Name or reply address.
     Updated(Box<Person>),
-    /// Blocked since then, or unblocked.
-    Blocked(ContactId, Option<i64>),
-    /// Opted out (since, source) or in.
-    OptedOut(ContactId, String, Option<(i64, String)>),
+    /// The contact of this identity is blocked since then, or unblocked.
+    Blocked(IdentityId, Option<i64>),
+    /// The contact of this identity opted out of this kind of channel (since, source) or in.
+    OptedOut(IdentityId, String, Option<(i64, String)>),
 }
 
 /// Somebody is told something.
@@ -108,10 +112,14 @@ pub enum NoticeTo {
 pub struct Out {
     /// New contacts.
     pub people: Vec<Person>,
+    /// New identities of contacts that are known.
+    pub identities: Vec<Person>,
     /// Changes of known contacts.
     pub contacts: Vec<ContactChange>,
     /// New and changed conversations.
     pub conversations: Vec<Conversation>,
+    /// Those of them that begin.
+    pub begun: Vec<ConversationId>,
     /// New messages.
     pub messages: Vec<Message>,
     /// Their files.
@@ -160,6 +168,10 @@ pub struct Case<'a> {
     pub conversation: Option<Conversation>,
     /// With whom.
     pub person: Option<Person>,
+    /// Somebody who is known by the same phone, when nobody is known by this address.
+    pub namesake: Option<Namesake>,
+    /// What is remembered of somebody with this address who was erased.
+    pub suppressed: Option<Suppressed>,
     /// The conversation's timers.
     pub timers: Vec<Timer>,
     /// Messages of this turn and those that statuses are about.
@@ -195,6 +207,8 @@ impl<'a> Case<'a> {
             view,
             conversation: None,
             person: None,
+            namesake: None,
+            suppressed: None,
             timers: Vec::new(),
             messages: BTreeMap::new(),
             out: Out::default(),

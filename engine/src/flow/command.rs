@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use pointsman_rules::event::Actor;
+use pointsman_rules::event::{Actor, Changes};
 use pointsman_rules::facts::{AiState, Priority, Status};
 use pointsman_rules::ids::{ContactId, ConversationId, GroupId, MessageId, RuleId, UserId};
 use pointsman_rules::intent::Button;
@@ -130,6 +130,34 @@ pub enum Command {
         contact: ContactId,
         /// On or off.
         on: bool,
+    },
+    /// Something was done to the contact, outside of any conversation: the log and the rules of this one hear about it.
+    Contact {
+        /// What.
+        news: ContactNews,
+    },
+}
+
+/// What was done to a contact.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "news", rename_all = "snake_case")]
+pub enum ContactNews {
+    /// Fields changed; phone numbers among them are masked.
+    Updated {
+        /// Field to [before, after].
+        changes: Changes,
+    },
+    /// Another contact became one with it, or was taken apart from it again.
+    Merged,
+    /// They want no messages on this kind of channel.
+    OptedOut {
+        /// Which kind.
+        channel_kind: String,
+    },
+    /// They want messages again.
+    OptedIn {
+        /// Which kind.
+        channel_kind: String,
     },
 }
 

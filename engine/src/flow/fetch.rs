@@ -6,7 +6,7 @@ use futures_util::StreamExt as _;
 use pointsman_rules::ids::TenantId;
 
 use super::backoff::Backoff;
-use super::{Flow, FlowError, sniff};
+use super::{Flow, FlowError, file, sniff};
 use crate::plugins::{BLOB_BYTES_MAX, FetchedFile, MediaSource, Retry};
 use crate::store::attachments::{self, Attachment, Fetched};
 use crate::store::{Durability, StoreError};
@@ -62,12 +62,18 @@ pub async fn run(flow: &Flow, due: Due) -> Result<(), FlowError> {
         Fetched::Later { .. } => tracing::debug!(%id, attempt, "a file is fetched again later"),
         Fetched::Failed { .. } => tracing::warn!(%id, attempt, "a file could not be fetched"),
     }
-    flow.db
-        .write(Durability::Hard, move |tx| {
-            let how = how.clone();
-            Box::pin(async move { attachments::record(tx, tenant, (id, attempt), &how).await })
-        })
-        .await?;
+    let blob = match &how {
+        Fetched::Stored { blob, .. } => vec![blob.clone()],
+        Fetched::Later { .. } | Fetched::Failed { .. } => Vec::new(),
+    };
+    let counted = flow.db.write(Durability::Hard, move |tx| {
+        let how = how.clone();
+        Box::pin(async move { attachments::record(tx, tenant, (id, attempt), &how).await })
+    });
+    if !counted.await? {
+        // Somebody else has the attempt, or the message was erased: nobody needs these bytes.
+        file::forget(flow, tenant, blob).await?;
+    }
     Ok(())
 }
 

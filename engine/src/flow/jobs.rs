@@ -9,13 +9,14 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use tokio_util::sync::CancellationToken;
 
-use super::{Flow, FlowError, file, retention, templates, tenant};
+use super::{Flow, FlowError, erase, file, retention, templates, tenant};
 use crate::store::aging::Aged;
 use crate::store::jobs::{self, Claim, Ending};
 use crate::store::{Durability, tenants};
 
 /// All jobs, one line each. Their names are in the database: they never change.
 pub static JOBS: &[Job] = &[
+    Job { name: "contacts.erase", every_ms: MINUTE_MS, work: |round| Box::pin(erase::resume(round)) },
     hourly("retention.answers", |round| retention::delete(round, Aged::Answers)),
     hourly("retention.calls", |round| retention::delete(round, Aged::Calls)),
     hourly("retention.deliveries", |round| retention::delete(round, Aged::Deliveries)),
@@ -34,6 +35,8 @@ const fn hourly(name: &'static str, work: Work) -> Job {
     Job { name, every_ms: HOUR_MS, work }
 }
 
+/// One minute, milliseconds.
+const MINUTE_MS: i64 = 60_000;
 /// One hour, milliseconds.
 const HOUR_MS: i64 = 3_600_000;
 /// A job that failed is tried again after this long, milliseconds; the pause doubles with each failure, up to the
@@ -193,7 +196,7 @@ mod tests {
 
     fn after(outcome: &Outcome, attempts: i64) -> i64 {
         let claim = Claim { tenant: TenantId::new(1, 1), name: "x".into(), token: 1, attempts };
-        next(&JOBS[0], &claim, outcome, 1_000, 5_000)
+        next(&JOBS[1], &claim, outcome, 1_000, 5_000)
     }
 
     #[test]

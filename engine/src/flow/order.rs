@@ -7,7 +7,7 @@ use tokio::sync::broadcast::error::RecvError;
 
 use super::command::{Command, Order};
 use super::turn::Entry;
-use super::{Flow, FlowError, lane_of};
+use super::{Flow, FlowError};
 use crate::bus::News;
 use crate::store::intake::{self, NewEntry};
 use crate::store::{Durability, StoreError, conversations, lanes, messages};
@@ -96,7 +96,8 @@ impl Flow {
     ) -> Result<(LaneId, ChannelId), OrderError> {
         match (&order.command, order.conversation, channel) {
             (Command::Start { to, .. }, _, Some(channel)) => {
-                Ok((lane_of(tenant, channel, to.key()), channel))
+                let known = self.catalog.channel(self, tenant, channel).await?.ok_or(OrderError::NotFound)?;
+                Ok((self.lane_of_party(&known, to, true).await?, channel))
             }
             (_, Some(conversation), _) => {
                 conversations::lane_of(&mut self.db.read().await?, tenant, conversation)

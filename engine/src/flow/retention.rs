@@ -13,6 +13,11 @@ use crate::store::aging::{self, Aged};
 
 /// An answer to a request with an idempotency key is kept this long, milliseconds: what the API promises, 24 hours.
 pub const ANSWERS_MS: i64 = 24 * 3_600_000;
+/// Where such an answer is sealed; `key` as it is kept.
+pub fn answer_place(key: &str) -> String {
+    format!("idempotency:{key}")
+}
+
 /// One day, milliseconds.
 const DAY_MS: i64 = 24 * 3_600_000;
 /// Rows deleted in one transaction.

@@ -3,6 +3,8 @@
 //! leases. A crash anywhere repeats the turn; doing it twice changes nothing.
 
 #[cfg(test)]
+mod consents;
+#[cfg(test)]
 mod desk;
 #[cfg(test)]
 mod handout_tests;
@@ -11,6 +13,7 @@ mod load;
 mod order;
 #[cfg(test)]
 mod property_tests;
+mod strangers;
 #[cfg(test)]
 mod tests;
 mod tick;
@@ -30,7 +33,7 @@ pub use tick::RanOut;
 use super::apply::apply;
 use super::case::{Case, Out, Refused};
 use super::catalog::{Channel, TenantView};
-use super::command::Order;
+use super::command::{Command, Order};
 use super::deliver::Begun;
 use super::{Flow, FlowError};
 use crate::bus::News;
@@ -120,6 +123,8 @@ fn turn(clock: &Clock, loaded: &Loaded, claim: Claim) -> Turned {
     let mut case = Case::new(clock, claim.tenant, claim.lane, channel.clone(), view.clone());
     case.conversation.clone_from(&table.conversation);
     case.person.clone_from(&table.person);
+    case.namesake.clone_from(&table.namesake);
+    case.suppressed.clone_from(&table.suppressed);
     case.timers.clone_from(&table.timers);
     case.messages.clone_from(&table.messages);
     let mut past = table.past.clone();
@@ -181,7 +186,10 @@ fn work_off(
         },
         Entry::Order(order) => {
             let present = case.conversation.as_ref().map(|it| it.facts.id);
-            match order.conversation.filter(|wanted| Some(*wanted) != present) {
+            let past_one = order.conversation.filter(|wanted| Some(*wanted) != present);
+            match past_one {
+                // A conversation that is over needs no news.
+                Some(_) if matches!(order.command, Command::Contact { .. }) => Ok(()),
                 Some(wanted) => on_the_past(case, past, wanted, order),
                 None => order::carry_out(case, order.clone(), table.message_of_order(&order)),
             }

@@ -2,13 +2,15 @@
 //! in `actions`.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use pointsman_rules::facts::{AiState, Status};
-use pointsman_rules::ids::{ChannelId, ContactId, ConversationId, GroupId, UserId};
+use pointsman_rules::ids::{ChannelId, ContactId, ConversationId, ErasureId, GroupId, UserId};
 use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -21,11 +23,16 @@ use super::path::Id;
 use super::problem::{FieldProblem, Problem};
 use super::{Api, Refused, orders};
 use crate::clock::rfc3339;
-use crate::flow::file;
-use crate::store::attachments;
+use crate::flow::erase::{self, Asked};
+use crate::flow::phone::masked;
 use crate::store::audit::{self, Change};
 use crate::store::conversation_views::{self, AssigneeFilter, ConversationFilter, ConversationView};
 use crate::store::conversations::Queue;
+use crate::store::erasures::{self, Erasure};
+use crate::store::lanes::Task;
+
+/// Longest time in which a caller waits for an erasure; what is left then is a job's.
+const ERASE_WAIT_MAX: Duration = Duration::from_secs(5);
 
 pub(super) fn router() -> OpenApiRouter<Api> {
     OpenApiRouter::default().routes(routes!(list)).routes(routes!(get, delete))
@@ -124,9 +131,9 @@ struct Contact {
     id: ContactId,
     /// What they are called, if known.
     name: Option<String>,
-    /// E.164, when known.
+    /// E.164, when known; agents see it masked on masked channels.
     phone: Option<String>,
-    /// Where answers go, as the vendor writes it.
+    /// Where answers go, as the vendor writes it; masked like the phone.
     address: String,
 }
 
@@ -154,14 +161,15 @@ impl Conversation {
     pub(super) fn show(it: ConversationView, now_ms: i64) -> Self {
         let conversation = it.conversation;
         let facts = conversation.facts;
+        let shown = |text: String| if it.is_masked { masked(&text) } else { text };
         Self {
             id: facts.id,
             channel: conversation.channel,
             contact: Contact {
                 id: conversation.contact,
-                name: it.contact_name,
-                phone: it.contact_phone,
-                address: it.contact_address,
+                name: it.contact_name.map(shown),
+                phone: it.contact_phone.map(shown),
+                address: shown(it.contact_address),
             },
             live: facts.live,
             status: facts.status.word(),
@@ -324,19 +332,35 @@ async fn delete(
     Admin(who): Admin,
     Id(id): Id<ConversationId>,
 ) -> Result<StatusCode, Problem> {
-    let entry = who.did(&api.flow.clock, "conversation.delete", id, Change::act(serde_json::json!({})));
-    let tenant = who.tenant;
-    let removed = api.write(move |tx| {
-        let entry = entry.clone();
+    let clock = &api.flow.clock;
+    let entry = who.did(clock, "conversation.delete", id, Change::act(serde_json::json!({})));
+    let asked =
+        Asked { id: ErasureId::new(clock.now_ms(), clock.random()), tenant: who.tenant, actor: who.id() };
+    let (flow, order) = (api.flow.clone(), asked.clone());
+    api.write(move |tx| {
+        let (flow, asked, entry) = (flow.clone(), order.clone(), entry.clone());
         Box::pin(async move {
-            let blobs = attachments::blobs_of(tx, tenant, id).await?;
-            if !conversation_views::remove(tx, tenant, id).await? {
+            if !erase::begin_conversation(&flow, tx, &asked, id).await? {
                 return Err(Refused::from(not_found("conversation")));
             }
-            audit::append(tx, tenant, &entry).await?;
-            Ok(blobs)
+            Ok(audit::append(tx, asked.tenant, &entry).await?)
         })
-    });
-    file::forget(&api.flow, tenant, removed.await?).await.map_err(flow_problem)?;
+    })
+    .await?;
+    // What waits in its lane begins a new conversation.
+    api.flow.bus.ring(Task::Turn);
+    finish_erasure(&api, &asked).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Erases what is left right now, as far as that goes while somebody waits; a job does the rest.
+pub(super) async fn finish_erasure(api: &Api, asked: &Asked) -> Result<Option<Erasure>, Problem> {
+    let found = erasures::get(&mut api.read().await?, asked.tenant, asked.id).await?;
+    let Some(erasure) = found else { return Ok(None) };
+    let stop = CancellationToken::new();
+    let work = erase::work_off(&api.flow, asked.tenant, &erasure, &stop);
+    if let Ok(outcome) = tokio::time::timeout(ERASE_WAIT_MAX, work).await {
+        outcome.map_err(flow_problem)?;
+    }
+    Ok(erasures::get(&mut api.read().await?, asked.tenant, asked.id).await?)
 }

@@ -15,7 +15,7 @@ use super::body::{self, BODY_BYTES_MAX};
 use super::problem::Problem;
 use super::{Api, Refused};
 use crate::crypto::{hmac_sha256_hex, sha256_hex};
-use crate::flow::retention::ANSWERS_MS;
+use crate::flow::retention::{ANSWERS_MS, answer_place as place};
 use crate::store::idempotency::{Claim, claim, finish, release};
 
 /// A request without an answer for so long, milliseconds, died with its process; twice the limit of a request.
@@ -144,8 +144,4 @@ fn kept_headers(headers: &HeaderMap) -> Vec<(String, String)> {
         .iter()
         .filter_map(|name| Some((name.to_string(), headers.get(name)?.to_str().ok()?.to_owned())))
         .collect()
-}
-
-fn place(key: &str) -> String {
-    format!("idempotency:{key}")
 }

@@ -26,6 +26,7 @@ use super::problem::Problem;
 use crate::clock::rfc3339;
 use crate::flow::command::{Command, Draft};
 use crate::flow::file::File;
+use crate::flow::phone::Phone;
 use crate::plugins::Party;
 use crate::store::channels;
 use crate::store::message_views::{self, Attempt, MessageView, Order};
@@ -104,7 +105,7 @@ pub struct AttemptShown {
 }
 
 impl Message {
-    fn show(it: MessageView) -> Self {
+    pub(super) fn show(it: MessageView) -> Self {
         let message = it.message;
         Self {
             id: message.id,
@@ -379,7 +380,7 @@ async fn write_first(
 }
 
 /// The contact as the vendor knows it: where our own address has a scheme (`whatsapp:+1…`), theirs has the same.
-fn party(to: &str, our_address: &str, name: Option<String>) -> Result<Party, Problem> {
+pub(super) fn party(to: &str, our_address: &str, name: Option<String>) -> Result<Party, Problem> {
     let to = to.trim();
     if to.is_empty() || to.chars().count() > ADDRESS_CHARS_MAX || to.chars().any(char::is_control) {
         return Err(Problem::field(
@@ -394,23 +395,17 @@ fn party(to: &str, our_address: &str, name: Option<String>) -> Result<Party, Pro
         _ => to.to_owned(),
     };
     let number = address.rsplit_once(':').map_or(address.as_str(), |(_, number)| number);
-    let phone = is_e164(number).then(|| number.to_owned());
-    if to.starts_with('+') && phone.is_none() {
-        return Err(Problem::field("/to", "must be a number with country code, like +34600000000"));
-    }
+    let phone = match Phone::parse(number, None) {
+        Ok(phone) => Some(phone.e164),
+        Err(error) if to.starts_with('+') => return Err(Problem::field("/to", error.to_string())),
+        Err(_) => None,
+    };
     Ok(Party { address, phone, scoped_id: None, username: None, display_name: name })
 }
 
 /// Without what people write between digits.
 fn digits(number: &str) -> String {
     number.chars().filter(|c| !matches!(c, ' ' | '-' | '.' | '(' | ')')).collect()
-}
-
-/// E.164: a plus sign and 7 to 15 digits.
-fn is_e164(number: &str) -> bool {
-    number.strip_prefix('+').is_some_and(|digits| {
-        (7..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())
-    })
 }
 
 #[cfg(test)]

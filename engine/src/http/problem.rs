@@ -197,6 +197,9 @@ impl Problem {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
+        if matches!(error, StoreError::Moved(_)) {
+            return Self::conflict("changed_meanwhile", "this is being changed by somebody else; try again");
+        }
         tracing::error!(error = &error as &dyn Error, "the store failed while a request was served");
         match error {
             StoreError::Database { .. }

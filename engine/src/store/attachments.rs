@@ -167,6 +167,20 @@ pub async fn blobs_of(
     rows.iter().map(|row| row.columns("attachments").text("blob")).collect()
 }
 
+/// The conversations whose files have these bytes; `None` for an upload that was not sent.
+///
+/// # Errors
+/// The database's own.
+pub async fn users_of(
+    tx: &mut Tx,
+    tenant: TenantId,
+    blob: &str,
+) -> Result<Vec<Option<ConversationId>>, StoreError> {
+    let sql = "select distinct conversation_id from attachments where tenant_id = $1 and blob = $2";
+    let rows = tx.all("list users of a file", sql, args![tenant, blob]).await?;
+    rows.iter().map(|row| row.columns("attachments").opt_id("conversation_id")).collect()
+}
+
 /// Does any file have these bytes?
 ///
 /// # Errors

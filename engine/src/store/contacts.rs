@@ -1,5 +1,7 @@
 //! Contacts, their identities and their opt-outs, as a turn reads and writes them.
 
+use std::collections::HashMap;
+
 use pointsman_rules::facts::ContactFacts;
 use pointsman_rules::ids::{ContactId, IdentityId, TenantId};
 
@@ -16,7 +18,12 @@ pub struct Person {
     pub facts: ContactFacts,
     /// The identity.
     pub identity: Identity,
+    /// Who said that they opted out of this kind of channel; see [`BY_VENDOR`].
+    pub opted_out_by: Option<String>,
 }
+
+/// The source of an opt-out that the vendor enforces itself: only the contact can lift it, by writing to the vendor.
+pub const BY_VENDOR: &str = "vendor";
 
 /// One address of a contact.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,6 +38,8 @@ pub struct Identity {
     pub address: String,
     /// E.164, when known.
     pub phone: Option<String>,
+    /// The same for all variants of the number.
+    pub phone_key: Option<String>,
     /// The vendor's stable id.
     pub scoped_id: Option<String>,
     /// A handle.
@@ -39,8 +48,8 @@ pub struct Identity {
     pub evidence: String,
 }
 
-const SELECT: &str = "select i.id, i.channel_kind, i.value, i.address, i.phone, i.scoped_id, i.username, \
-    i.evidence, c.id, c.name, c.phone, c.language, c.blocked_ms, c.attributes, o.since_ms from identities i \
+const SELECT: &str = "select i.id, i.channel_kind, i.value, i.address, i.phone, i.phone_key, i.scoped_id, i.username, \
+    i.evidence, c.id, c.name, c.phone, c.language, c.blocked_ms, c.attributes, o.since_ms, o.source from identities i \
     join contacts c on c.tenant_id = i.tenant_id and c.id = i.contact_id \
     left join opt_outs o on o.tenant_id = i.tenant_id and o.contact_id = i.contact_id \
     and o.channel_kind = i.channel_kind";
@@ -86,6 +95,165 @@ pub async fn by_value(
     Ok(out)
 }
 
+/// The people with these phone keys on one kind of channel, those known longest first.
+///
+/// # Errors
+/// The database's own.
+pub async fn by_phone(
+    tx: &mut Tx,
+    tenant: TenantId,
+    channel_kind: &str,
+    keys: &[&str],
+) -> Result<Vec<Person>, StoreError> {
+    let mut out = Vec::new();
+    for keys in keys.chunks(LOAD_MAX) {
+        let sql = format!(
+            "{SELECT} where i.tenant_id = $1 and i.channel_kind = $2 and i.phone_key in ({}) order by i.id",
+            places(3, keys.len())
+        );
+        let mut args = args![tenant, channel_kind];
+        args.extend(keys.iter().map(|key| crate::store::Arg::from(*key)));
+        for row in tx.all("find contacts by phone", &sql, args).await? {
+            out.push(read(&row)?);
+        }
+    }
+    Ok(out)
+}
+
+/// A contact without regard to an identity.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Namesake {
+    /// What rules see; `opted_out` is about the kind of channel that was asked for.
+    pub facts: ContactFacts,
+    /// Who said that they opted out of it.
+    pub opted_out_by: Option<String>,
+}
+
+impl From<&Person> for Namesake {
+    fn from(person: &Person) -> Self {
+        Self { facts: person.facts.clone(), opted_out_by: person.opted_out_by.clone() }
+    }
+}
+
+/// The one contact whose card has this phone key; `None` when there are several.
+///
+/// # Errors
+/// The database's own.
+pub async fn card_by_phone(
+    tx: &mut Tx,
+    tenant: TenantId,
+    channel_kind: &str,
+    key: &str,
+) -> Result<Option<Namesake>, StoreError> {
+    let sql = "select c.id, c.name, c.phone, c.language, c.blocked_ms, c.attributes, o.since_ms, o.source \
+               from contacts c left join opt_outs o on o.tenant_id = c.tenant_id and o.contact_id = c.id \
+               and o.channel_kind = $2 where c.tenant_id = $1 and c.phone_key = $3 and c.merged_into is null \
+               and c.erased_ms is null limit 2";
+    let rows = tx.all("find a contact's card", sql, args![tenant, channel_kind, key]).await?;
+    let [row] = rows.as_slice() else { return Ok(None) };
+    let c = &mut row.columns("contacts");
+    Ok(Some(Namesake { facts: read_facts(c)?, opted_out_by: c.opt_text("opt_outs.source")? }))
+}
+
+fn read_facts(c: &mut super::Columns<'_>) -> Result<ContactFacts, StoreError> {
+    Ok(ContactFacts {
+        id: c.id("contacts.id")?,
+        name: c.opt_text("contacts.name")?,
+        phone: c.opt_text("contacts.phone")?,
+        language: c.opt_text("contacts.language")?,
+        blocked: c.opt_int("contacts.blocked_ms")?.is_some(),
+        attributes: c.json("contacts.attributes")?,
+        opted_out: c.opt_int("opt_outs.since_ms")?.is_some(),
+    })
+}
+
+/// How a party is looked for on one kind of channel: any of these may be what it is known by.
+#[derive(Debug, Clone, Copy)]
+pub struct Known<'a> {
+    /// What makes its identity unique.
+    pub value: &'a str,
+    /// The vendor's stable id.
+    pub scoped_id: Option<&'a str>,
+    /// The key of its phone.
+    pub phone_key: Option<&'a str>,
+}
+
+/// The value of the identity that a party is known under: by the same value, else by the vendor's id, else by the
+/// phone, the oldest first. A phone does not join identities to which the vendor gave different ids.
+///
+/// # Errors
+/// The database's own.
+pub async fn known_value(
+    tx: &mut Tx,
+    tenant: TenantId,
+    channel_kind: &str,
+    by: Known<'_>,
+) -> Result<Option<String>, StoreError> {
+    let sql = "select value, scoped_id from identities where tenant_id = $1 and channel_kind = $2 \
+               and (value = $3 or scoped_id = $4 or phone_key = $5) order by id";
+    let values = args![
+        tenant,
+        channel_kind,
+        by.value,
+        by.scoped_id.map(str::to_owned),
+        by.phone_key.map(str::to_owned)
+    ];
+    let mut found = Vec::new();
+    for row in tx.all("find an identity", sql, values).await? {
+        let mut c = row.columns("identities");
+        found.push((c.text("value")?, c.opt_text("scoped_id")?));
+    }
+    let same_value = found.iter().find(|(value, _)| value == by.value);
+    let same_id = || found.iter().find(|(_, id)| by.scoped_id.is_some() && id.as_deref() == by.scoped_id);
+    let same_phone = || found.iter().find(|(_, id)| id.is_none() || by.scoped_id.is_none());
+    Ok(same_value.or_else(same_id).or_else(same_phone).map(|(value, _)| value.clone()))
+}
+
+/// The contacts that these identities belong to at this moment; on PostgreSQL the identities stay as they are until
+/// the transaction ends, so that merging waits.
+///
+/// # Errors
+/// The database's own.
+pub async fn hold(
+    tx: &mut Tx,
+    ids: &[(TenantId, IdentityId)],
+) -> Result<HashMap<IdentityId, ContactId>, StoreError> {
+    let lock = if tx.is_postgres() { " order by id for share" } else { "" };
+    let mut out = HashMap::with_capacity(ids.len());
+    for ids in ids.chunks(LOAD_MAX) {
+        let sql = format!(
+            "select id, contact_id from identities where (tenant_id, id) in ({}){lock}",
+            pairs(1, ids.len())
+        );
+        let args = ids.iter().flat_map(|(tenant, id)| args![*tenant, *id]).collect();
+        for row in tx.all("hold identities", &sql, args).await? {
+            let mut c = row.columns("identities");
+            out.insert(c.id("id")?, c.id("contact_id")?);
+        }
+    }
+    Ok(out)
+}
+
+/// Whom this contact was merged into, itself otherwise; on PostgreSQL that stays so until the transaction ends.
+///
+/// # Errors
+/// The database's own; [`StoreError::Moved`] when the contact was erased meanwhile.
+pub async fn survivor(tx: &mut Tx, tenant: TenantId, id: ContactId) -> Result<ContactId, StoreError> {
+    let lock = if tx.is_postgres() { " for share" } else { "" };
+    let sql = format!("select merged_into, erased_ms from contacts where tenant_id = $1 and id = $2{lock}");
+    let mut id = id;
+    loop {
+        let row = tx.first("look for a contact", &sql, args![tenant, id]).await?;
+        let row = row.ok_or(StoreError::Moved("the contact"))?;
+        let mut c = row.columns("contacts");
+        match (c.opt_id("merged_into")?, c.opt_int("erased_ms")?) {
+            (_, Some(_)) => return Err(StoreError::Moved("the contact")),
+            (None, None) => return Ok(id),
+            (Some(into), None) => id = into,
+        }
+    }
+}
+
 const LOAD_MAX: usize = 64;
 
 fn read(row: &super::Row) -> Result<Person, StoreError> {
@@ -96,20 +264,13 @@ fn read(row: &super::Row) -> Result<Person, StoreError> {
         value: c.text("value")?,
         address: c.text("address")?,
         phone: c.opt_text("phone")?,
+        phone_key: c.opt_text("phone_key")?,
         scoped_id: c.opt_text("scoped_id")?,
         username: c.opt_text("username")?,
         evidence: c.text("evidence")?,
     };
-    let facts = ContactFacts {
-        id: c.id("contacts.id")?,
-        name: c.opt_text("contacts.name")?,
-        phone: c.opt_text("contacts.phone")?,
-        language: c.opt_text("contacts.language")?,
-        blocked: c.opt_int("contacts.blocked_ms")?.is_some(),
-        attributes: c.json("contacts.attributes")?,
-        opted_out: c.opt_int("opt_outs.since_ms")?.is_some(),
-    };
-    Ok(Person { facts, identity })
+    let facts = read_facts(c)?;
+    Ok(Person { facts, identity, opted_out_by: c.opt_text("opt_outs.source")? })
 }
 
 /// Adds new people.
@@ -122,19 +283,34 @@ pub async fn insert(tx: &mut Tx, people: &[(TenantId, Person)], now_ms: i64) -> 
         .map(|(tenant, it)| {
             let facts = &it.facts;
             let attributes = json("attributes", &facts.attributes)?;
+            let name_key = facts.name.as_deref().map(str::to_lowercase);
             Ok(args![
                 *tenant,
                 facts.id,
                 facts.name.clone(),
+                name_key,
                 facts.phone.clone(),
+                it.identity.phone_key.clone(),
                 facts.language.clone(),
                 attributes,
                 now_ms
             ])
         })
         .collect::<Result<_, StoreError>>()?;
-    let head = "insert into contacts (tenant_id, id, name, phone, language, attributes, created_ms)";
+    let head = "insert into contacts (tenant_id, id, name, name_key, phone, phone_key, language, attributes, created_ms)";
     tx.insert_many("add contacts", head, contacts, "").await?;
+    insert_identities(tx, people, now_ms).await
+}
+
+/// Adds identities of contacts that are there.
+///
+/// # Errors
+/// The database's own; an identity that somebody else added meanwhile is refused by the index.
+pub async fn insert_identities(
+    tx: &mut Tx,
+    people: &[(TenantId, Person)],
+    now_ms: i64,
+) -> Result<(), StoreError> {
     let identities = people
         .iter()
         .map(|(tenant, it)| {
@@ -148,6 +324,7 @@ pub async fn insert(tx: &mut Tx, people: &[(TenantId, Person)], now_ms: i64) -> 
                 i.value.as_str(),
                 i.address.as_str(),
                 i.phone.clone(),
+                i.phone_key.clone(),
                 i.scoped_id.clone(),
                 i.username.clone(),
                 i.evidence.as_str(),
@@ -156,56 +333,80 @@ pub async fn insert(tx: &mut Tx, people: &[(TenantId, Person)], now_ms: i64) -> 
         })
         .collect();
     let head = "insert into identities (tenant_id, id, contact_id, channel_kind, kind, value, address, phone, \
-                scoped_id, username, evidence, created_ms)";
+                phone_key, scoped_id, username, evidence, created_ms)";
     tx.insert_many("add identities", head, identities, "").await.map(|_| ())
 }
 
-/// Writes what a vendor said about a known contact: name and reply address.
+/// Which contact an identity belongs to is asked when it is written: merging may have moved it since the turn read it.
+const OWNER: &str = "(select contact_id from identities where tenant_id = $1 and id = $2)";
+
+/// Writes what a vendor said about a known contact: its reply address, and a name and phone where there was none.
 ///
 /// # Errors
 /// The database's own.
 pub async fn update(tx: &mut Tx, tenant: TenantId, it: &Person) -> Result<(), StoreError> {
-    let sql = "update contacts set name = $3, phone = $4 where tenant_id = $1 and id = $2";
-    let args = args![tenant, it.facts.id, it.facts.name.clone(), it.facts.phone.clone()];
-    tx.execute("update a contact", sql, args).await?;
-    let sql =
-        "update identities set address = $3, phone = $4, username = $5 where tenant_id = $1 and id = $2";
     let i = &it.identity;
-    let args = args![tenant, i.id, i.address.as_str(), i.phone.clone(), i.username.clone()];
+    let sql = format!(
+        "update contacts set name = coalesce(name, $3), name_key = coalesce(name_key, $4), \
+         phone_key = case when phone is null or (phone_key is null and phone = $5) then $6 else phone_key end, phone = coalesce(phone, $5), \
+         version = version + 1 where tenant_id = $1 and id = {OWNER} \
+         and ((name is null and $3 is not null) or (phone is null and $5 is not null) \
+         or (phone_key is null and phone = $5 and $6 is not null))"
+    );
+    let name_key = it.facts.name.as_deref().map(str::to_lowercase);
+    let (name, phone) = (it.facts.name.clone(), it.facts.phone.clone());
+    let args = args![tenant, i.id, name, name_key, phone, i.phone_key.clone()];
+    tx.execute("update a contact", &sql, args).await?;
+    let sql = "update identities set address = $3, phone = $4, phone_key = $5, username = $6, \
+               scoped_id = coalesce(scoped_id, $7) where tenant_id = $1 and id = $2";
+    let (phone, key, username) = (i.phone.clone(), i.phone_key.clone(), i.username.clone());
+    let args = args![tenant, i.id, i.address.as_str(), phone, key, username, i.scoped_id.clone()];
     tx.execute("update an identity", sql, args).await.map(|_| ())
 }
 
-/// Blocks or unblocks.
+/// Blocks or unblocks the contact with this identity.
 ///
 /// # Errors
 /// The database's own.
 pub async fn set_blocked(
     tx: &mut Tx,
     tenant: TenantId,
-    contact: ContactId,
+    identity: IdentityId,
     since_ms: Option<i64>,
 ) -> Result<(), StoreError> {
-    let sql = "update contacts set blocked_ms = $3 where tenant_id = $1 and id = $2";
-    tx.execute("block a contact", sql, args![tenant, contact, since_ms]).await.map(|_| ())
+    let sql = format!(
+        "update contacts set blocked_ms = $3, version = version + 1 where tenant_id = $1 and id = {OWNER}"
+    );
+    tx.execute("block a contact", &sql, args![tenant, identity, since_ms]).await.map(|_| ())
 }
 
-/// Records that the contact does not want messages on this kind of channel, or does again.
+/// Records that the contact with this identity does not want messages on this kind of channel (since when, who says
+/// so), or does again. That the vendor says so outweighs whoever said it before.
 ///
 /// # Errors
 /// The database's own.
 pub async fn set_opted_out(
     tx: &mut Tx,
     tenant: TenantId,
-    contact: ContactId,
+    identity: IdentityId,
     channel_kind: &str,
     since: Option<(i64, &str)>,
 ) -> Result<(), StoreError> {
     let Some((since_ms, source)) = since else {
-        let sql = "delete from opt_outs where tenant_id = $1 and contact_id = $2 and channel_kind = $3";
-        return tx.execute("opt in", sql, args![tenant, contact, channel_kind]).await.map(|_| ());
+        let sql = format!(
+            "delete from opt_outs where tenant_id = $1 and contact_id = {OWNER} and channel_kind = $3"
+        );
+        return tx.execute("opt in", &sql, args![tenant, identity, channel_kind]).await.map(|_| ());
     };
     let sql = "insert into opt_outs (tenant_id, contact_id, channel_kind, since_ms, source) \
-               values ($1, $2, $3, $4, $5) on conflict (tenant_id, contact_id, channel_kind) do nothing";
-    let args = args![tenant, contact, channel_kind, since_ms, source];
+               select tenant_id, contact_id, $3, cast($4 as bigint), $5 from identities \
+               where tenant_id = $1 and id = $2 \
+               on conflict (tenant_id, contact_id, channel_kind) do update set source = case \
+               when excluded.source = 'vendor' then excluded.source else opt_outs.source end";
+    let args = args![tenant, identity, channel_kind, since_ms, source];
     tx.execute("opt out", sql, args).await.map(|_| ())
 }
+
+#[cfg(test)]
+#[path = "contacts_tests.rs"]
+mod tests;

@@ -1,5 +1,5 @@
-//! Conversations as people read them: lists, one of them, and its removal.
-//! Reading only, but for `remove`; a conversation's state belongs to its turn.
+//! Conversations as people read them: lists and one of them. Reading only; a
+//! conversation's state belongs to its turn.
 
 use std::sync::LazyLock;
 
@@ -7,7 +7,7 @@ use pointsman_rules::facts::Status;
 use pointsman_rules::ids::{ChannelId, ContactId, ConversationId, GroupId, TenantId, UserId};
 
 use super::conversations::{self, Conversation};
-use super::filter::{Filter, Sight, of_table};
+use super::filter::{Filter, Sight, like_part, of_table};
 use super::{Row, StoreError, Tx, groups};
 use crate::args;
 
@@ -22,6 +22,8 @@ pub struct ConversationView {
     pub contact_phone: Option<String>,
     /// Where answers go, as the vendor writes it.
     pub contact_address: String,
+    /// Are phone numbers of this channel's contacts hidden from these eyes?
+    pub is_masked: bool,
 }
 
 impl ConversationView {
@@ -66,7 +68,8 @@ pub type ConversationCursor = (i64, ConversationId);
 
 static HEAD: LazyLock<String> = LazyLock::new(|| {
     format!(
-        "select {}, p.name, p.phone, i.address from conversations c \
+        "select {}, p.name, p.phone, i.address, h.masked from conversations c \
+        left join channels h on h.tenant_id = c.tenant_id and h.id = c.channel_id \
         left join contacts p on p.tenant_id = c.tenant_id and p.id = c.contact_id \
         left join identities i on i.tenant_id = c.tenant_id and i.id = c.identity_id",
         of_table("c", conversations::COLUMNS)
@@ -90,7 +93,7 @@ pub async fn list(
     for branch in branches(tx, tenant, sight, wanted).await? {
         let (sql, args) = statement(tenant, sight, wanted, branch, after, rows_max);
         for row in tx.all("list conversations", &sql, args).await? {
-            found.push(read(&row)?);
+            found.push(read(&row, sight)?);
         }
     }
     found.sort_by_key(|it| std::cmp::Reverse(it.place()));
@@ -176,7 +179,10 @@ fn statement(
         Some(false) => filter.and("c.archived_ms is null", vec![]),
     }
     if let Some(label) = &wanted.label {
-        filter.and("c.labels like ? escape '!'", args![like_json_word(label)]);
+        filter.and(
+            "c.labels like ? escape '!'",
+            args![like_part(&serde_json::Value::from(label.as_str()).to_string())],
+        );
     }
     if let Some((activity_ms, id)) = after {
         filter.and("(c.last_activity_ms, c.id) < (?, ?)", args![activity_ms, id]);
@@ -187,21 +193,6 @@ fn statement(
         _ => "order by c.last_activity_ms desc, c.id desc",
     };
     filter.finish(&HEAD, order, rows_max)
-}
-
-/// Matches a JSON array of words that holds this one.
-fn like_json_word(word: &str) -> String {
-    let json = serde_json::Value::from(word).to_string();
-    let mut pattern = String::with_capacity(json.len() + 2);
-    pattern.push('%');
-    for character in json.chars() {
-        if matches!(character, '%' | '_' | '!') {
-            pattern.push('!');
-        }
-        pattern.push(character);
-    }
-    pattern.push('%');
-    pattern
 }
 
 /// One conversation, if these eyes may see it.
@@ -218,46 +209,19 @@ pub async fn get(
     filter.seen_by(sight);
     filter.and("c.id = ?", args![id]);
     let (sql, args) = filter.finish(&HEAD, "", 1);
-    tx.first("read a conversation", &sql, args).await?.as_ref().map(read).transpose()
+    let row = tx.first("read a conversation", &sql, args).await?;
+    row.as_ref().map(|row| read(row, sight)).transpose()
 }
 
-fn read(row: &Row) -> Result<ConversationView, StoreError> {
+fn read(row: &Row, sight: Sight) -> Result<ConversationView, StoreError> {
     let c = &mut row.columns("conversations");
     Ok(ConversationView {
         conversation: conversations::read_from(c)?,
         contact_name: c.opt_text("contacts.name")?,
         contact_phone: c.opt_text("contacts.phone")?,
         contact_address: c.opt_text("identities.address")?.unwrap_or_default(),
+        is_masked: c.opt_bool("channels.masked")?.unwrap_or(false) && sight != Sight::All,
     })
-}
-
-/// Removes a conversation with everything that belongs to it; answers whether there was one. What still waits in
-/// its lane's inbox (a webhook that just arrived) stays and begins a new conversation.
-///
-/// # Errors
-/// The database's own.
-pub async fn remove(tx: &mut Tx, tenant: TenantId, id: ConversationId) -> Result<bool, StoreError> {
-    let sql = "delete from attempts where tenant_id = $1 and effect_id in \
-               (select id from effects where tenant_id = $1 and conversation_id = $2)";
-    tx.execute("remove attempts", sql, args![tenant, id]).await?;
-    let sql = "delete from webhook_attempts where tenant_id = $1 and delivery_id in \
-               (select id from webhook_deliveries where tenant_id = $1 and conversation_id = $2)";
-    tx.execute("remove attempts of webhooks", sql, args![tenant, id]).await?;
-    for (what, table) in [
-        ("remove deliveries", "webhook_deliveries"),
-        ("remove effects", "effects"),
-        ("remove timers", "timers"),
-        ("remove runs", "runs"),
-        ("remove events", "events"),
-        ("remove files", "attachments"),
-        ("remove messages", "messages"),
-        ("remove notifications", "notifications"),
-    ] {
-        let sql = format!("delete from {table} where tenant_id = $1 and conversation_id = $2");
-        tx.execute(what, &sql, args![tenant, id]).await?;
-    }
-    let sql = "delete from conversations where tenant_id = $1 and id = $2";
-    Ok(tx.execute("remove a conversation", sql, args![tenant, id]).await? > 0)
 }
 
 #[cfg(test)]

@@ -95,53 +95,6 @@ fn pages_join_without_gap_or_overlap_even_at_the_same_moment() {
     });
 }
 
-#[test]
-fn removing_takes_what_belongs_to_it_and_nothing_else() {
-    each_db(|db| async move {
-        for n in 1..=2 {
-            Thread::new(n).add(&db).await;
-            let at_ms = i64::try_from(n).unwrap();
-            add_message(&db, n, (1, at_ms), ("inbound", "contact", None), None).await;
-            add_event(&db, Some(n), 1, at_ms, serde_json::json!({"type": "conversation.created"})).await;
-            let values = args![tenant(1), event(at_ms), conversation(n), "{}", "[]", NOW_MS];
-            insert(&db, "runs", "tenant_id, event_id, conversation_id, facts, trace, at_ms", values).await;
-            let effect = effect(u8::try_from(n).unwrap());
-            let columns = "tenant_id, id, lane_id, channel_id, conversation_id, seq, kind, state, attempts, \
-                next_ms, created_ms";
-            let values = args![
-                tenant(1),
-                effect,
-                lane(1),
-                channel(1),
-                conversation(n),
-                1i64,
-                "send",
-                "done",
-                1i64,
-                NOW_MS,
-                NOW_MS
-            ];
-            insert(&db, "effects", columns, values).await;
-            let values = args![tenant(1), effect, 1i64, NOW_MS];
-            insert(&db, "attempts", "tenant_id, effect_id, number, started_ms", values).await;
-        }
-        let remove_it = |of: TenantId| {
-            db.write(Durability::Hard, move |tx| {
-                Box::pin(async move { remove(tx, of, conversation(1)).await })
-            })
-        };
-        assert!(!remove_it(tenant(2)).await.unwrap(), "another tenant's");
-        assert!(remove_it(tenant(1)).await.unwrap());
-        assert!(!remove_it(tenant(1)).await.unwrap(), "twice is once");
-        let mut tx = db.read().await.unwrap();
-        for table in ["conversations", "messages", "events", "runs", "effects", "attempts"] {
-            let sql = format!("select count(*) from {table} where tenant_id = $1");
-            let row = tx.first("count", &sql, args![tenant(1)]).await.unwrap().unwrap();
-            assert_eq!(row.columns(table).int("count").unwrap(), 1, "{table}");
-        }
-    });
-}
-
 /// A million conversations must not make a list slower: every branch runs down its index, in the order of the list.
 #[test]
 fn every_list_runs_down_an_index() {

@@ -247,8 +247,8 @@ pub async fn upsert(tx: &mut Tx, rows: &[(TenantId, Conversation)]) -> Result<()
     tx.insert_many("write conversations", &head, values, UPDATE).await.map(|_| ())
 }
 
-const UPDATE: &str = "on conflict (tenant_id, id) do update set contact_id = excluded.contact_id, \
-    live = excluded.live, status = excluded.status, group_id = excluded.group_id, \
+/// Without the contact: merging moves conversations between turns, and a turn's working copy may be older than that.
+const UPDATE: &str = "on conflict (tenant_id, id) do update set live = excluded.live, status = excluded.status, group_id = excluded.group_id, \
     assignee_id = excluded.assignee_id, priority = excluded.priority, labels = excluded.labels, \
     attributes = excluded.attributes, language = excluded.language, ai = excluded.ai, \
     window_closes_ms = excluded.window_closes_ms, last_inbound_ms = excluded.last_inbound_ms, \

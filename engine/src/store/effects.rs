@@ -222,7 +222,7 @@ pub struct Attempt {
     pub failure: Option<String>,
 }
 
-/// Keeps calls' stories; only effects with a call that failed have any.
+/// Keeps calls' stories; only effects with a call that failed have any, and those that were erased meanwhile have none.
 ///
 /// # Errors
 /// The database's own.
@@ -231,10 +231,12 @@ pub async fn record_attempts(tx: &mut Tx, attempts: &[Attempt]) -> Result<(), St
         let (failure, outcome) = (it.failure.clone(), it.outcome);
         args![it.tenant, it.effect, it.number, it.started_ms, it.ended_ms, outcome, failure]
     };
-    let head = "insert into attempts (tenant_id, effect_id, number, started_ms, ended_ms, outcome, failure)";
-    let tail = "on conflict (tenant_id, effect_id, number) do nothing";
-    let rows = attempts.iter().map(row).collect();
-    tx.insert_many("record attempts", head, rows, tail).await.map(|_| ())
+    let sql = "insert into attempts (tenant_id, effect_id, number, started_ms, ended_ms, outcome, failure) \
+               select v.column1, v.column2, v.column3, v.column4, v.column5, v.column6, v.column7 from :rows as v \
+               where exists (select 1 from effects e where e.tenant_id = v.column1 and e.id = v.column2) \
+               on conflict (tenant_id, effect_id, number) do nothing";
+    let rows: Vec<_> = attempts.iter().map(row).collect();
+    tx.join_rows("record attempts", sql, Vec::new(), &rows).await.map(|_| ())
 }
 
 /// Puts a failed or unclear effect back into its lane, because a person asked for it.

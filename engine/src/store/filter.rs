@@ -17,6 +17,35 @@ pub enum Sight {
     Ungrouped,
 }
 
+impl Sight {
+    /// Which conversations (alias `c`) these eyes may see; empty for all.
+    fn condition(self) -> (&'static str, Vec<Arg>) {
+        match self {
+            Self::All => ("", vec![]),
+            Self::Ungrouped => ("c.group_id is null", vec![]),
+            Self::Agent(user) => (
+                "(c.group_id is null or c.assignee_id = ? or exists (select 1 from group_members gm \
+                 where gm.tenant_id = c.tenant_id and gm.group_id = c.group_id and gm.user_id = ?))",
+                args![user, user],
+            ),
+        }
+    }
+}
+
+/// A pattern that matches texts with this part, whatever signs are in it; goes with `escape '!'`.
+pub(super) fn like_part(part: &str) -> String {
+    let mut pattern = String::with_capacity(part.len() + 2);
+    pattern.push('%');
+    for character in part.chars() {
+        if matches!(character, '%' | '_' | '!') {
+            pattern.push('!');
+        }
+        pattern.push(character);
+    }
+    pattern.push('%');
+    pattern
+}
+
 /// `a.x, a.y` of `x, y`: a table's column list where several tables are read.
 pub(super) fn of_table(alias: &str, columns: &str) -> String {
     columns.split(", ").map(|column| format!("{alias}.{column}")).collect::<Vec<_>>().join(", ")
@@ -54,14 +83,21 @@ impl Filter {
 
     /// Leaves only conversations (alias `c`) that these eyes may see.
     pub(super) fn seen_by(&mut self, sight: Sight) {
-        match sight {
-            Sight::All => {}
-            Sight::Ungrouped => self.and("c.group_id is null", vec![]),
-            Sight::Agent(user) => self.and(
-                "(c.group_id is null or c.assignee_id = ? or exists (select 1 from group_members gm \
-                 where gm.tenant_id = c.tenant_id and gm.group_id = c.group_id and gm.user_id = ?))",
-                args![user, user],
-            ),
+        let (condition, values) = sight.condition();
+        if !condition.is_empty() {
+            self.and(condition, values);
+        }
+    }
+
+    /// Leaves only contacts (alias `p`) with whom these eyes may see a conversation.
+    pub(super) fn met_by(&mut self, sight: Sight) {
+        let (condition, values) = sight.condition();
+        if !condition.is_empty() {
+            let condition = format!(
+                "exists (select 1 from conversations c where c.tenant_id = p.tenant_id and c.contact_id = p.id \
+                 and {condition})"
+            );
+            self.and(&condition, values);
         }
     }
 

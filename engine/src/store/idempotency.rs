@@ -82,6 +82,37 @@ pub async fn release(tx: &mut Tx, tenant: TenantId, key: &str) -> Result<(), Sto
     tx.execute("let an idempotency key go", sql, args![tenant, key]).await.map(|_| ())
 }
 
+/// Kept answers after this key, in order: key and sealed answer.
+///
+/// # Errors
+/// The database's own.
+pub async fn answers(
+    tx: &mut Tx,
+    tenant: TenantId,
+    after: &str,
+    rows_max: u32,
+) -> Result<Vec<(String, String)>, StoreError> {
+    let sql = "select key, response from idempotency where tenant_id = $1 and key > $2 and response is not null \
+               order by key limit $3";
+    let rows = tx.all("list kept answers", sql, args![tenant, after, rows_max]).await?;
+    rows.iter()
+        .map(|row| {
+            let mut c = row.columns("idempotency");
+            Ok((c.text("key")?, c.text("response")?))
+        })
+        .collect()
+}
+
+/// Replaces a kept answer.
+///
+/// # Errors
+/// The database's own.
+pub async fn replace(tx: &mut Tx, tenant: TenantId, key: &str, response: &str) -> Result<(), StoreError> {
+    let sql =
+        "update idempotency set response = $3 where tenant_id = $1 and key = $2 and response is not null";
+    tx.execute("replace a kept answer", sql, args![tenant, key, response]).await.map(|_| ())
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::testing::each_db;

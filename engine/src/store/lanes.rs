@@ -6,6 +6,8 @@ use std::collections::HashMap;
 
 use pointsman_rules::ids::{ChannelId, ConversationId, LaneId, TenantId};
 
+use serde::{Deserialize, Serialize};
+
 use super::tx::places;
 use super::{Row, StoreError, Tx};
 use crate::args;
@@ -252,15 +254,76 @@ pub async fn renew(tx: &mut Tx, owner: &str, lease_until_ms: i64) -> Result<u64,
     tx.execute("renew leases", sql, args![owner, lease_until_ms]).await
 }
 
+/// Locks these lanes' turns until the end of the transaction, so that no turn of theirs is written meanwhile.
+///
+/// # Errors
+/// The database's own.
+pub async fn lock_turns(tx: &mut Tx, tenant: TenantId, lanes: &[LaneId]) -> Result<(), StoreError> {
+    lock_in_order(tx, Task::Turn, lanes.iter().map(|lane| (tenant, *lane)).collect()).await
+}
+
+/// Takes these lanes away from whoever works on them: what a worker would write now is refused, and what waits is worked
+/// off afresh. `gone`: the conversation that is taken off them, `None` for whichever it is, together with all that waits
+/// in them. Answers how far the turns of each lane are.
+///
+/// # Errors
+/// The database's own.
+pub async fn fence(
+    tx: &mut Tx,
+    tenant: TenantId,
+    lanes: &[LaneId],
+    gone: Option<ConversationId>,
+    now_ms: i64,
+) -> Result<Vec<Fenced>, StoreError> {
+    let done = if gone.is_none() { "gen" } else { "done" };
+    let sql = format!(
+        "update lanes set token = token + 1, leased = false, attempts = 0, done = {done}, \
+         conversation_id = case when $5 = '' or conversation_id = $5 then null else conversation_id end, \
+         ready_ms = case when task = 'deliver' or gen > {done} then cast($4 as bigint) end \
+         where tenant_id = $1 and id = $2 and task = $3 returning done"
+    );
+    let gone = gone.map_or_else(String::new, |id| id.to_string());
+    let mut lanes = lanes.to_vec();
+    lanes.sort_unstable();
+    let mut out = Vec::with_capacity(lanes.len());
+    // All turns before all deliveries: the order in which everybody locks them.
+    for task in [Task::Turn, Task::Deliver] {
+        for lane in &lanes {
+            let row =
+                tx.first("fence a lane", &sql, args![tenant, *lane, task.word(), now_ms, &gone]).await?;
+            if let (Some(row), Task::Turn) = (row, task) {
+                out.push(Fenced { lane: *lane, done: row.columns("lanes").int("done")? });
+            }
+        }
+    }
+    Ok(out)
+}
+
+/// A lane that was taken away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fenced {
+    /// Which.
+    pub lane: LaneId,
+    /// Number of the last entry that was worked off, or dropped.
+    pub done: i64,
+}
+
 /// Locks lanes in one order, so that two transactions that want the same ones do not wait for each other in a circle.
 /// On SQLite there is one writer.
 async fn lock(tx: &mut Tx, task: Task, lanes: impl Iterator<Item = &Claim>) -> Result<(), StoreError> {
+    lock_in_order(tx, task, lanes.map(|claim| (claim.tenant, claim.lane)).collect()).await
+}
+
+async fn lock_in_order(
+    tx: &mut Tx,
+    task: Task,
+    mut lanes: Vec<(TenantId, LaneId)>,
+) -> Result<(), StoreError> {
     if !tx.is_postgres() {
         return Ok(());
     }
     let sql = "select 1 from :rows as v join lanes on lanes.tenant_id = v.column1 and lanes.id = v.column2 \
                where lanes.task = $1 order by lanes.tenant_id, lanes.id for update of lanes";
-    let mut lanes: Vec<_> = lanes.map(|claim| (claim.tenant, claim.lane)).collect();
     lanes.sort_unstable();
     let rows: Vec<_> = lanes.into_iter().map(|(tenant, lane)| args![tenant, lane]).collect();
     tx.join_rows("lock lanes", sql, args![task.word()], &rows).await.map(|_| ())

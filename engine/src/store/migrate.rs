@@ -17,6 +17,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (6, "attachments", include_str!("../../../migrations/0006_attachments.sql")),
     (8, "webhooks", include_str!("../../../migrations/0008_webhooks.sql")),
     (9, "tenants", include_str!("../../../migrations/0009_tenants.sql")),
+    (7, "contacts", include_str!("../../../migrations/0007_contacts.sql")),
     (12, "assignment", include_str!("../../../migrations/0012_assignment.sql")),
     (13, "templates", include_str!("../../../migrations/0013_templates.sql")),
     (14, "lists", include_str!("../../../migrations/0014_lists.sql")),

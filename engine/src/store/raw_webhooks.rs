@@ -78,6 +78,15 @@ pub async fn get(tx: &mut Tx, tenant: TenantId, id: RawWebhookId) -> Result<Opti
     tx.first("read a webhook", &sql, args![tenant, id]).await?.as_ref().map(kept).transpose()
 }
 
+/// Removes a webhook.
+///
+/// # Errors
+/// The database's own.
+pub async fn remove(tx: &mut Tx, tenant: TenantId, id: RawWebhookId) -> Result<(), StoreError> {
+    let sql = "delete from raw_webhooks where tenant_id = $1 and id = $2";
+    tx.execute("remove a webhook", sql, args![tenant, id]).await.map(|_| ())
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use super::super::testing::each_db;

@@ -64,6 +64,8 @@ impl Columns<'_> {
         opt_int -> Option<i64>;
         /// Yes or no.
         bool -> bool;
+        /// Yes or no, that may be absent.
+        opt_bool -> Option<bool>;
     }
 
     /// An id, or anything else that parses from text.

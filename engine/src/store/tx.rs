@@ -79,6 +79,8 @@ arg_from_id!(
     AuditId,
     WebhookId,
     DeliveryId,
+    MergeId,
+    ErasureId,
 );
 
 /// `args![a, b, c]`: values for `$1, $2, $3`.

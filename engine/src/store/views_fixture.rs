@@ -92,8 +92,9 @@ impl Thread {
     /// Adds it with a contact `visitor <n>` whose identity is `v_<n>`.
     pub(crate) async fn add(self, db: &Db) {
         let n = self.n;
-        let values = args![self.tenant, contact(n), format!("visitor {n}"), None::<String>, "{}", NOW_MS];
-        insert(db, "contacts", "tenant_id, id, name, phone, attributes, created_ms", values).await;
+        let name = format!("visitor {n}");
+        let values = args![self.tenant, contact(n), &name, &name, None::<String>, "{}", NOW_MS];
+        insert(db, "contacts", "tenant_id, id, name, name_key, phone, attributes, created_ms", values).await;
         let values = args![
             self.tenant,
             identity(n),
@@ -185,4 +186,30 @@ pub(crate) async fn add_event(db: &Db, n: Option<u128>, seq: i64, at_ms: i64, bo
     ];
     let columns = "tenant_id, id, conversation_id, channel_id, seq, type, body, cause, at_ms";
     insert(db, "events", columns, values).await;
+}
+
+/// Sets fields of a tenant's rows; `fields` and `which` are SQL.
+pub(crate) async fn set(db: &Db, of: TenantId, table: &'static str, fields: &str, which: &str) {
+    let sql = format!("update {table} set {fields} where tenant_id = $1 and {which}");
+    db.write(Durability::Soft, move |tx| {
+        let sql = sql.clone();
+        Box::pin(async move { tx.execute("set test rows", &sql, args![of]).await })
+    })
+    .await
+    .unwrap();
+}
+
+/// How many rows a tenant has in a table.
+pub(crate) async fn count(db: &Db, of: TenantId, table: &'static str) -> i64 {
+    let sql = format!("select count(*) from {table} where tenant_id = $1");
+    let row = db.read().await.unwrap().first("count test rows", &sql, args![of]).await.unwrap().unwrap();
+    row.columns(table).int("count").unwrap()
+}
+
+/// The newest conversation of the tenant's only lane, when it is ready, and how far it is.
+pub(crate) async fn only_lane(db: &Db, of: TenantId) -> (Option<ConversationId>, Option<i64>, i64) {
+    let sql = "select conversation_id, ready_ms, done from lanes where tenant_id = $1";
+    let row = db.read().await.unwrap().first("look at a lane", sql, args![of]).await.unwrap().unwrap();
+    let mut c = row.columns("lanes");
+    (c.opt_id("conversation_id").unwrap(), c.opt_int("ready_ms").unwrap(), c.int("done").unwrap())
 }

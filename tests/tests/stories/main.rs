@@ -5,6 +5,7 @@
 
 mod access;
 mod command_line;
+mod contacts;
 mod crash;
 mod delivery;
 mod examples;

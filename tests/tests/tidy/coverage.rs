@@ -28,7 +28,8 @@ pub(crate) fn lies(table: &str, files: &[File]) -> Vec<String> {
             found.push(format!("{row:?} has not five columns"));
             continue;
         };
-        let tests: Vec<&str> = tests.split('`').filter(|it| !it.trim_matches([' ', ',']).is_empty()).collect();
+        let tests: Vec<&str> =
+            tests.split('`').filter(|it| !it.trim_matches([' ', ',']).is_empty()).collect();
         if matches!(*state, "works" | "partly") && tests.is_empty() {
             found.push(format!("{id} {state}, but no test shows it"));
         }
@@ -49,7 +50,8 @@ fn untrue(id: &str, test: &str, files: &[File]) -> Option<String> {
         let Some(at) = lines.iter().position(|line| line.contains(&head)) else { continue };
         let above = lines.get(at.saturating_sub(LINES_ABOVE)..at).unwrap_or_default();
         let names = above.iter().filter(|line| line.trim_start().starts_with("//"));
-        let is_named = names.flat_map(|line| line.split(|c: char| !c.is_ascii_alphanumeric())).any(|w| w == id);
+        let is_named =
+            names.flat_map(|line| line.split(|c: char| !c.is_ascii_alphanumeric())).any(|w| w == id);
         return (!is_named).then(|| format!("{}: `{test}` does not name {id}", file.path));
     }
     Some(format!("{id}: there is no test `{test}`"))

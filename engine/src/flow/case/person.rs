@@ -1,5 +1,5 @@
 //! Who the conversation is with: finding or making contact and conversation,
-//! reopening, opting out, blocking.
+//! and reopening. Opting out and blocking are in `consent`.
 
 use std::collections::BTreeMap;
 
@@ -9,9 +9,13 @@ use pointsman_rules::ids::{ContactId, ConversationId, IdentityId};
 
 use super::{Case, ContactChange, Refused};
 use crate::flow::catalog::Reopen;
+use crate::flow::phone;
 use crate::plugins::Party;
-use crate::store::contacts::{Identity, Person};
+use crate::store::contacts::{Identity, Namesake, Person};
 use crate::store::conversations::{Conversation, Deadlines};
+
+/// Evidence of what a program or an agent wrote.
+pub(in crate::flow) const BY_API: &str = "api";
 
 impl Case<'_> {
     /// Makes sure that there is a contact, and that we know what the vendor says about it.
@@ -20,18 +24,46 @@ impl Case<'_> {
             let mut next = person.clone();
             // A name that somebody gave the contact is better than the vendor's; the vendor's only fills a gap.
             next.facts.name = next.facts.name.or_else(|| party.display_name.clone());
-            next.facts.phone = next.facts.phone.or_else(|| party.phone.clone());
-            next.identity.address.clone_from(&party.address);
-            next.identity.phone = party.phone.clone().or(next.identity.phone);
+            if next.facts.phone.is_none() {
+                next.facts.phone.clone_from(&party.phone);
+            }
+            // Answers go exactly where the vendor says; what a program wrote may be another writing of the number.
+            if evidence != BY_API {
+                next.identity.address.clone_from(&party.address);
+                next.identity.phone = party.phone.clone().or(next.identity.phone);
+            }
+            if next.identity.phone != person.identity.phone || next.identity.phone_key.is_none() {
+                next.identity.phone_key = next.identity.phone.as_deref().and_then(phone::key);
+            }
+            next.identity.scoped_id = next.identity.scoped_id.or_else(|| party.scoped_id.clone());
             next.identity.username = party.username.clone().or(next.identity.username);
             if next != *person {
                 *person = next.clone();
-                let is_new = self.out.people.iter_mut().find(|it| it.identity.id == next.identity.id);
-                match is_new {
+                let is_new = self.out.people.iter_mut().chain(self.out.identities.iter_mut());
+                match is_new.into_iter().find(|it| it.identity.id == next.identity.id) {
                     Some(new) => *new = next,
                     None => self.out.contacts.push(ContactChange::Updated(Box::new(next))),
                 }
             }
+            return;
+        }
+        let identity = Identity {
+            id: IdentityId::new(self.now_ms, self.clock.random()),
+            channel_kind: self.channel.facts.kind.clone(),
+            value: party.key().to_owned(),
+            address: party.address.clone(),
+            phone: party.phone.clone(),
+            phone_key: party.phone.as_deref().and_then(phone::key),
+            scoped_id: party.scoped_id.clone(),
+            username: party.username.clone(),
+            evidence: evidence.to_owned(),
+        };
+        if let Some(namesake) = self.namesake.take() {
+            let identity = Identity { evidence: format!("{evidence}, same phone"), ..identity };
+            let Namesake { facts, opted_out_by } = namesake;
+            let person = Person { facts, identity, opted_out_by };
+            self.out.identities.push(person.clone());
+            self.person = Some(person);
             return;
         }
         let person = Person {
@@ -44,19 +76,12 @@ impl Case<'_> {
                 opted_out: false,
                 attributes: BTreeMap::new(),
             },
-            identity: Identity {
-                id: IdentityId::new(self.now_ms, self.clock.random()),
-                channel_kind: self.channel.facts.kind.clone(),
-                value: party.key().to_owned(),
-                address: party.address.clone(),
-                phone: party.phone.clone(),
-                scoped_id: party.scoped_id.clone(),
-                username: party.username.clone(),
-                evidence: evidence.to_owned(),
-            },
+            identity,
+            opted_out_by: None,
         };
         self.out.people.push(person.clone());
         self.person = Some(person);
+        self.remember_refusals();
     }
 
     /// Makes sure that there is a conversation that goes on: the open one, the closed one reopened, or a new one,
@@ -137,6 +162,7 @@ impl Case<'_> {
             rule_starts: BTreeMap::new(),
             timers: Vec::new(),
         };
+        self.out.begun.push(facts.id);
         self.conversation = Some(Conversation {
             facts,
             channel: channel.id,
@@ -154,50 +180,6 @@ impl Case<'_> {
             seq: 0,
             version: 0,
         });
-    }
-
-    /// The contact does not want messages on this kind of channel.
-    pub fn opt_out(&mut self, source: &str) -> Result<(), Refused> {
-        self.set_opted_out(true, source)
-    }
-
-    /// The contact wants messages on this kind of channel again.
-    pub fn opt_in(&mut self, source: &str) -> Result<(), Refused> {
-        self.set_opted_out(false, source)
-    }
-
-    fn set_opted_out(&mut self, out: bool, source: &str) -> Result<(), Refused> {
-        let now_ms = self.now_ms;
-        let kind = self.channel.facts.kind.clone();
-        let person =
-            self.person.as_mut().ok_or_else(|| Refused::new("no_contact", "The contact is not known."))?;
-        if person.facts.opted_out == out {
-            return Ok(());
-        }
-        person.facts.opted_out = out;
-        let contact = person.facts.id;
-        let since = out.then(|| (now_ms, source.to_owned()));
-        self.out.contacts.push(ContactChange::OptedOut(contact, kind.clone(), since));
-        self.raise(if out {
-            EventBody::ContactOptedOut { channel_kind: kind }
-        } else {
-            EventBody::ContactOptedIn { channel_kind: kind }
-        });
-        Ok(())
-    }
-
-    /// Blocks or unblocks the contact.
-    pub fn set_blocked(&mut self, on: bool) -> Result<(), Refused> {
-        let now_ms = self.now_ms;
-        let person =
-            self.person.as_mut().ok_or_else(|| Refused::new("no_contact", "The contact is not known."))?;
-        if person.facts.blocked != on {
-            person.facts.blocked = on;
-            self.out.contacts.push(ContactChange::Blocked(person.facts.id, on.then_some(now_ms)));
-            let pair = [serde_json::json!(!on), serde_json::json!(on)];
-            self.raise(EventBody::ContactUpdated { changes: [("blocked".to_owned(), pair)].into() });
-        }
-        Ok(())
     }
 }
 

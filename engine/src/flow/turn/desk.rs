@@ -119,6 +119,8 @@ impl Desk {
         let lane = LaneId::new(1, 1);
         let mut table = Table {
             person: self.table.person.clone(),
+            namesake: self.table.namesake.take(),
+            suppressed: self.table.suppressed.take(),
             timers: self.table.timers.clone(),
             ..Table::default()
         };
@@ -174,7 +176,7 @@ impl Desk {
                 _ => self.conversation = Some(conversation.clone()),
             }
         }
-        if let Some(person) = out.people.last() {
+        if let Some(person) = out.people.last().or(out.identities.last()) {
             self.table.person = Some(person.clone());
         }
         for change in &out.contacts {
@@ -182,6 +184,7 @@ impl Desk {
                 (change, self.table.person.as_mut())
             {
                 person.facts.opted_out = since.is_some();
+                person.opted_out_by = since.as_ref().map(|(_, source)| source.clone());
             }
         }
         self.table.remember(out.messages.clone());

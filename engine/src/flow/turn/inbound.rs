@@ -5,9 +5,10 @@ use pointsman_rules::event::{Actor, Cause, EventBody};
 use pointsman_rules::facts::{Direction, SenderKind, Status, Window};
 use pointsman_rules::ids::MessageId;
 
-use crate::flow::case::{Case, Refused};
+use crate::flow::case::{Case, Refused, wish};
 use crate::flow::content::Content;
-use crate::plugins::{self, Delivery, InboundMessage, StatusUpdate as VendorStatus};
+use crate::plugins::{self, Delivery, FailureKind, InboundMessage, StatusUpdate as VendorStatus};
+use crate::store::contacts::BY_VENDOR;
 use crate::store::messages::{Message, StatusUpdate};
 
 /// A contact wrote, or somebody typed on our linked phone.
@@ -24,6 +25,7 @@ pub(super) fn message(case: &mut Case<'_>, it: InboundMessage) -> Result<(), Ref
         return Ok(());
     }
     case.go_on(!it.echo)?;
+    let wish = wish(&it, &case.channel.facts.provider);
     let id = MessageId::new(case.now_ms, case.clock.random());
     let (direction, sender) = if it.echo {
         (Direction::Outbound, SenderKind::Echo)
@@ -60,6 +62,7 @@ pub(super) fn message(case: &mut Case<'_>, it: InboundMessage) -> Result<(), Ref
         case.raise(EventBody::MessageSent { message: id });
     } else if !blocked {
         case.raise(EventBody::MessageReceived { message: id });
+        case.heed(wish)?;
         case.note_news();
     }
     case.end_step();
@@ -140,6 +143,10 @@ pub(super) fn status(case: &mut Case<'_>, it: &VendorStatus, known: Option<&Mess
         },
         None => EventBody::MessageStatusChanged { message: message.id, from: before, to: status.to_owned() },
     });
+    if failure.is_some_and(|failure| failure.kind == FailureKind::OptedOut) {
+        // Without a contact there is nobody to remember it for.
+        let _ = case.opt_out(BY_VENDOR);
+    }
     case.end_step();
 }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use pointsman_rules::facts::MessageFacts;
 use pointsman_rules::ids::{ChannelId, ConversationId, EffectId, LaneId, MessageId, TenantId};
 
+use super::strangers::{self, Stranger};
 use super::{ENTRIES_PER_TURN_MAX, Entry as Body};
 use crate::flow::case::message_facts;
 use crate::flow::catalog::{Channel, TenantView};
@@ -16,11 +17,12 @@ use crate::flow::content::Content;
 use crate::flow::{Flow, FlowError};
 use crate::plugins::{InboundBody, Party, StatusUpdate};
 use crate::store::Tx;
-use crate::store::contacts::{self, Person};
+use crate::store::contacts::{self, Namesake, Person};
 use crate::store::conversations::{self, Conversation};
 use crate::store::intake::{self, Entry};
 use crate::store::lanes::Claim;
 use crate::store::messages::{self, Message};
+use crate::store::suppressions::Suppressed;
 use crate::store::timers::{self, Timer};
 
 /// What is on one lane's table before its turn.
@@ -31,6 +33,8 @@ pub(super) struct Table {
     pub(super) entries: Vec<Entry>,
     pub(super) conversation: Option<Conversation>,
     pub(super) person: Option<Person>,
+    pub(super) namesake: Option<Namesake>,
+    pub(super) suppressed: Option<Suppressed>,
     pub(super) timers: Vec<Timer>,
     /// Older conversations of the lane that commands are for.
     pub(super) past: HashMap<ConversationId, Conversation>,
@@ -92,7 +96,7 @@ struct Wanted {
     vendor_ids: BTreeMap<(TenantId, ChannelId), Vec<String>>,
     effects: Vec<(TenantId, EffectId)>,
     messages: Vec<(TenantId, MessageId)>,
-    people: Vec<(LaneId, TenantId, String, String)>,
+    people: Vec<Stranger>,
     past: Vec<(TenantId, ConversationId)>,
 }
 
@@ -112,6 +116,7 @@ pub(super) async fn load(flow: &Flow, claims: &[Claim]) -> Result<Loaded, FlowEr
     load_conversations(tx, claims, &mut tables).await?;
     let wanted = wanted(claims, &tables);
     load_people(tx, &wanted, &mut tables).await?;
+    strangers::load(tx, &flow.keyring, &wanted.people, &mut tables).await?;
     load_messages(tx, claims, &wanted, &mut tables).await?;
     load_past(tx, &wanted, &mut tables).await?;
     Ok(Loaded { tables })
@@ -171,7 +176,14 @@ fn wanted(claims: &[Claim], tables: &HashMap<LaneId, Table>) -> Wanted {
                 _ => None,
             };
             if let Some(party) = party.filter(|_| table.person.is_none()) {
-                wanted.people.push((claim.lane, claim.tenant, kind.clone(), party.key().to_owned()));
+                wanted.people.push(Stranger {
+                    lane: claim.lane,
+                    tenant: claim.tenant,
+                    channel: claim.channel,
+                    kind: kind.clone(),
+                    party: party.clone(),
+                    is_ours: matches!(body, Body::Order(_)),
+                });
             }
         }
     }
@@ -209,19 +221,16 @@ async fn load_people(
     tables: &mut HashMap<LaneId, Table>,
 ) -> Result<(), FlowError> {
     let mut by_kind: BTreeMap<(TenantId, &str), Vec<&str>> = BTreeMap::new();
-    for (_, tenant, kind, value) in &wanted.people {
-        by_kind.entry((*tenant, kind)).or_default().push(value);
+    for it in &wanted.people {
+        by_kind.entry((it.tenant, &it.kind)).or_default().push(it.party.key());
     }
     for ((tenant, kind), mut values) in by_kind {
         values.sort_unstable();
         values.dedup();
         let found = contacts::by_value(tx, tenant, kind, &values).await?;
-        for (lane, of, of_kind, value) in &wanted.people {
-            if (*of, of_kind.as_str()) != (tenant, kind) {
-                continue;
-            }
-            let person = found.iter().find(|it| it.identity.value == *value);
-            if let (Some(person), Some(table)) = (person, tables.get_mut(lane)) {
+        for stranger in wanted.people.iter().filter(|it| (it.tenant, it.kind.as_str()) == (tenant, kind)) {
+            let person = found.iter().find(|it| it.identity.value == stranger.party.key());
+            if let (Some(person), Some(table)) = (person, tables.get_mut(&stranger.lane)) {
                 table.person.get_or_insert_with(|| person.clone());
             }
         }

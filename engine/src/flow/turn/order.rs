@@ -4,8 +4,8 @@ use pointsman_rules::event::{Cause, EventBody};
 use pointsman_rules::ids::EffectId;
 
 use crate::crypto::hash16;
-use crate::flow::case::{Case, Refused, Say};
-use crate::flow::command::{Command, Draft, Order};
+use crate::flow::case::{BY_API, Case, Refused, Say};
+use crate::flow::command::{Command, ContactNews, Draft, Order};
 use crate::flow::content::Content;
 use crate::store::messages::Message;
 
@@ -23,7 +23,7 @@ pub(super) fn carry_out(case: &mut Case<'_>, order: Order, known: Option<&Messag
 fn command(case: &mut Case<'_>, command: Command, known: Option<&Message>) -> Result<(), Refused> {
     match command {
         Command::Start { to, message, content } => {
-            case.meet(&to, "api");
+            case.meet(&to, BY_API);
             case.go_on(false)?;
             send(case, message, content, None)
         }
@@ -50,6 +50,15 @@ fn command(case: &mut Case<'_>, command: Command, known: Option<&Message>) -> Re
             Ok(())
         }
         Command::Block { on, .. } => case.set_blocked(on),
+        Command::Contact { news } => {
+            case.raise(match news {
+                ContactNews::Updated { changes } => EventBody::ContactUpdated { changes },
+                ContactNews::Merged => EventBody::ContactMerged,
+                ContactNews::OptedOut { channel_kind } => EventBody::ContactOptedOut { channel_kind },
+                ContactNews::OptedIn { channel_kind } => EventBody::ContactOptedIn { channel_kind },
+            });
+            Ok(())
+        }
     }
 }
 

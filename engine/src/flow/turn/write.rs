@@ -4,13 +4,15 @@
 use std::sync::Arc;
 
 use pointsman_rules::facts::Status;
-use pointsman_rules::ids::{LaneId, TenantId};
+use pointsman_rules::ids::{ConversationId, LaneId, TenantId};
 
 use super::Turned;
 use crate::flow::Flow;
 use crate::flow::case::{ContactChange, Notice, NoticeTo, TimerChange};
 use crate::flow::deliver::{self, Begun, Start};
 use crate::flow::webhook::outbox::{self, Told};
+use crate::store::contacts::Person;
+use crate::store::conversations::Conversation;
 use crate::store::effects::{self, EffectState, Ending};
 use crate::store::lanes::{self, Append, Finish, Task};
 use crate::store::{
@@ -92,13 +94,46 @@ fn gather<T: Clone>(kept: &[&Turned], list: impl Fn(&Turned) -> &Vec<T>) -> Vec<
 }
 
 async fn state(tx: &mut Tx, kept: &[&Turned], now_ms: i64) -> Result<(), StoreError> {
-    contacts::insert(tx, &gather(kept, |it| &it.out.people), now_ms).await?;
+    let people = gather(kept, |it| &it.out.people);
+    contacts::insert(tx, &people, now_ms).await?;
+    let mut identities = gather(kept, |it| &it.out.identities);
+    for (tenant, it) in &mut identities {
+        it.facts.id = contacts::survivor(tx, *tenant, it.facts.id).await?;
+    }
+    contacts::insert_identities(tx, &identities, now_ms).await?;
     // A conversation that was set aside is closed before its successor opens.
     let mut conversations = gather(kept, |it| &it.out.conversations);
+    give_contacts(tx, &people, &gather(kept, |it| &it.out.begun), &mut conversations).await?;
     conversations.sort_by_key(|(_, it)| (it.facts.status != Status::Closed, it.facts.id));
     conversations::upsert(tx, &conversations).await?;
     messages::insert(tx, &gather(kept, |it| &it.out.messages)).await?;
     attachments::insert(tx, &gather(kept, |it| &it.out.files)).await
+}
+
+/// New conversations belong to whom their identity belongs to now: merging may have moved it since the turn read it.
+async fn give_contacts(
+    tx: &mut Tx,
+    new: &[(TenantId, Person)],
+    begun: &[(TenantId, ConversationId)],
+    conversations: &mut [(TenantId, Conversation)],
+) -> Result<(), StoreError> {
+    let is_new = |it: &Conversation| {
+        begun.iter().any(|(_, id)| *id == it.facts.id)
+            && !new.iter().any(|(_, p)| p.identity.id == it.identity)
+    };
+    let wanted: Vec<_> = conversations
+        .iter()
+        .filter(|(_, it)| is_new(it))
+        .map(|(tenant, it)| (*tenant, it.identity))
+        .collect();
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let owners = contacts::hold(tx, &wanted).await?;
+    for (_, it) in conversations.iter_mut().filter(|(_, it)| is_new(it)) {
+        it.contact = owners.get(&it.identity).copied().ok_or(StoreError::Moved("the contact"))?;
+    }
+    Ok(())
 }
 
 async fn story(tx: &mut Tx, kept: &[&Turned]) -> Result<(), StoreError> {
@@ -144,12 +179,12 @@ async fn changes(tx: &mut Tx, kept: &[&Turned], now_ms: i64) -> Result<(), Store
 async fn contact(tx: &mut Tx, tenant: TenantId, change: &ContactChange) -> Result<(), StoreError> {
     match change {
         ContactChange::Updated(person) => contacts::update(tx, tenant, person).await,
-        ContactChange::Blocked(contact, since_ms) => {
-            contacts::set_blocked(tx, tenant, *contact, *since_ms).await
+        ContactChange::Blocked(identity, since_ms) => {
+            contacts::set_blocked(tx, tenant, *identity, *since_ms).await
         }
-        ContactChange::OptedOut(contact, kind, since) => {
+        ContactChange::OptedOut(identity, kind, since) => {
             let since = since.as_ref().map(|(ms, source)| (*ms, source.as_str()));
-            contacts::set_opted_out(tx, tenant, *contact, kind, since).await
+            contacts::set_opted_out(tx, tenant, *identity, kind, since).await
         }
     }
 }

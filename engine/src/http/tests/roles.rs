@@ -35,6 +35,24 @@ POST /api/v1/channels/{id}/check admin
 POST /api/v1/channels/{id}/connect admin
 GET /api/v1/channels/{id}/templates agent
 POST /api/v1/channels/{id}/templates/refresh admin
+GET /api/v1/contacts agent
+POST /api/v1/contacts admin
+GET /api/v1/contacts/duplicates admin
+GET /api/v1/contacts/erasures admin
+GET /api/v1/contacts/erasures/{id} admin
+POST /api/v1/contacts/merges/{id}/undo admin
+GET /api/v1/contacts/{id} agent
+PATCH /api/v1/contacts/{id} agent
+POST /api/v1/contacts/{id}/block agent
+POST /api/v1/contacts/{id}/erase admin
+GET /api/v1/contacts/{id}/export admin
+POST /api/v1/contacts/{id}/identities agent
+DELETE /api/v1/contacts/{id}/identities/{identity} agent
+POST /api/v1/contacts/{id}/merge admin
+GET /api/v1/contacts/{id}/merges admin
+POST /api/v1/contacts/{id}/opt-in agent
+POST /api/v1/contacts/{id}/opt-out agent
+POST /api/v1/contacts/{id}/unblock agent
 GET /api/v1/conversations agent
 GET /api/v1/conversations/{id} agent
 DELETE /api/v1/conversations/{id} admin
@@ -118,6 +136,7 @@ fn filled(path: &str) -> String {
         "channels" => "chn",
         "groups" => "grp",
         "messages" => "msg",
+        "contacts" => "cnt",
         "conversations" => "cnv",
         "notifications" => "ntf",
         "raw-webhooks" => "raw",
