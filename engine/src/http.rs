@@ -29,6 +29,7 @@ pub mod hooks;
 pub mod idempotency;
 pub mod jobs;
 mod layers;
+pub mod mask;
 pub mod messages;
 pub mod metrics;
 pub mod notifications;

@@ -19,7 +19,7 @@ use super::orders::{not_found, sight};
 use super::paging::{List, Query, decode, rows};
 use super::path::Id;
 use super::problem::{FieldProblem, Problem};
-use super::{Api, Refused, orders};
+use super::{Api, Refused, mask, orders};
 use crate::clock::rfc3339;
 use crate::flow::file;
 use crate::store::conversation_views::{self, AssigneeFilter, ConversationFilter, ConversationView};
@@ -91,9 +91,9 @@ struct Contact {
     id: ContactId,
     /// What they are called, if known.
     name: Option<String>,
-    /// E.164, when known.
+    /// E.164, when known. Agents see `+55 •••• 1234` where the channel is masked.
     phone: Option<String>,
-    /// Where answers go, as the vendor writes it.
+    /// Where answers go, as the vendor writes it; masked like `phone`.
     address: String,
 }
 
@@ -255,7 +255,9 @@ async fn list(
     let after =
         wanted.cursor.as_deref().map(decode::<Place>).transpose()?.map(|Place(at_ms, id)| (at_ms, id));
     let tx = &mut api.read().await?;
-    let found = conversation_views::list(tx, who.tenant, sight(&who), &filter, after, rows as u32).await?;
+    let mut found =
+        conversation_views::list(tx, who.tenant, sight(&who), &filter, after, rows as u32).await?;
+    found.iter_mut().for_each(|it| mask::conversation(&who, it));
     let now_ms = api.flow.clock.now_ms();
     Ok(Json(List::page(
         found,

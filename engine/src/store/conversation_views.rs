@@ -22,6 +22,8 @@ pub struct ConversationView {
     pub contact_phone: Option<String>,
     /// Where answers go, as the vendor writes it.
     pub contact_address: String,
+    /// Is the contact hidden from agents there?
+    pub is_masked: bool,
 }
 
 impl ConversationView {
@@ -66,9 +68,10 @@ pub type ConversationCursor = (i64, ConversationId);
 
 static HEAD: LazyLock<String> = LazyLock::new(|| {
     format!(
-        "select {}, p.name, p.phone, i.address from conversations c \
+        "select {}, p.name, p.phone, i.address, coalesce(h.masked, false) from conversations c \
         left join contacts p on p.tenant_id = c.tenant_id and p.id = c.contact_id \
-        left join identities i on i.tenant_id = c.tenant_id and i.id = c.identity_id",
+        left join identities i on i.tenant_id = c.tenant_id and i.id = c.identity_id \
+        left join channels h on h.tenant_id = c.tenant_id and h.id = c.channel_id",
         of_table("c", conversations::COLUMNS)
     )
 });
@@ -151,6 +154,7 @@ fn read(row: &Row) -> Result<ConversationView, StoreError> {
         contact_name: c.opt_text("contacts.name")?,
         contact_phone: c.opt_text("contacts.phone")?,
         contact_address: c.opt_text("identities.address")?.unwrap_or_default(),
+        is_masked: c.bool("channels.masked")?,
     })
 }
 
