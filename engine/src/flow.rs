@@ -4,10 +4,13 @@
 //! neither apalis nor HTTP routes.
 
 pub mod accept;
+pub mod account;
+pub mod advice;
 pub mod apply;
 mod backoff;
 pub mod case;
 pub mod catalog;
+pub mod channel_state;
 pub mod command;
 pub mod content;
 pub mod deadline;
@@ -20,9 +23,11 @@ mod gather;
 pub mod jobs;
 pub mod link;
 pub mod order;
+pub mod removal;
 pub mod retention;
 pub mod slot;
 pub mod sniff;
+pub mod tally;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod turn;
@@ -99,6 +104,8 @@ pub struct Flow {
     pub links: Links,
     /// Counts of ended jobs.
     pub job_runs: jobs::JobRuns,
+    /// What went through channels and is not written yet.
+    pub tallies: tally::Tallies,
     intake: Intake,
     dispatch: Dispatch,
     /// Webhooks that wait for their 2xx.
@@ -113,7 +120,7 @@ impl Flow {
         let links = Links::new(&keyring, &settings.public_url);
         let dispatch = dispatch(db.clone(), clock.clone(), settings.clone(), links.clone());
         let owner = crate::crypto::hex(&clock.random().to_be_bytes()).into();
-        let (catalog, job_runs, arriving) = Default::default();
+        let (catalog, job_runs, tallies, arriving) = Default::default();
         Self {
             db,
             clock,
@@ -125,6 +132,7 @@ impl Flow {
             owner,
             links,
             job_runs,
+            tallies,
             intake,
             dispatch,
             arriving,
@@ -142,7 +150,7 @@ impl Flow {
         self.bus.publish(News::Configuration { tenant, channel });
     }
 
-    /// A channel's plugin and what the plugin is told about the channel.
+    /// A channel's plugin and what the plugin is told about the channel. `None`: one of them is not there.
     ///
     /// # Errors
     /// The store's, or the plugin is not there.
@@ -151,7 +159,8 @@ impl Flow {
         tenant: TenantId,
         channel: ChannelId,
     ) -> Result<Option<(Arc<Plugin>, ChannelContext)>, FlowError> {
-        let Some(channel) = self.catalog.channel(self, tenant, channel).await? else { return Ok(None) };
+        let channel = self.catalog.channel(self, tenant, channel).await?;
+        let Some(channel) = channel.filter(|it| !it.is_removed) else { return Ok(None) };
         let Some(plugin) = self.host.get(&channel.facts.provider) else { return Ok(None) };
         let context = channel.context(&self.settings.public_url, self.clock.now_ms());
         Ok(Some((plugin, context)))

@@ -8,6 +8,7 @@ pub mod api_keys;
 pub mod attachments;
 pub mod audit;
 pub mod catalog;
+pub mod channel_health;
 pub mod channels;
 pub mod contacts;
 pub mod conversation_views;
@@ -37,7 +38,9 @@ pub mod sessions;
 pub mod signin_links;
 pub mod templates;
 pub mod tenants;
+pub mod thumbnails;
 pub mod timers;
+pub mod uploads;
 pub mod users;
 
 mod connect;

@@ -126,6 +126,8 @@ pub struct Out {
     pub timers: Vec<TimerChange>,
     /// People to tell.
     pub notices: Vec<Notice>,
+    /// How many messages failed, for the channel's counts.
+    pub failed: i64,
     /// Inbox entries that were refused: (seq, why).
     pub refusals: Vec<(i64, Refused)>,
 }

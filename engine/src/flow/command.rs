@@ -73,6 +73,8 @@ pub enum Command {
         /// The status afterwards.
         status: Status,
     },
+    /// Its channel was removed: nothing more will come or go.
+    ChannelRemoved,
     /// Set the status only.
     SetStatus {
         /// The new status.

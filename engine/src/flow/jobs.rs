@@ -9,13 +9,15 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use tokio_util::sync::CancellationToken;
 
-use super::{Flow, FlowError, file, retention};
+use super::{Flow, FlowError, account, file, removal, retention};
 use crate::store::Durability;
 use crate::store::aging::Aged;
 use crate::store::jobs::{self, Claim, Ending};
 
 /// All jobs, one line each. Their names are in the database: they never change.
 pub static JOBS: &[Job] = &[
+    hourly("channels.check", |round| Box::pin(account::check_all(round))),
+    hourly("channels.removed", |round| Box::pin(removal::sweep(round))),
     hourly("retention.answers", |round| retention::delete(round, Aged::Answers)),
     hourly("retention.inbox", |round| retention::delete(round, Aged::Entries)),
     hourly("retention.quarantine", |round| retention::delete(round, Aged::Quarantined)),

@@ -32,6 +32,7 @@ use super::{Flow, FlowError};
 use crate::bus::News;
 use crate::clock::Clock;
 use crate::plugins::{InboundBody, InboundEvent};
+use crate::store::channel_health::Tally;
 use crate::store::lanes::{Claim, Task};
 use crate::store::log::RunRecord;
 use load::{Loaded, Table};
@@ -257,6 +258,10 @@ fn announce(flow: &Flow, turned: &[Turned], written: &Written) {
         deliver |= wants_more && !begun.contains(&it.claim.lane);
         flow.bus.publish(News::Turned { lane: it.claim.lane, seq: it.done });
         publish_events(flow, it.claim.tenant, &it.out);
+        if it.out.failed > 0 {
+            let tally = Tally { failed: it.out.failed, ..Tally::default() };
+            flow.tallies.add(it.claim.tenant, it.claim.channel, tally);
+        }
     }
     if more {
         flow.bus.ring(Task::Turn);

@@ -11,11 +11,15 @@ use crate::args;
 pub enum Sight {
     /// Owners, admins and their programs: the whole tenant.
     All,
-    /// An agent: conversations of own groups, assigned to them, or without a group.
+    /// An agent: conversations of own groups, assigned to them, or without a group; none of others' personal channels.
     Agent(UserId),
     /// A program with an agent's role: it is in no group, so only conversations without one.
     Ungrouped,
 }
+
+/// The conversation's channel, if it is somebody's own.
+const PERSONAL: &str = "select 1 from channels o where o.tenant_id = c.tenant_id and o.id = c.channel_id \
+    and o.owner_user_id is not null";
 
 /// `a.x, a.y` of `x, y`: a table's column list where several tables are read.
 pub(super) fn of_table(alias: &str, columns: &str) -> String {
@@ -56,12 +60,18 @@ impl Filter {
     pub(super) fn seen_by(&mut self, sight: Sight) {
         match sight {
             Sight::All => {}
-            Sight::Ungrouped => self.and("c.group_id is null", vec![]),
-            Sight::Agent(user) => self.and(
-                "(c.group_id is null or c.assignee_id = ? or exists (select 1 from group_members gm \
-                 where gm.tenant_id = c.tenant_id and gm.group_id = c.group_id and gm.user_id = ?))",
-                args![user, user],
-            ),
+            Sight::Ungrouped => {
+                self.and("c.group_id is null", vec![]);
+                self.and(&format!("not exists ({PERSONAL})"), vec![]);
+            }
+            Sight::Agent(user) => {
+                self.and(
+                    "(c.group_id is null or c.assignee_id = ? or exists (select 1 from group_members gm \
+                     where gm.tenant_id = c.tenant_id and gm.group_id = c.group_id and gm.user_id = ?))",
+                    args![user, user],
+                );
+                self.and(&format!("not exists ({PERSONAL} and o.owner_user_id <> ?)"), args![user]);
+            }
         }
     }
 

@@ -15,6 +15,8 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (4, "installation", include_str!("../../../migrations/0004_installation.sql")),
     (5, "rule starts", include_str!("../../../migrations/0005_rule_starts.sql")),
     (6, "attachments", include_str!("../../../migrations/0006_attachments.sql")),
+    (10, "channels", include_str!("../../../migrations/0010_channels.sql")),
+    (11, "media", include_str!("../../../migrations/0011_media.sql")),
 ];
 
 fn migrator() -> Migrator {

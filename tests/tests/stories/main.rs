@@ -4,6 +4,7 @@
 //! what must be true.
 
 mod access;
+mod channels;
 mod command_line;
 mod crash;
 mod delivery;

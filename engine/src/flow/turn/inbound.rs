@@ -115,6 +115,7 @@ pub(super) fn status(case: &mut Case<'_>, it: &VendorStatus, known: Option<&Mess
     if !over.contains(&before.as_str()) {
         return;
     }
+    case.out.failed += i64::from(failure.is_some());
     if let Some(effect) = message.effect.filter(|_| before == "unknown" || before == "sending") {
         case.out.settled.push(effect);
     }
@@ -137,6 +138,8 @@ pub(super) fn status(case: &mut Case<'_>, it: &VendorStatus, known: Option<&Mess
 /// message did arrive.
 pub(in crate::flow) fn replaces(status: &str) -> &'static [&'static str] {
     match status {
+        // The vendor refused it for the channel's sake, so it waits again.
+        "queued" => &["sending"],
         "sending" => &["queued"],
         "sent" => &["queued", "sending", "unknown"],
         "delivered" => &["queued", "sending", "unknown", "sent", "failed"],

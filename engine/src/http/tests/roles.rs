@@ -27,6 +27,10 @@ DELETE /api/v1/channels/{id} admin
 GET /api/v1/channels/{id}/addresses admin
 POST /api/v1/channels/{id}/check admin
 POST /api/v1/channels/{id}/connect admin
+POST /api/v1/channels/{id}/disconnect admin
+GET /api/v1/channels/{id}/health agent
+POST /api/v1/channels/{id}/pause admin
+POST /api/v1/channels/{id}/resume admin
 GET /api/v1/channels/{id}/templates agent
 POST /api/v1/channels/{id}/templates/refresh admin
 GET /api/v1/conversations agent
