@@ -108,6 +108,7 @@ impl App {
             public_url: public_url.clone(),
             lease_ms: config.worker.lease_ms,
             retention: config.retention,
+            uploads_dir: config.store.data_dir.join("uploads"),
         };
         let flow = Flow::new(db, clock, keyring, host, Bus::new(), settings);
         let mut ready = Vec::new();

@@ -21,6 +21,7 @@ pub mod fire;
 pub mod gate;
 mod gather;
 pub mod jobs;
+pub mod large;
 pub mod link;
 pub mod order;
 pub mod removal;
@@ -30,8 +31,11 @@ pub mod sniff;
 pub mod tally;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod thumbnail;
 pub mod turn;
+pub mod upload;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -60,6 +64,8 @@ pub struct FlowSettings {
     pub lease_ms: i64,
     /// How long what is kept.
     pub retention: Retention,
+    /// Where files lie that are still arriving; made when first needed.
+    pub uploads_dir: PathBuf,
 }
 
 /// Why a verb failed. Nothing is kept then.
@@ -106,6 +112,8 @@ pub struct Flow {
     pub job_runs: jobs::JobRuns,
     /// What went through channels and is not written yet.
     pub tallies: tally::Tallies,
+    /// Where images wait to be decoded.
+    studio: thumbnail::Studio,
     intake: Intake,
     dispatch: Dispatch,
     /// Webhooks that wait for their 2xx.
@@ -120,7 +128,7 @@ impl Flow {
         let links = Links::new(&keyring, &settings.public_url);
         let dispatch = dispatch(db.clone(), clock.clone(), settings.clone(), links.clone());
         let owner = crate::crypto::hex(&clock.random().to_be_bytes()).into();
-        let (catalog, job_runs, tallies, arriving) = Default::default();
+        let (catalog, job_runs, tallies, studio, arriving) = Default::default();
         Self {
             db,
             clock,
@@ -133,6 +141,7 @@ impl Flow {
             links,
             job_runs,
             tallies,
+            studio,
             intake,
             dispatch,
             arriving,

@@ -51,6 +51,7 @@ mod tail;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+pub mod uploads;
 pub mod users;
 
 pub use api::{Api, Refused};
@@ -70,6 +71,7 @@ fn families() -> OpenApiRouter<Api> {
         .merge(actions::router())
         .merge(messages::router())
         .merge(attachments::router())
+        .merge(uploads::router())
         .merge(events::router())
         .merge(stream::router())
         .merge(jobs::router())
@@ -85,6 +87,7 @@ fn others() -> Router<Api> {
         .merge(health::router())
         .merge(hooks::router())
         .merge(files::router())
+        .merge(uploads::about())
         .merge(chat::router())
         .merge(docs::router())
         .merge(signin::pages())

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{ConversationId, EventId, GroupId, KeyId, MessageId, RuleId, TimerId, UserId};
+use crate::ids::{AttachmentId, ConversationId, EventId, GroupId, KeyId, MessageId, RuleId, TimerId, UserId};
 
 /// Longest cause chain. An event deeper than this starts no rule.
 pub const CAUSE_DEPTH_MAX: usize = 10;
@@ -230,6 +230,15 @@ events! {
     /// An agent started a rule by hand.
     RuleManual { /// The rule.
         rule: RuleId } = "rule.manual";
+    /// A contact's file has arrived; its message came before.
+    AttachmentStored { /// The message.
+        message: MessageId, /// The file.
+        attachment: AttachmentId } = "attachment.stored";
+    /// A contact's file will not come.
+    AttachmentFailed { /// The message.
+        message: MessageId, /// The file.
+        attachment: AttachmentId, /// One sentence.
+        reason: String } = "attachment.failed";
 }
 
 #[cfg(test)]

@@ -239,7 +239,11 @@ impl<'a> Case<'a> {
             | EventBody::MessageSent { message }
             | EventBody::MessageStatusChanged { message, .. }
             | EventBody::MessageFailed { message, .. }
-            | EventBody::NoteAdded { message } => (self.messages.get(message).cloned(), Changes::new()),
+            | EventBody::NoteAdded { message }
+            | EventBody::AttachmentStored { message, .. }
+            | EventBody::AttachmentFailed { message, .. } => {
+                (self.messages.get(message).cloned(), Changes::new())
+            }
             EventBody::ConversationUpdated { changes } => (None, changes.clone()),
             _ => (None, Changes::new()),
         };

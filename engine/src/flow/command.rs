@@ -143,6 +143,13 @@ pub enum Draft {
         /// The files, with the ids they will have as this message's.
         files: Vec<File>,
     },
+    /// Links to files that are in our store, because the files themselves are too large.
+    Linked {
+        /// What the contact gets.
+        text: String,
+        /// The files, which stay as long as the message does.
+        files: Vec<File>,
+    },
     /// An approved template.
     Template {
         /// Its name.

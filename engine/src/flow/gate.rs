@@ -6,7 +6,7 @@ use pointsman_rules::facts::{Capabilities, Window};
 
 mod media;
 
-pub use media::family;
+pub use media::{family, is_too_large};
 
 use super::content::Content;
 

@@ -9,7 +9,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use tokio_util::sync::CancellationToken;
 
-use super::{Flow, FlowError, account, file, removal, retention};
+use super::{Flow, FlowError, account, file, removal, retention, upload};
 use crate::store::Durability;
 use crate::store::aging::Aged;
 use crate::store::jobs::{self, Claim, Ending};
@@ -24,6 +24,7 @@ pub static JOBS: &[Job] = &[
     hourly("retention.rule_runs", |round| retention::delete(round, Aged::Runs)),
     hourly("retention.sessions", |round| retention::delete(round, Aged::Sessions)),
     hourly("retention.signin_links", |round| retention::delete(round, Aged::SigninLinks)),
+    hourly("retention.unfinished", |round| Box::pin(upload::sweep(round))),
     hourly("retention.uploads", |round| Box::pin(file::sweep(round))),
     hourly("retention.webhooks", |round| retention::delete(round, Aged::Webhooks)),
 ];

@@ -23,6 +23,11 @@ pub(crate) fn on(db: Db, clock: Clock, folder: &Path) -> Flow {
         },
     });
     let retention = Retention { webhooks_days: 2, quarantine_days: 5, redelivery_days: 3, rule_runs_days: 4 };
-    let settings = FlowSettings { public_url: "http://localhost:8080".into(), lease_ms: 30_000, retention };
+    let settings = FlowSettings {
+        public_url: "http://localhost:8080".into(),
+        lease_ms: 30_000,
+        retention,
+        uploads_dir: folder.join("uploads"),
+    };
     Flow::new(db, clock, Keyring::new(&[7; 32]).unwrap(), host.unwrap(), Bus::new(), settings)
 }

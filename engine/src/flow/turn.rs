@@ -16,7 +16,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use pointsman_rules::decide::decide;
-use pointsman_rules::ids::{ConversationId, LaneId, TenantId};
+use pointsman_rules::ids::{AttachmentId, ConversationId, LaneId, MessageId, TenantId};
 use pointsman_rules::sandbox::Stopwatch;
 use serde::{Deserialize, Serialize};
 
@@ -57,6 +57,21 @@ pub enum Entry {
     Due(ConversationId),
     /// A rule's timer ran out.
     Timer(RanOut),
+    /// A contact's file has arrived, or will not come.
+    File(FileNews),
+}
+
+/// What became of a contact's file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FileNews {
+    /// Whose.
+    pub conversation: ConversationId,
+    /// Its message.
+    pub message: MessageId,
+    /// The file.
+    pub attachment: AttachmentId,
+    /// Why it will not come; `None`: it is here.
+    pub problem: Option<String>,
 }
 
 /// What one lane's turn came to.
@@ -183,6 +198,10 @@ fn work_off(case: &mut Case<'_>, table: &Table, body: &str) -> Result<(), Refuse
             } else {
                 Ok(())
             }
+        }
+        Entry::File(news) => {
+            inbound::file(case, news);
+            Ok(())
         }
         Entry::Timer(ran_out) => match tick::timer(case, &ran_out) {
             None => Ok(()),

@@ -57,6 +57,12 @@ fn samples() -> Vec<EventBody> {
         E::WebhookReceived { name: text("shop"), payload: serde_json::json!({ "order": 1 }) },
         E::ScheduleTick { rule },
         E::RuleManual { rule },
+        E::AttachmentStored { message, attachment: AttachmentId::new(1_000, 8) },
+        E::AttachmentFailed {
+            message,
+            attachment: AttachmentId::new(1_000, 8),
+            reason: text("The vendor's link has expired."),
+        },
     ]
 }
 

@@ -10,6 +10,7 @@ mod crash;
 mod delivery;
 mod examples;
 mod faults;
+mod files;
 mod intake;
 mod lanes;
 mod ledger;

@@ -7,6 +7,7 @@ use pointsman_rules::ids::MessageId;
 
 use crate::flow::case::{Case, Refused};
 use crate::flow::content::Content;
+use crate::flow::turn::FileNews;
 use crate::plugins::{self, Delivery, InboundMessage, StatusUpdate as VendorStatus};
 use crate::store::messages::{Message, StatusUpdate};
 
@@ -130,6 +131,20 @@ pub(super) fn status(case: &mut Case<'_>, it: &VendorStatus, known: Option<&Mess
             code: failure.vendor_code.clone(),
         },
         None => EventBody::MessageStatusChanged { message: message.id, from: before, to: status.to_owned() },
+    });
+    case.end_step();
+}
+
+/// News of a contact's file. Of a conversation that is over nothing is told: its page shows how far its files are.
+pub(super) fn file(case: &mut Case<'_>, news: FileNews) {
+    if case.conversation.as_ref().is_none_or(|it| it.facts.id != news.conversation) {
+        return;
+    }
+    case.begin_step(Cause { actor: Actor::System, chain: Vec::new() });
+    let (message, attachment) = (news.message, news.attachment);
+    case.raise(match news.problem {
+        None => EventBody::AttachmentStored { message, attachment },
+        Some(reason) => EventBody::AttachmentFailed { message, attachment, reason },
     });
     case.end_step();
 }

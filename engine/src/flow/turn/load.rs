@@ -167,6 +167,10 @@ fn wanted(claims: &[Claim], tables: &HashMap<LaneId, Table>) -> Wanted {
                     }
                     _ => None,
                 },
+                Body::File(news) => {
+                    wanted.messages.push((claim.tenant, news.message));
+                    None
+                }
                 _ => None,
             };
             if let Some(party) = party.filter(|_| table.person.is_none()) {

@@ -18,6 +18,8 @@ POST /api/v1/api-keys admin
 DELETE /api/v1/api-keys/{id} admin
 POST /api/v1/attachments agent
 GET /api/v1/attachments/{id} agent
+GET /api/v1/attachments/{id}/link agent
+GET /api/v1/attachments/{id}/thumbnail agent
 GET /api/v1/audit admin
 GET /api/v1/channels agent
 POST /api/v1/channels admin
@@ -73,6 +75,10 @@ GET /api/v1/rules/{id}/versions agent
 POST /api/v1/signin public
 POST /api/v1/signout agent
 GET /api/v1/stream agent
+POST /api/v1/uploads agent
+HEAD /api/v1/uploads/{id} agent
+PATCH /api/v1/uploads/{id} agent
+DELETE /api/v1/uploads/{id} agent
 GET /api/v1/users agent
 POST /api/v1/users admin
 GET /api/v1/users/{id} agent
