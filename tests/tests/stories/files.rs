@@ -105,6 +105,7 @@ async fn a_page_hears_when_a_file_arrives_or_will_not_come(backend: Backend) -> 
         let mut form = scene.twilio.inbound(CUSTOMER, &sid(number), "look");
         form.retain(|(field, _)| field != "NumMedia" && field != "MessageType");
         let url = url.replace("ME1", name);
+        scene.vendor.fail_files((event == "attachment.failed").then_some(410));
         let fields = [
             ("NumMedia", "1"),
             ("MessageType", "image"),
@@ -136,7 +137,8 @@ async fn a_first_message_may_be_a_file(backend: Backend) -> Result<()> {
     scene.hear(CUSTOMER, 1, "send me the plan").await?;
     scene.conversation(CUSTOMER).await?;
     let file = upload(&scene).await?;
-    let first = json!({"channel": scene.twilio.channel, "to": CUSTOMER, "attachments": [{"id": id(&file)?}]});
+    let to = format!("whatsapp:{CUSTOMER}");
+    let first = json!({"channel": scene.twilio.channel, "to": to, "attachments": [{"id": id(&file)?}]});
     scene.api.post("/api/v1/messages", first).await?.expect(201)?;
     scene.accepted(1).await?;
     let sent = scene.vendor.accepted().into_iter().next().context("one was accepted")?;
