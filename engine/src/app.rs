@@ -21,7 +21,7 @@ use crate::config::Config;
 use crate::crypto::{CryptoError, Keyring};
 use crate::flow::{Flow, FlowError, FlowSettings, tally};
 use crate::http::{self, Api};
-use crate::plugins::{Host, HostError};
+use crate::plugins::{BucketError, Host, HostError};
 use crate::store::{self, Db, Durability, StoreError, seed::Seeded};
 use crate::worker::{self, WorkerSettings};
 
@@ -46,6 +46,9 @@ pub enum AppError {
     /// The master key has another size.
     #[error(transparent)]
     Crypto(#[from] CryptoError),
+    /// The bucket of files.
+    #[error(transparent)]
+    Bucket(#[from] BucketError),
     /// The plugin host.
     #[error("the plugin host does not start")]
     Host(#[from] HostError),

@@ -28,8 +28,8 @@ pub use crate::crypto::Secret;
 pub use call::CallError;
 pub use compile::{COMPILE_SUBCOMMAND, CompileError, Compiler, compile_child_main};
 pub use egress::{
-    BLOB_BYTES_MAX, BlobStore, BlobStream, CALLS_MAX, DirectoryBlobs, EgressConfig, Lookup, LookupFuture,
-    RESPONSE_BYTES_MAX, StoredBlob, SystemLookup,
+    BLOB_BYTES_MAX, BlobStore, BlobStream, BucketBlobs, BucketError, CALLS_MAX, DirectoryBlobs, EgressConfig,
+    Lookup, LookupFuture, RESPONSE_BYTES_MAX, StoredBlob, SystemLookup, sweep_partials,
 };
 pub use install::{COMPONENT_BYTES_MAX, InstallError};
 pub use journal::{LOG_LINE_BYTES_MAX, LOG_LINES_MAX, LogLevel, LogLine};

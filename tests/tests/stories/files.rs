@@ -3,8 +3,9 @@
 
 use anyhow::{Context, Result, ensure};
 use pointsman_tests::api::{header, text_at};
+use pointsman_tests::bucket::{ACCESS_KEY_ID, BUCKET, SECRET_ACCESS_KEY};
 use pointsman_tests::server::PUBLIC_URL;
-use pointsman_tests::{Backend, Server, each_backend, eventually, http_client};
+use pointsman_tests::{Backend, BucketServer, Server, Setup, each_backend, eventually, http_client};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -15,6 +16,7 @@ each_backend!(
     an_upload_goes_on_where_it_was_cut_off_also_after_a_kill,
     a_page_hears_when_a_file_arrives_or_will_not_come,
     a_first_message_may_be_a_file,
+    files_lie_in_a_bucket_when_the_operator_wants_it,
 );
 
 const CUSTOMER: &str = "+34600000031";
@@ -129,6 +131,44 @@ async fn a_page_hears_when_a_file_arrives_or_will_not_come(backend: Backend) -> 
         ensure!(shown["id"] == file, "{message}");
         ensure!(shown["thumbnail_url"].is_string() == (event == "attachment.stored"), "{shown}");
     }
+    Ok(())
+}
+
+async fn files_lie_in_a_bucket_when_the_operator_wants_it(backend: Backend) -> Result<()> {
+    let bucket = BucketServer::start().await?;
+    let server = Setup::new(backend)?
+        .env("POINTSMAN_FILES__STORE", "s3")
+        .env("POINTSMAN_FILES__BUCKET", BUCKET)
+        .env("POINTSMAN_FILES__PREFIX", "pointsman/files")
+        .env("POINTSMAN_FILES__ENDPOINT", bucket.url())
+        .env("POINTSMAN_FILES__ACCESS_KEY_ID", ACCESS_KEY_ID)
+        .env("POINTSMAN_FILES__SECRET_ACCESS_KEY", SECRET_ACCESS_KEY)
+        .start()
+        .await?;
+    let scene = Scene::quiet(server).await?;
+    let small = upload(&scene).await?;
+    // Larger than one part, so that it travels in several.
+    let large: Vec<u8> = (0..9 << 20).map(|n: u32| n.to_le_bytes()[0] ^ n.to_le_bytes()[1]).collect();
+    let answer = request(&scene, Method::POST, "/api/v1/attachments")?.body(large.clone()).send().await?;
+    ensure!(answer.status() == StatusCode::CREATED, "{}", answer.status());
+    let big: Value = answer.json().await?;
+    for (file, content) in [(&small, PNG), (&big, large.as_slice())] {
+        let read =
+            request(&scene, Method::GET, &format!("/api/v1/attachments/{}", id(file)?))?.send().await?;
+        ensure!(read.status() == StatusCode::OK && read.bytes().await? == content, "it comes back whole");
+    }
+    let thumbnail = format!("/api/v1/attachments/{}/thumbnail", id(&small)?);
+    ensure!(request(&scene, Method::GET, &thumbnail)?.send().await?.status() == StatusCode::OK, "and small");
+    let kept = bucket.objects();
+    ensure!(
+        kept.len() == 3 && kept.keys().all(|key| key.starts_with("pointsman/files/tnt_")),
+        "{:?}",
+        kept.keys()
+    );
+    ensure!(bucket.refused() == 0, "every request is signed");
+    let spool = scene.server.data().join("spool");
+    ensure!(std::fs::read_dir(spool)?.next().is_none(), "nothing stays on this disk");
+    ensure!(!scene.server.log().contains(SECRET_ACCESS_KEY), "the secret is logged");
     Ok(())
 }
 
