@@ -19,9 +19,9 @@ use crate::bus::Bus;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::crypto::{CryptoError, Keyring};
-use crate::flow::{Flow, FlowError, FlowSettings};
+use crate::flow::{Flow, FlowError, FlowSettings, tally};
 use crate::http::{self, Api};
-use crate::plugins::{Host, HostError};
+use crate::plugins::{BucketError, Host, HostError};
 use crate::store::{self, Db, Durability, StoreError, seed::Seeded};
 use crate::worker::{self, WorkerSettings};
 
@@ -46,6 +46,9 @@ pub enum AppError {
     /// The master key has another size.
     #[error(transparent)]
     Crypto(#[from] CryptoError),
+    /// The bucket of files.
+    #[error(transparent)]
+    Bucket(#[from] BucketError),
     /// The plugin host.
     #[error("the plugin host does not start")]
     Host(#[from] HostError),
@@ -108,6 +111,7 @@ impl App {
             public_url: public_url.clone(),
             lease_ms: config.worker.lease_ms,
             retention: config.retention,
+            uploads_dir: config.store.data_dir.join("uploads"),
         };
         let flow = Flow::new(db, clock, keyring, host, Bus::new(), settings);
         let mut ready = Vec::new();
@@ -138,6 +142,7 @@ impl App {
         let mut serving = spawn_http(&api, self.listener, close.clone());
         let mut working = spawn_worker(&self.flow, &self.config, halt.clone());
         tokio::spawn(worker::relay_news(self.flow.clone(), halt.clone()));
+        let counting = tokio::spawn(worker::keep_tallies(self.flow.clone(), halt.clone()));
         let broken = tokio::select! {
             () = stop.cancelled() => None,
             ended = &mut serving => Some(ended_early("the HTTP server", ended)),
@@ -155,6 +160,10 @@ impl App {
         if !working.is_finished() && tokio::time::timeout(half + HALT_GRACE, &mut working).await.is_err() {
             tracing::warn!("the worker did not end in time; its leases end by themselves");
             working.abort();
+        }
+        let _ = counting.await; // it ends by itself
+        if let Err(error) = tally::flush(&self.flow).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the last counts of channels are lost");
         }
         tracing::info!("stopped");
         broken.map_or(Ok(()), Err)

@@ -141,6 +141,8 @@ pub struct Config {
     pub http: Http,
     /// `[store]`.
     pub store: Store,
+    /// `[files]`: the bucket; `None`: this disk.
+    pub files: Option<Bucket>,
     /// `[keys]`.
     pub keys: Keys,
     /// `[plugins]`.
@@ -192,6 +194,23 @@ impl Store {
             _ => self.url.expose().to_owned(),
         }
     }
+}
+
+/// `[files]`: a bucket of anything that speaks S3.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Bucket {
+    /// Its name.
+    pub name: String,
+    /// A folder in it; may be empty.
+    pub prefix: String,
+    /// `https://host`; `None`: that of AWS.
+    pub endpoint: Option<String>,
+    /// Part of every signature.
+    pub region: String,
+    /// Who we are.
+    pub access_key_id: String,
+    /// Signs our requests.
+    pub secret_access_key: Secret,
 }
 
 /// `[keys]`.
@@ -325,6 +344,7 @@ impl Config {
                 public_url: read.parsed("http.public_url", None, public_url),
                 drain: Duration::from_secs(read.integer("http.drain_seconds", 0..=600)),
             },
+            files: bucket(read),
             keys: Keys {
                 master_key_file: below(read.text("keys.master_key_file"), "master.key"),
                 master_key: master_key
@@ -375,6 +395,32 @@ fn public_url(text: &str) -> Result<Option<String>, String> {
         return Err(format!("must be scheme, host and perhaps port and path only, {example}"));
     }
     Ok(Some(text.trim_end_matches('/').to_owned()))
+}
+
+/// The bucket, when files go there; then everything about it must be said.
+fn bucket(read: &mut Reader) -> Option<Bucket> {
+    let is_bucket = read.word("files.store", &[("disk", false), ("s3", true)]);
+    let bucket = Bucket {
+        name: read.text("files.bucket"),
+        prefix: read.text("files.prefix"),
+        endpoint: read.parsed("files.endpoint", None, public_url),
+        region: read.filled("files.region"),
+        access_key_id: read.text("files.access_key_id"),
+        secret_access_key: Secret::new(read.text("files.secret_access_key")),
+    };
+    if !is_bucket {
+        return None;
+    }
+    for (key, value) in [
+        ("files.bucket", bucket.name.as_str()),
+        ("files.access_key_id", &bucket.access_key_id),
+        ("files.secret_access_key", bucket.secret_access_key.expose()),
+    ] {
+        if value.is_empty() {
+            read.mistake(key, "must be set when files.store is \"s3\"");
+        }
+    }
+    Some(bucket)
 }
 
 /// The text itself stays out of the message: it may hold a password.

@@ -4,10 +4,13 @@
 //! neither apalis nor HTTP routes.
 
 pub mod accept;
+pub mod account;
+pub mod advice;
 pub mod apply;
 mod backoff;
 pub mod case;
 pub mod catalog;
+pub mod channel_state;
 pub mod command;
 pub mod contact;
 pub mod content;
@@ -21,21 +24,27 @@ pub mod fire;
 pub mod gate;
 mod gather;
 pub mod jobs;
+pub mod large;
 pub mod link;
 pub mod order;
 pub mod phone;
 pub mod presence;
+pub mod removal;
 pub mod retention;
 pub mod slot;
 pub mod sniff;
 pub mod suppress;
+pub mod tally;
 pub mod templates;
 pub mod tenant;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod thumbnail;
 pub mod turn;
+pub mod upload;
 pub mod webhook;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -65,6 +74,8 @@ pub struct FlowSettings {
     pub lease_ms: i64,
     /// How long what is kept.
     pub retention: Retention,
+    /// Where files lie that are still arriving; made when first needed.
+    pub uploads_dir: PathBuf,
 }
 
 /// Why a verb failed. Nothing is kept then.
@@ -111,6 +122,10 @@ pub struct Flow {
     pub job_runs: jobs::JobRuns,
     /// Calls of webhooks.
     pub calls: webhook::Calls,
+    /// What went through channels and is not written yet.
+    pub tallies: tally::Tallies,
+    /// Where images wait to be decoded.
+    studio: thumbnail::Studio,
     intake: Intake,
     dispatch: Dispatch,
     /// Webhooks that wait for their 2xx.
@@ -125,7 +140,7 @@ impl Flow {
         let links = Links::new(&keyring, &settings.public_url);
         let dispatch = dispatch(db.clone(), clock.clone(), settings.clone(), links.clone());
         let owner = crate::crypto::hex(&clock.random().to_be_bytes()).into();
-        let (catalog, job_runs, calls, arriving) = Default::default();
+        let (catalog, job_runs, calls, tallies, studio, arriving) = Default::default();
         Self {
             db,
             clock,
@@ -138,6 +153,8 @@ impl Flow {
             links,
             job_runs,
             calls,
+            tallies,
+            studio,
             intake,
             dispatch,
             arriving,
@@ -155,7 +172,7 @@ impl Flow {
         self.bus.publish(News::Configuration { tenant, channel });
     }
 
-    /// A channel's plugin and what the plugin is told about the channel.
+    /// A channel's plugin and what the plugin is told about the channel. `None`: one of them is not there.
     ///
     /// # Errors
     /// The store's, or the plugin is not there.
@@ -164,7 +181,8 @@ impl Flow {
         tenant: TenantId,
         channel: ChannelId,
     ) -> Result<Option<(Arc<Plugin>, ChannelContext)>, FlowError> {
-        let Some(channel) = self.catalog.channel(self, tenant, channel).await? else { return Ok(None) };
+        let channel = self.catalog.channel(self, tenant, channel).await?;
+        let Some(channel) = channel.filter(|it| !it.is_removed) else { return Ok(None) };
         let Some(plugin) = self.host.get(&channel.facts.provider) else { return Ok(None) };
         let context = channel.context(&self.settings.public_url, self.clock.now_ms());
         Ok(Some((plugin, context)))

@@ -31,6 +31,7 @@ pub mod hooks;
 pub mod idempotency;
 pub mod jobs;
 mod layers;
+pub mod mask;
 pub mod messages;
 pub mod metrics;
 pub mod notifications;
@@ -53,6 +54,7 @@ pub mod tenant;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+pub mod uploads;
 pub mod users;
 pub mod webhooks;
 
@@ -75,6 +77,7 @@ fn families() -> OpenApiRouter<Api> {
         .merge(actions::router())
         .merge(messages::router())
         .merge(attachments::router())
+        .merge(uploads::router())
         .merge(events::router())
         .merge(stream::router())
         .merge(jobs::router())
@@ -92,6 +95,7 @@ fn others() -> Router<Api> {
         .merge(health::router())
         .merge(hooks::router())
         .merge(files::router())
+        .merge(uploads::about())
         .merge(chat::router())
         .merge(docs::router())
         .merge(signin::pages())

@@ -28,8 +28,9 @@ pub use crate::crypto::Secret;
 pub use call::CallError;
 pub use compile::{COMPILE_SUBCOMMAND, CompileError, Compiler, compile_child_main};
 pub use egress::{
-    BLOB_BYTES_MAX, BlobStore, BlobStream, CALLS_MAX, DirectoryBlobs, EgressConfig, Lookup, LookupFuture,
-    Post, Posted, RESPONSE_BYTES_MAX, StoredBlob, SystemLookup, post_url,
+    BLOB_BYTES_MAX, BlobStore, BlobStream, BucketBlobs, BucketError, CALLS_MAX, DirectoryBlobs, EgressConfig,
+    Lookup, LookupFuture, Post, Posted, RESPONSE_BYTES_MAX, StoredBlob, SystemLookup, post_url,
+    sweep_partials,
 };
 pub use install::{COMPONENT_BYTES_MAX, InstallError};
 pub use journal::{LOG_LINE_BYTES_MAX, LOG_LINES_MAX, LogLevel, LogLine};

@@ -7,7 +7,10 @@ mod files;
 mod jobs;
 mod lanes;
 mod relay;
+mod tally;
 mod watch;
+
+pub use tally::keep_tallies;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -49,6 +49,7 @@ fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
+// S20
 #[tokio::test(flavor = "multi_thread")]
 async fn twilio_passes_its_cases_in_the_sandbox() {
     every_case_passes("twilio", 123).await;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{ConversationId, EventId, GroupId, KeyId, MessageId, RuleId, TimerId, UserId};
+use crate::ids::{AttachmentId, ConversationId, EventId, GroupId, KeyId, MessageId, RuleId, TimerId, UserId};
 
 /// Longest cause chain. An event deeper than this starts no rule.
 pub const CAUSE_DEPTH_MAX: usize = 10;
@@ -238,6 +238,15 @@ events! {
     ConversationOfferPassed { /// The agent.
         agent: UserId, /// `declined` or `expired`.
         reason: String } = "conversation.offer_passed";
+    /// A contact's file has arrived; its message came before.
+    AttachmentStored { /// The message.
+        message: MessageId, /// The file.
+        attachment: AttachmentId } = "attachment.stored";
+    /// A contact's file will not come.
+    AttachmentFailed { /// The message.
+        message: MessageId, /// The file.
+        attachment: AttachmentId, /// One sentence.
+        reason: String } = "attachment.failed";
 }
 
 #[cfg(test)]

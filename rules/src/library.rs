@@ -60,6 +60,7 @@ mod tests {
     use crate::facts::Directory;
     use crate::script::Script;
 
+    // S85
     #[test]
     fn every_starter_passes_its_cases() {
         for starter in starters() {

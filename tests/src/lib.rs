@@ -5,6 +5,7 @@
 
 pub mod api;
 pub mod backend;
+pub mod bucket;
 pub mod chat;
 pub mod database;
 pub mod dice;
@@ -19,6 +20,7 @@ pub mod wait;
 
 pub use api::{Answer, Api};
 pub use backend::Backend;
+pub use bucket::BucketServer;
 pub use chat::Chat;
 pub use dice::Dice;
 pub use receiver::Receiver;

@@ -3,34 +3,58 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use super::AppError;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::crypto::Keyring;
-use crate::plugins::{Compiler, DirectoryBlobs, EgressConfig, Host, HostConfig, SystemLookup};
+use crate::plugins::{
+    BlobStore, BucketBlobs, Compiler, DirectoryBlobs, EgressConfig, Host, HostConfig, SystemLookup,
+    sweep_partials,
+};
 
+/// A file that nobody wrote to for so long was left by a crash, milliseconds: an hour.
+const PARTIAL_MS: i64 = 3_600_000;
 /// Seals compiled plugins; another key than that of secrets.
 const CACHE_KEY_PURPOSE: &str = "plugin-cache";
 
 /// What the host needs, from settings.
 ///
 /// # Errors
-/// This program cannot find its own file.
+/// This program cannot find its own file, or the bucket's settings are wrong.
 pub fn host_config(config: &Config, keyring: &Keyring, clock: &Clock) -> Result<HostConfig, AppError> {
-    let random = clock.clone();
     Ok(HostConfig {
         cache_dir: config.plugins.cache_dir.clone(),
         cache_key: keyring.derive(CACHE_KEY_PURPOSE),
         compiler: Compiler::Child(std::env::current_exe().map_err(AppError::OwnPath)?),
-        egress: EgressConfig {
-            lookup: Arc::new(SystemLookup),
-            blobs: Arc::new(DirectoryBlobs::new(
-                config.store.data_dir.join("blobs"),
-                Arc::new(move || random.random()),
-            )),
-        },
+        egress: EgressConfig { lookup: Arc::new(SystemLookup), blobs: file_store(config, clock)? },
     })
+}
+
+/// Where the bytes of files are kept, free of what the last run left half written.
+fn file_store(config: &Config, clock: &Clock) -> Result<Arc<dyn BlobStore>, AppError> {
+    let chance = clock.clone();
+    let random = Arc::new(move || chance.random());
+    let (folder, blobs): (_, Arc<dyn BlobStore>) = match &config.files {
+        None => {
+            let folder = config.store.data_dir.join("blobs");
+            (folder.clone(), Arc::new(DirectoryBlobs::new(folder, random)))
+        }
+        Some(bucket) => {
+            let folder = config.store.data_dir.join("spool");
+            (folder.clone(), Arc::new(BucketBlobs::new(bucket, folder, random)?))
+        }
+    };
+    let before_ms = u64::try_from(clock.now_ms() - PARTIAL_MS).unwrap_or(0);
+    let swept = sweep_partials(&folder, SystemTime::UNIX_EPOCH + Duration::from_millis(before_ms));
+    match swept {
+        Ok(0) => {}
+        Ok(files) => tracing::info!(files, "removed what the last run left half written"),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {} // nothing was ever stored
+        Err(error) => tracing::warn!(%error, "half written files cannot be removed"),
+    }
+    Ok(blobs)
 }
 
 /// The `*.wasm` files of a folder, by name.

@@ -18,8 +18,16 @@ pub(super) enum Channel {
     List(List),
     /// Connect a number or account
     Connect(Box<Connect>),
-    /// Ask the vendor whether the credentials work
+    /// Ask the vendor whether the credentials work and whom it calls
     Check(Check),
+    /// How a channel is doing: counts, lag, the last problem and what to do about it
+    Health(Named),
+    /// Switch a channel off; what is to be sent waits
+    Pause(Pause),
+    /// Switch a channel on again
+    Resume(Named),
+    /// Remove a channel; its conversations are closed and stay readable
+    Delete(Delete),
 }
 
 /// List channels
@@ -80,6 +88,39 @@ pub(super) struct Check {
     api: ApiArgs,
 }
 
+/// One channel
+#[derive(Debug, Clone, Args)]
+pub(super) struct Named {
+    /// Id or name
+    channel: String,
+    #[command(flatten)]
+    api: ApiArgs,
+}
+
+/// Switch a channel off
+#[derive(Debug, Clone, Args)]
+pub(super) struct Pause {
+    /// Id or name
+    channel: String,
+    /// Why, for colleagues
+    #[arg(long)]
+    reason: Option<String>,
+    #[command(flatten)]
+    api: ApiArgs,
+}
+
+/// Remove a channel
+#[derive(Debug, Clone, Args)]
+pub(super) struct Delete {
+    /// Id or name
+    channel: String,
+    /// The channel's name, as a proof that it is the one that is meant
+    #[arg(long, value_name = "NAME")]
+    confirm: String,
+    #[command(flatten)]
+    api: ApiArgs,
+}
+
 /// `name=value`.
 pub(super) fn pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
@@ -98,6 +139,10 @@ impl Channel {
             Self::List(list) => list.run(out).await,
             Self::Connect(connect) => connect.run(out).await,
             Self::Check(check) => check.run(out).await,
+            Self::Health(named) => named.health(out).await,
+            Self::Pause(pause) => pause.run(out).await,
+            Self::Resume(named) => named.resume(out).await,
+            Self::Delete(delete) => delete.run(out).await,
         }
     }
 }
@@ -256,6 +301,60 @@ impl Check {
         out.result(&report, || report_text(&report))?;
         if ok { Ok(()) } else { Err(CliError::Said) }
     }
+}
+
+impl Named {
+    async fn health(self, out: Out) -> Result<(), CliError> {
+        let client = Client::new(&self.api)?;
+        let id = named(&client, CHANNELS, "channel", &self.channel).await?;
+        let health = client.get(&format!("{CHANNELS}/{}/health", encoded(&id))).await?;
+        Ok(out.result(&health, || health_text(&health))?)
+    }
+
+    async fn resume(self, out: Out) -> Result<(), CliError> {
+        let client = Client::new(&self.api)?;
+        let id = named(&client, CHANNELS, "channel", &self.channel).await?;
+        let channel = client.post(&format!("{CHANNELS}/{}/resume", encoded(&id)), &json!({})).await?;
+        Ok(out.result(&channel, || format!("{} is {}", text(&channel, "/name"), text(&channel, "/state")))?)
+    }
+}
+
+impl Pause {
+    async fn run(self, out: Out) -> Result<(), CliError> {
+        let client = Client::new(&self.api)?;
+        let id = named(&client, CHANNELS, "channel", &self.channel).await?;
+        let asked = self.reason.map_or_else(|| json!({}), |reason| json!({"reason": reason}));
+        let channel = client.post(&format!("{CHANNELS}/{}/pause", encoded(&id)), &asked).await?;
+        Ok(out.result(&channel, || format!("{} is {}", text(&channel, "/name"), text(&channel, "/state")))?)
+    }
+}
+
+impl Delete {
+    async fn run(self, out: Out) -> Result<(), CliError> {
+        let client = Client::new(&self.api)?;
+        let id = named(&client, CHANNELS, "channel", &self.channel).await?;
+        let path = format!("{CHANNELS}/{}?confirm={}", encoded(&id), encoded(&self.confirm));
+        client.delete(&path).await?;
+        Ok(out.result(&json!({"removed": id}), || format!("{id} is removed"))?)
+    }
+}
+
+/// The state in one line, what is wrong and what to do, then the counts.
+fn health_text(health: &Value) -> String {
+    let mut lines = vec![format!("{} since {}", text(health, "/state"), text(health, "/since"))];
+    for (at, label) in [
+        ("/reason", "why"),
+        ("/last_problem/message", "last problem"),
+        ("/last_problem/advice", "what to do"),
+        ("/last_check/webhook/advice", "webhook"),
+    ] {
+        let said = text(health, at);
+        if !said.is_empty() {
+            lines.push(format!("{label}: {said}"));
+        }
+    }
+    lines.push(report_text(&health["counters"]));
+    lines.join("\n")
 }
 
 /// A report of unknown shape, one line per field.

@@ -78,6 +78,14 @@ impl Client {
         self.call(Method::PATCH, path, Some(body)).await
     }
 
+    /// `DELETE`.
+    ///
+    /// # Errors
+    /// Refused or unreachable.
+    pub(super) async fn delete(&self, path: &str) -> Result<Value, CliError> {
+        self.call(Method::DELETE, path, None).await
+    }
+
     /// All items of a list, page by page.
     ///
     /// # Errors

@@ -80,7 +80,7 @@ impl Reader {
     }
 
     /// One of several words; the first stands in after a mistake.
-    pub(super) fn word<T: Copy>(&mut self, key: &'static str, words: &[(&str, T); 3]) -> T {
+    pub(super) fn word<T: Copy, const N: usize>(&mut self, key: &'static str, words: &[(&str, T); N]) -> T {
         let known: Vec<_> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
         self.parsed(key, words[0].1, |text| {
             let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);

@@ -27,6 +27,21 @@ fn nothing_is_needed_to_start() {
 }
 
 #[test]
+fn a_bucket_is_described_wholly_or_not_at_all() {
+    let all = "[files]\nstore = \"s3\"\nbucket = \"b\"\naccess_key_id = \"me\"\nendpoint = \"https://s3.x.test/\"\n";
+    let secret = [("POINTSMAN_FILES__SECRET_ACCESS_KEY", "hidden")];
+    let bucket = load(all, &secret, &[]).unwrap().files.unwrap();
+    assert_eq!((bucket.name.as_str(), bucket.endpoint.as_deref()), ("b", Some("https://s3.x.test")));
+    assert!(!format!("{bucket:?}").contains("hidden"), "{bucket:?}");
+    let missing = load("[files]\nstore = \"s3\"\n", &[], &[]).unwrap_err();
+    for key in ["files.bucket", "files.access_key_id", "files.secret_access_key"] {
+        assert!(missing.contains(&format!("{key} must be set when files.store is \"s3\"")), "{missing}");
+    }
+    assert_eq!(load("[files]\nbucket = \"b\"\n", &[], &[]).unwrap().files, None, "it is the disk");
+    assert!(load("[files]\nstore = \"tape\"\n", &[], &[]).unwrap_err().contains("one of \"disk\", \"s3\""));
+}
+
+#[test]
 fn every_default_is_documented_in_the_line_above_it() {
     let mut comment = false;
     for line in DEFAULTS.lines() {

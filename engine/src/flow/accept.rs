@@ -14,6 +14,7 @@ use super::{Flow, FlowError, lane_of};
 use crate::bus::Bus;
 use crate::clock::Clock;
 use crate::plugins::{InboundBody, InboundEvent, StatusUpdate, Verdict, WebhookReply, WebhookRequest};
+use crate::store::channel_health::Tally;
 use crate::store::intake::{self, NewEntry, RawWebhook};
 use crate::store::lanes::Task;
 use crate::store::{Db, Durability, StoreError, effects, raw};
@@ -120,8 +121,16 @@ impl Flow {
             problem,
         };
         let entries = self.entries(&channel, raw.id, events, now_ms).await?;
+        let tally = Tally {
+            received: 1,
+            stored: i64::try_from(entries.len()).unwrap_or(i64::MAX),
+            quarantined: i64::from(raw.problem.is_some()),
+            last_inbound_ms: Some(now_ms),
+            ..Tally::default()
+        };
         let stored = self.intake.try_put(Arrived { raw, entries }).await;
         stored.map_err(|_: Full| AcceptError::Overloaded { retry_after_s: COME_BACK_S })??;
+        self.tallies.add(channel.tenant, channel.facts.id, tally);
         Ok(reply)
     }
 
@@ -184,9 +193,8 @@ impl Flow {
     pub async fn replay(&self, tenant: TenantId, id: RawWebhookId) -> Result<ReplayOutcome, AcceptError> {
         let kept = raw::get(&mut self.db.read().await?, tenant, id).await?;
         let Some((channel_id, received_ms, request)) = kept else { return Ok(ReplayOutcome::NotFound) };
-        let Some(channel) = self.catalog.channel(self, tenant, channel_id).await? else {
-            return Ok(ReplayOutcome::NotFound);
-        };
+        let channel = self.catalog.channel(self, tenant, channel_id).await?;
+        let Some(channel) = channel.filter(|it| !it.is_removed) else { return Ok(ReplayOutcome::NotFound) };
         let request: WebhookRequest = serde_json::from_str(&request).map_err(|error| StoreError::BadRow {
             table: "raw_webhooks",
             column: "request",

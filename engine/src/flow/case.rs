@@ -146,6 +146,8 @@ pub struct Out {
     pub templates: Vec<TemplateChange>,
     /// Conversations that somebody was found for: they are not on their way any more.
     pub placed: Vec<ConversationId>,
+    /// How many messages failed, for the channel's counts.
+    pub failed: i64,
     /// Inbox entries that were refused: (seq, why).
     pub refusals: Vec<(i64, Refused)>,
 }
@@ -268,7 +270,11 @@ impl<'a> Case<'a> {
             | EventBody::MessageSent { message }
             | EventBody::MessageStatusChanged { message, .. }
             | EventBody::MessageFailed { message, .. }
-            | EventBody::NoteAdded { message } => (self.messages.get(message).cloned(), Changes::new()),
+            | EventBody::NoteAdded { message }
+            | EventBody::AttachmentStored { message, .. }
+            | EventBody::AttachmentFailed { message, .. } => {
+                (self.messages.get(message).cloned(), Changes::new())
+            }
             EventBody::ConversationUpdated { changes } => (None, changes.clone()),
             _ => (None, Changes::new()),
         };

@@ -18,6 +18,7 @@ use super::{Flow, FlowError};
 use crate::crypto::{Keyring, Secret};
 use crate::plugins::ChannelContext;
 use crate::store::catalog::{self, ChannelRow};
+use crate::store::channels::FAILED;
 use crate::store::tenants;
 use crate::store::webhooks::{self, Subscriber};
 
@@ -65,9 +66,18 @@ pub struct Channel {
     pub idle_end_ms: i64,
     /// What happens when somebody writes to a closed conversation.
     pub reopen: Reopen,
+    /// `connecting`, `connected`, `failed`, …
+    pub state: String,
+    /// Was it removed? Its conversations can still be read, noted on and closed.
+    pub is_removed: bool,
 }
 
 impl Channel {
+    /// Must what leaves by it wait? It is switched off, or its vendor refuses us until somebody acts.
+    pub fn is_held(&self) -> bool {
+        !self.is_removed && (!self.active || self.state == FAILED)
+    }
+
     /// What a plugin is told about the channel. `public_url`: where vendors reach us, without a trailing slash.
     pub fn context(&self, public_url: &str, now_ms: i64) -> ChannelContext {
         ChannelContext {
@@ -168,7 +178,7 @@ impl Catalog {
         Ok(channel)
     }
 
-    /// One channel.
+    /// One channel, also one that was removed.
     ///
     /// # Errors
     /// The store's.
@@ -284,6 +294,8 @@ fn open(flow: &Flow, row: ChannelRow) -> Result<Channel, FlowError> {
         allow_private_egress: row.allow_private_egress,
         idle_end_ms: row.idle_end_ms,
         reopen,
+        state: row.state,
+        is_removed: row.is_removed,
     })
 }
 
@@ -296,6 +308,9 @@ pub fn open_secrets(
     channel: ChannelId,
     sealed: &str,
 ) -> Result<BTreeMap<String, Secret>, FlowError> {
+    if sealed.is_empty() {
+        return Ok(BTreeMap::new()); // the channel was removed, and its secrets with it
+    }
     let plain = keyring.open(&secrets_place(channel), sealed)?;
     let map: BTreeMap<String, String> =
         serde_json::from_slice(&plain).map_err(|_| crate::crypto::CryptoError::NotOurs)?;

@@ -82,6 +82,8 @@ pub enum Command {
         /// The status afterwards.
         status: Status,
     },
+    /// Its channel was removed: nothing more will come or go.
+    ChannelRemoved,
     /// Set the status only.
     SetStatus {
         /// The new status.
@@ -192,6 +194,13 @@ pub enum Draft {
     /// Files that are in our store.
     Media {
         /// The files, with the ids they will have as this message's.
+        files: Vec<File>,
+    },
+    /// Links to files that are in our store, because the files themselves are too large.
+    Linked {
+        /// What the contact gets.
+        text: String,
+        /// The files, which stay as long as the message does.
         files: Vec<File>,
     },
     /// An approved template.

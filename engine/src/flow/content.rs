@@ -31,6 +31,13 @@ pub enum Content {
         /// The files.
         items: Vec<File>,
     },
+    /// Text with links to files of ours.
+    Linked {
+        /// The text.
+        text: String,
+        /// The files.
+        items: Vec<File>,
+    },
     /// A place.
     Location {
         /// Where.
@@ -133,6 +140,7 @@ impl Content {
             Draft::Text { text, buttons } if buttons.is_empty() => Self::Text { text },
             Draft::Text { text, buttons } => Self::Choices { text, items: buttons },
             Draft::Media { files } => Self::Media { items: files },
+            Draft::Linked { text, files } => Self::Linked { text, items: files },
             Draft::Template { name, language: wanted, slots, files } => {
                 let language = wanted.unwrap_or_else(|| language.to_owned());
                 Self::Template { name, language, slots, files }
@@ -143,7 +151,7 @@ impl Content {
     /// The word that rules know it by.
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::Text { .. } | Self::Either { .. } => "text",
+            Self::Text { .. } | Self::Linked { .. } | Self::Either { .. } => "text",
             Self::Media { .. } => "media",
             Self::Location { .. } => "location",
             Self::Cards { .. } => "cards",
@@ -162,6 +170,7 @@ impl Content {
     pub fn text(&self) -> Option<&str> {
         match self {
             Self::Text { text }
+            | Self::Linked { text, .. }
             | Self::Choices { text, .. }
             | Self::Either { text, .. }
             | Self::Edited { text, .. }
@@ -184,7 +193,7 @@ impl Content {
     /// Its files.
     pub fn files(&self) -> Vec<&File> {
         match self {
-            Self::Media { items } => items.iter().collect(),
+            Self::Media { items } | Self::Linked { items, .. } => items.iter().collect(),
             Self::Template { files, .. } => files.values().collect(),
             _ => Vec::new(),
         }
@@ -231,7 +240,7 @@ impl Content {
         attach: &dyn Fn(&File) -> Option<OutAttachment>,
     ) -> Option<OutboundContent> {
         Some(match self {
-            Self::Text { text } => OutboundContent::Text(text.clone()),
+            Self::Text { text } | Self::Linked { text, .. } => OutboundContent::Text(text.clone()),
             Self::Choices { text, items } => OutboundContent::Choices(OutChoices {
                 header: None,
                 text: text.clone(),

@@ -14,12 +14,15 @@ use std::sync::Arc;
 use pointsman_rules::ids::{LaneId, MessageId, TenantId};
 
 use super::catalog::{Channel, TenantView};
+use super::channel_state::{self, CONNECTING};
 use super::gather::Gather;
 use super::link::Links;
+use super::turn::failure_json;
 use super::{Flow, FlowError, FlowSettings};
 use crate::bus::News;
 use crate::clock::Clock;
-use crate::plugins::{Failure, OutboundMessage, Receipt};
+use crate::plugins::{Failure, OutboundMessage, Receipt, Retry};
+use crate::store::channel_health::Tally;
 use crate::store::effects::Effect;
 use crate::store::lanes::{self, Claim, Task};
 use crate::store::{Db, Durability, StoreError, Tx};
@@ -77,6 +80,8 @@ pub(super) struct Stepped {
     next: Next,
     /// To publish, now that it is committed.
     news: Vec<News>,
+    /// Messages that failed without a call.
+    failed: i64,
 }
 
 /// Where steps wait for their commit.
@@ -170,18 +175,27 @@ async fn send_all(flow: &Flow, claim: Claim, mut begun: Option<Stepped>) -> Resu
     };
     let Some(plugin) = flow.host.get(&channel.facts.provider) else { return give_back(flow, claim).await };
     let mut called = None;
+    let mut is_proven = channel.state != CONNECTING;
     for round in 0..=EFFECTS_PER_LEASE_MAX {
-        let Stepped { next, news } = match begun.take() {
+        let Stepped { next, news, failed } = match begun.take() {
             Some(stepped) => stepped,
             None => {
                 let view = flow.catalog.view(flow, claim.tenant).await?;
                 let (channel, is_last) = (channel.clone(), round == EFFECTS_PER_LEASE_MAX);
-                let step = Step { claim, channel, view, called: called.take(), is_last };
-                flow.dispatch.put(step).await?
+                let end = called.as_ref().map(End::of);
+                let step = Step { claim, channel: channel.clone(), view, called: called.take(), is_last };
+                let stepped = flow.dispatch.put(step).await?;
+                if let Some(end) = end {
+                    end.note(flow, &channel, &mut is_proven).await?;
+                }
+                stepped
             }
         };
         for it in news {
             flow.bus.publish(it);
+        }
+        if failed > 0 {
+            flow.tallies.add(claim.tenant, claim.channel, Tally { failed, ..Tally::default() });
         }
         match next {
             Next::Send(parcel) => {
@@ -202,6 +216,46 @@ async fn send_all(flow: &Flow, claim: Claim, mut begun: Option<Stepped>) -> Resu
         }
     }
     Ok(())
+}
+
+/// How a call ended, for the channel it was made for.
+struct End {
+    tally: Tally,
+    /// Did the vendor take it?
+    is_good: bool,
+    /// Does the vendor refuse the channel until its owner acts?
+    is_broken: bool,
+}
+
+impl End {
+    fn of(called: &Called) -> Self {
+        let at_ms = called.parcel.started_ms;
+        match &called.outcome {
+            Ok(_) => {
+                let tally = Tally { sent: 1, last_sent_ms: Some(at_ms), ..Tally::default() };
+                Self { tally, is_good: true, is_broken: false }
+            }
+            Err(failure) => {
+                let problem = Some((failure_json(failure), at_ms));
+                let is_broken = matches!(failure.retry, Retry::AfterOwnerActs);
+                Self { tally: Tally { problem, ..Tally::default() }, is_good: false, is_broken }
+            }
+        }
+    }
+
+    /// Counts it, now that it is recorded.
+    async fn note(self, flow: &Flow, channel: &Channel, is_proven: &mut bool) -> Result<(), FlowError> {
+        let (tenant, id) = (channel.tenant, channel.facts.id);
+        flow.tallies.add(tenant, id, self.tally);
+        if self.is_broken {
+            flow.forget(tenant, Some(id)); // so that the other lanes wait, too
+        }
+        if self.is_good && !*is_proven {
+            *is_proven = true;
+            channel_state::works(flow, tenant, id).await?;
+        }
+        Ok(())
+    }
 }
 
 /// The channel or its plugin is not there now; look again in a while.

@@ -118,7 +118,7 @@ async fn lanes_of(
     threads: &[Thread],
 ) -> Result<Vec<LaneId>, StoreError> {
     let mut lanes: BTreeSet<LaneId> = threads.iter().map(|it| it.lane).collect();
-    let channels = channels::list(tx, tenant, None, CHANNELS_MAX).await?;
+    let channels = channels::list(tx, tenant, Sight::All, None, CHANNELS_MAX).await?;
     for identity in people.iter().flat_map(|it| &it.identities) {
         let of_kind = channels.iter().filter(|channel| channel.kind == identity.channel_kind);
         lanes.extend(of_kind.map(|channel| lane_of(tenant, channel.id, &identity.value)));

@@ -3,13 +3,18 @@
 //! people see. A crash anywhere costs an attempt and nothing else.
 
 use futures_util::StreamExt as _;
-use pointsman_rules::ids::TenantId;
+use pointsman_rules::ids::{InboxId, TenantId};
 
 use super::backoff::Backoff;
-use super::{Flow, FlowError, file, sniff};
+use super::case::to_json;
+use super::turn::{Entry, FileNews};
+use super::{Flow, FlowError, file, sniff, thumbnail};
+use crate::clock::Clock;
 use crate::plugins::{BLOB_BYTES_MAX, FetchedFile, MediaSource, Retry};
-use crate::store::attachments::{self, Attachment, Fetched};
-use crate::store::{Durability, StoreError};
+use crate::store::attachments::{self, Attachment, Fetched, FileState};
+use crate::store::intake::{self, NewEntry};
+use crate::store::lanes::Task;
+use crate::store::{Durability, StoreError, Tx, conversations};
 
 /// Attempts for one file; then it failed.
 const ATTEMPTS_MAX: i64 = 12;
@@ -62,19 +67,63 @@ pub async fn run(flow: &Flow, due: Due) -> Result<(), FlowError> {
         Fetched::Later { .. } => tracing::debug!(%id, attempt, "a file is fetched again later"),
         Fetched::Failed { .. } => tracing::warn!(%id, attempt, "a file could not be fetched"),
     }
-    let blob = match &how {
-        Fetched::Stored { blob, .. } => vec![blob.clone()],
-        Fetched::Later { .. } | Fetched::Failed { .. } => Vec::new(),
-    };
-    let counted = flow.db.write(Durability::Hard, move |tx| {
-        let how = how.clone();
-        Box::pin(async move { attachments::record(tx, tenant, (id, attempt), &how).await })
+    let (clock, attachment, inside) = (flow.clock.clone(), due.attachment.clone(), how.clone());
+    let told = flow.db.write(Durability::Hard, move |tx| {
+        let (clock, attachment, how) = (clock.clone(), attachment.clone(), inside.clone());
+        Box::pin(async move {
+            if !attachments::record(tx, tenant, (id, attempt), &how).await? {
+                return Ok(None);
+            }
+            tell(tx, &clock, tenant, &attachment, &how).await.map(Some)
+        })
     });
-    if !counted.await? {
-        // Somebody else has the attempt, or the message was erased: nobody needs these bytes.
-        file::forget(flow, tenant, blob).await?;
+    let told = told.await?;
+    if told == Some(true) {
+        flow.bus.ring(Task::Turn);
+    }
+    if let Fetched::Stored { blob, content_type, .. } = how {
+        if told.is_none() {
+            // Somebody else has the attempt, or the message was erased: nobody needs these bytes.
+            return file::forget(flow, tenant, vec![blob]).await;
+        }
+        let (blob, content_type) = (Some(blob), Some(content_type));
+        let stored = Attachment { state: FileState::Stored, blob, content_type, ..due.attachment };
+        thumbnail::of(flow, tenant, &stored).await?;
     }
     Ok(())
+}
+
+/// Tells the file's conversation, in its lane; answers whether there was something to tell.
+async fn tell(
+    tx: &mut Tx,
+    clock: &Clock,
+    tenant: TenantId,
+    file: &Attachment,
+    how: &Fetched,
+) -> Result<bool, StoreError> {
+    let problem = match how {
+        Fetched::Stored { .. } => None,
+        Fetched::Failed { problem } => Some(problem.clone()),
+        Fetched::Later { .. } => return Ok(false),
+    };
+    let Some(place) = file.place else { return Ok(false) };
+    let (conversation, message, attachment) = (place.conversation, place.message, file.id);
+    let Some((lane, channel)) = conversations::lane_of(tx, tenant, conversation).await? else {
+        return Ok(false); // it was deleted meanwhile
+    };
+    let now_ms = clock.now_ms();
+    let entry = NewEntry {
+        tenant,
+        lane,
+        id: InboxId::new(now_ms, clock.random()),
+        channel,
+        raw: None,
+        dedupe_key: format!("file:{attachment}"),
+        body: to_json(&Entry::File(FileNews { conversation, message, attachment, problem })),
+        received_ms: now_ms,
+    };
+    intake::enqueue(tx, &[entry], now_ms).await?;
+    Ok(true)
 }
 
 /// Gives back what this process was at; with `None`, what any process was at.

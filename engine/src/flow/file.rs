@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::jobs::{Outcome, Round};
 use super::{Flow, FlowError};
 use crate::plugins::{Media, OutAttachment};
-use crate::store::{Durability, attachments};
+use crate::store::{Durability, attachments, thumbnails};
 
 /// What a file is called that has no name.
 const UNNAMED: &str = "file";
@@ -79,14 +79,35 @@ impl File {
 /// The store's.
 pub async fn forget(flow: &Flow, tenant: TenantId, blobs: Vec<String>) -> Result<(), FlowError> {
     for blob in blobs {
-        if attachments::is_used(&mut flow.db.read().await?, tenant, &blob).await? {
+        if is_used(flow, tenant, &blob).await? {
             continue;
         }
-        if let Err(error) = flow.host.blobs().remove(&tenant.to_string(), &blob).await {
-            tracing::error!(blob, %error, "the bytes of a removed file stay behind; remove them by hand");
+        let image = blob.clone();
+        let picture = flow.db.write(Durability::Soft, move |tx| {
+            let image = image.clone();
+            Box::pin(async move { thumbnails::delete(tx, tenant, &image).await })
+        });
+        let picture = picture.await?;
+        remove(flow, tenant, &blob).await;
+        if let Some(picture) = picture
+            && !is_used(flow, tenant, &picture).await?
+        {
+            remove(flow, tenant, &picture).await;
         }
     }
     Ok(())
+}
+
+/// Has any message these bytes, or are they the small picture of an image?
+async fn is_used(flow: &Flow, tenant: TenantId, blob: &str) -> Result<bool, FlowError> {
+    let tx = &mut flow.db.read().await?;
+    Ok(attachments::is_used(tx, tenant, blob).await? || thumbnails::is_picture(tx, tenant, blob).await?)
+}
+
+async fn remove(flow: &Flow, tenant: TenantId, blob: &str) {
+    if let Err(error) = flow.host.blobs().remove(&tenant.to_string(), blob).await {
+        tracing::error!(blob, %error, "the bytes of a removed file stay behind; remove them by hand");
+    }
 }
 
 /// Removes uploads that nobody sent in time, with their bytes.

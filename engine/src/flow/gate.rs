@@ -6,7 +6,7 @@ use pointsman_rules::facts::{Capabilities, Window};
 
 mod media;
 
-pub use media::family;
+pub use media::{family, is_too_large};
 
 use super::content::Content;
 
@@ -32,6 +32,8 @@ pub struct Facts<'a> {
     pub confirms_opt_out: bool,
     /// Do we only read along?
     pub receive_only: bool,
+    /// Was the channel removed?
+    pub removed: bool,
     /// Is the channel switched on?
     pub active: bool,
     /// Did an assistant write it, and may assistants speak?
@@ -67,6 +69,9 @@ pub fn window_is_open(facts: &Facts<'_>) -> bool {
 /// # Errors
 /// The first reason why not.
 pub fn check(facts: &Facts<'_>, content: &Content) -> Result<(), Refusal> {
+    if facts.removed {
+        return refuse("channel_removed", "The channel was removed; write to the contact on another one.");
+    }
     if !facts.active {
         return refuse("channel_inactive", "The channel is switched off; activate it to send.");
     }
@@ -175,6 +180,7 @@ mod tests {
             opted_out: false,
             confirms_opt_out: false,
             receive_only: false,
+            removed: false,
             active: true,
             assistant_silenced: false,
         }
@@ -207,6 +213,7 @@ mod tests {
         assert_eq!(code(&Facts { confirms_opt_out: true, ..out }, &text), "ok");
         assert_eq!(code(&Facts { receive_only: true, ..base.clone() }, &text), "receive_only");
         assert_eq!(code(&Facts { active: false, ..base.clone() }, &text), "channel_inactive");
+        assert_eq!(code(&Facts { removed: true, active: false, ..base.clone() }, &text), "channel_removed");
         assert_eq!(code(&Facts { assistant_silenced: true, ..base.clone() }, &text), "ai_off");
         assert_eq!(code(&base, &Content::Text { text: "x".repeat(11) }), "content_too_long");
         assert_eq!(code(&base, &Content::Text { text: "  ".into() }), "content_empty");

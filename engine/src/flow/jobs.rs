@@ -9,7 +9,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use tokio_util::sync::CancellationToken;
 
-use super::{Flow, FlowError, erase, file, retention, templates, tenant};
+use super::{Flow, FlowError, account, erase, file, removal, retention, templates, tenant, upload};
 use crate::store::aging::Aged;
 use crate::store::jobs::{self, Claim, Ending};
 use crate::store::{Durability, tenants};
@@ -17,6 +17,8 @@ use crate::store::{Durability, tenants};
 /// All jobs, one line each. Their names are in the database: they never change.
 pub static JOBS: &[Job] = &[
     Job { name: "contacts.erase", every_ms: MINUTE_MS, work: |round| Box::pin(erase::resume(round)) },
+    hourly("channels.check", |round| Box::pin(account::check_all(round))),
+    hourly("channels.removed", |round| Box::pin(removal::sweep(round))),
     hourly("retention.answers", |round| retention::delete(round, Aged::Answers)),
     hourly("retention.calls", |round| retention::delete(round, Aged::Calls)),
     hourly("retention.deliveries", |round| retention::delete(round, Aged::Deliveries)),
@@ -25,6 +27,7 @@ pub static JOBS: &[Job] = &[
     hourly("retention.rule_runs", |round| retention::delete(round, Aged::Runs)),
     hourly("retention.sessions", |round| retention::delete(round, Aged::Sessions)),
     hourly("retention.signin_links", |round| retention::delete(round, Aged::SigninLinks)),
+    hourly("retention.unfinished", |round| Box::pin(upload::sweep(round))),
     hourly("retention.uploads", |round| Box::pin(file::sweep(round))),
     hourly("retention.webhooks", |round| retention::delete(round, Aged::Webhooks)),
     hourly(templates::JOB, templates::refresh),

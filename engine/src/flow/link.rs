@@ -1,5 +1,5 @@
-//! Public links to files, for vendors that fetch what is sent: signed, good for
-//! a while, and for one file only. Whoever has the link has the file until then.
+//! Public links to files, for vendors that fetch what is sent and for people whom
+//! somebody gives one: signed, good for a while, and for one file only. Whoever has the link has the file until then.
 
 use std::sync::Arc;
 
@@ -26,9 +26,14 @@ impl Links {
         Self(Arc::new(Inner { key: keyring.derive(PURPOSE), public_url: public_url.to_owned() }))
     }
 
-    /// A link that is good from now on for [`LINK_MS`].
+    /// A link for a vendor, good from now on for [`LINK_MS`].
     pub fn make(&self, tenant: TenantId, attachment: AttachmentId, now_ms: i64) -> String {
-        let claim = format!("{tenant}.{attachment}.{}", now_ms + LINK_MS);
+        self.until(tenant, attachment, now_ms + LINK_MS)
+    }
+
+    /// A link that is good until then, unix milliseconds.
+    pub fn until(&self, tenant: TenantId, attachment: AttachmentId, until_ms: i64) -> String {
+        let claim = format!("{tenant}.{attachment}.{until_ms}");
         format!("{}/media/{claim}.{}", self.0.public_url, self.tag(&claim))
     }
 

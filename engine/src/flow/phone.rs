@@ -209,6 +209,7 @@ mod tests {
         assert_eq!(Phone::parse(&"+3".repeat(40), None), Err(PhoneError::NotANumber));
     }
 
+    // S06
     /// S06: what vendors write for one number in Brazil, Mexico and Argentina has one key.
     #[test]
     fn variants_of_one_number_have_one_key() {

@@ -29,6 +29,11 @@ pub(crate) fn on(db: Db, clock: Clock, folder: &Path) -> Flow {
         rule_runs_days: 4,
         deliveries_days: 6,
     };
-    let settings = FlowSettings { public_url: "http://localhost:8080".into(), lease_ms: 30_000, retention };
+    let settings = FlowSettings {
+        public_url: "http://localhost:8080".into(),
+        lease_ms: 30_000,
+        retention,
+        uploads_dir: folder.join("uploads"),
+    };
     Flow::new(db, clock, Keyring::new(&[7; 32]).unwrap(), host.unwrap(), Bus::new(), settings)
 }

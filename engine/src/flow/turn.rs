@@ -23,7 +23,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use pointsman_rules::decide::decide;
-use pointsman_rules::ids::{ConversationId, LaneId, TenantId};
+use pointsman_rules::ids::{AttachmentId, ConversationId, LaneId, MessageId, TenantId};
 use pointsman_rules::sandbox::Stopwatch;
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +39,7 @@ use super::{Flow, FlowError};
 use crate::bus::News;
 use crate::clock::Clock;
 use crate::plugins::{InboundBody, InboundEvent};
+use crate::store::channel_health::Tally;
 use crate::store::conversations::Conversation;
 use crate::store::lanes::{Claim, Task};
 use crate::store::log::RunRecord;
@@ -64,6 +65,21 @@ pub enum Entry {
     Due(ConversationId),
     /// A rule's timer ran out.
     Timer(RanOut),
+    /// A contact's file has arrived, or will not come.
+    File(FileNews),
+}
+
+/// What became of a contact's file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FileNews {
+    /// Whose.
+    pub conversation: ConversationId,
+    /// Its message.
+    pub message: MessageId,
+    /// The file.
+    pub attachment: AttachmentId,
+    /// Why it will not come; `None`: it is here.
+    pub problem: Option<String>,
 }
 
 /// What one lane's turn came to.
@@ -201,6 +217,10 @@ fn work_off(
                 Ok(())
             }
         }
+        Entry::File(news) => {
+            inbound::file(case, news);
+            Ok(())
+        }
         Entry::Timer(ran_out) => match tick::timer(case, &ran_out) {
             None => Ok(()),
             Some(reason) => Err(Refused::new(reason, format!("The timer `{}` was skipped.", ran_out.name))),
@@ -304,6 +324,10 @@ fn announce(flow: &Flow, turned: &[Turned], written: &Written) {
         }
         hands_out |=
             it.desk.as_ref().is_some_and(|(_, view)| view.hands_out) && !it.out.conversations.is_empty();
+        if it.out.failed > 0 {
+            let tally = Tally { failed: it.out.failed, ..Tally::default() };
+            flow.tallies.add(it.claim.tenant, it.claim.channel, tally);
+        }
     }
     if more {
         flow.bus.ring(Task::Turn);

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use axum::Json as JsonAnswer;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use pointsman_rules::ids::{AttachmentId, MessageId, TenantId};
@@ -18,6 +18,7 @@ use utoipa_axum::routes;
 
 use super::auth::{Principal, Role};
 use super::body::escape;
+use super::conversations::bad_query;
 use super::orders::{not_found, sight};
 use super::paging::Query;
 use super::path::Id;
@@ -25,7 +26,7 @@ use super::problem::Problem;
 use super::{Api, Refused, files};
 use crate::clock::rfc3339;
 use crate::flow::file::{File, plain_name};
-use crate::flow::{fetch, sniff};
+use crate::flow::{fetch, sniff, thumbnail};
 use crate::plugins::{BLOB_BYTES_MAX, StoredBlob};
 use crate::store::attachments::{self, Attachment, FileState};
 use crate::store::message_views::{self, MessageView};
@@ -33,11 +34,21 @@ use crate::store::{StoreError, Tx};
 
 /// Files of one message at most; a channel may take fewer.
 const FILES_MAX: usize = 10;
+/// How long a link is good when nobody says, minutes.
+const LINK_MINUTES: i64 = 15;
+/// A week.
+const LINK_MINUTES_MAX: i64 = 7 * 24 * 60;
+/// The bytes under an id never change; a browser may keep them, a proxy may not.
+const FOR_GOOD: HeaderValue = HeaderValue::from_static("private, max-age=86400, immutable");
 /// Where files are uploaded. Its bodies are streams, so what reads whole bodies leaves it alone.
 pub(super) const UPLOAD_PATH: &str = "/api/v1/attachments";
 
 pub(super) fn router() -> OpenApiRouter<Api> {
-    OpenApiRouter::default().routes(routes!(upload)).routes(routes!(download))
+    OpenApiRouter::default()
+        .routes(routes!(upload))
+        .routes(routes!(download))
+        .routes(routes!(small))
+        .routes(routes!(link))
 }
 
 /// A file.
@@ -107,6 +118,13 @@ async fn upload(
         Box::pin(async move { Ok::<_, Refused>(attachments::insert(tx, &[(tenant, row)]).await?) })
     })
     .await?;
+    // Nobody waits for the picture: whoever looks before it is there makes it.
+    let (flow, pictured) = (api.flow.clone(), kept.clone());
+    tokio::spawn(async move {
+        if let Err(error) = thumbnail::of(&flow, tenant, &pictured).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "a small picture cannot be kept");
+        }
+    });
     let shown = Shown {
         id: kept.id,
         state: kept.state.word(),
@@ -119,12 +137,14 @@ async fn upload(
     Ok((StatusCode::CREATED, JsonAnswer(shown)))
 }
 
+/// 413 for a file that no channel could take.
+pub(super) fn too_large() -> Problem {
+    let detail = format!("the file is larger than {} MiB", BLOB_BYTES_MAX >> 20);
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail)
+}
+
 /// Streams the body into the file store.
 async fn store(api: &Api, owner: &str, headers: &HeaderMap, body: Body) -> Result<StoredBlob, Problem> {
-    let too_large = || {
-        let detail = format!("the file is larger than {} MiB", BLOB_BYTES_MAX >> 20);
-        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail)
-    };
     let said = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     if said.is_some_and(|length: u64| length > BLOB_BYTES_MAX) {
         return Err(too_large());
@@ -157,8 +177,68 @@ async fn download(
     files::serve(&api, who.tenant, &file).await
 }
 
+/// A small picture of an image, JPEG, at most 320 pixels wide and high. 404 for what is no image or too large.
+#[utoipa::path(get, path = "/api/v1/attachments/{id}/thumbnail", tag = "attachments", params(("id" = String, Path)),
+    responses((status = 200, body = Vec<u8>, content_type = "image/jpeg")))]
+async fn small(
+    State(api): State<Api>,
+    who: Principal,
+    Id(id): Id<AttachmentId>,
+) -> Result<Response, Problem> {
+    let file = visible(&api, &who, id).await?.ok_or_else(|| not_found("attachment"))?;
+    let picture = thumbnail::of(&api.flow, who.tenant, &file).await?.ok_or_else(|| {
+        let detail = "this file has no small picture; only images of a usual size have one";
+        Problem::new(StatusCode::NOT_FOUND, "no_thumbnail", detail)
+    })?;
+    let mut response = files::bytes(&api, who.tenant, &picture, (thumbnail::CONTENT_TYPE, None)).await?;
+    response.headers_mut().insert(header::CACHE_CONTROL, FOR_GOOD);
+    Ok(response)
+}
+
+/// How long a link is to be good.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct Lasting {
+    /// 1 to 10080, which is a week; 15 when absent.
+    minutes: Option<i64>,
+}
+
+/// A link to a file.
+#[derive(Debug, Serialize, ToSchema)]
+struct Linked {
+    /// Whoever has it has the file until then; give it to those only who may.
+    url: String,
+    #[schema(format = DateTime)]
+    expires_at: String,
+}
+
+/// A link that opens the file without signing in, for a while.
+#[utoipa::path(get, path = "/api/v1/attachments/{id}/link", tag = "attachments", params(("id" = String, Path), Lasting),
+    responses((status = 200, body = Linked)))]
+async fn link(
+    State(api): State<Api>,
+    who: Principal,
+    Id(id): Id<AttachmentId>,
+    Query(asked): Query<Lasting>,
+) -> Result<JsonAnswer<Linked>, Problem> {
+    let minutes = asked.minutes.unwrap_or(LINK_MINUTES);
+    if !(1..=LINK_MINUTES_MAX).contains(&minutes) {
+        return Err(bad_query("minutes", format!("must be from 1 to {LINK_MINUTES_MAX}")));
+    }
+    let file = visible(&api, &who, id).await?.ok_or_else(|| not_found("attachment"))?;
+    files::stored(&file)?;
+    let until_ms = api.flow.clock.now_ms() + minutes * 60_000;
+    let url = api.flow.links.until(who.tenant, id, until_ms);
+    Ok(JsonAnswer(Linked { url, expires_at: rfc3339(until_ms) }))
+}
+
 /// A file that the caller may see: of a conversation that they may see, or uploaded by themselves.
-async fn visible(api: &Api, who: &Principal, id: AttachmentId) -> Result<Option<Attachment>, Problem> {
+pub(super) async fn visible(
+    api: &Api,
+    who: &Principal,
+    id: AttachmentId,
+) -> Result<Option<Attachment>, Problem> {
     let tx = &mut api.read().await?;
     let Some(file) = attachments::get(tx, who.tenant, id).await? else { return Ok(None) };
     let may_see = match file.place {
@@ -264,7 +344,7 @@ pub(super) async fn show(
 /// The places of files in a message's content.
 fn files_of(content: &mut Value) -> Vec<&mut Value> {
     match content["kind"].as_str() {
-        Some("media") => content["items"].as_array_mut().into_iter().flatten().collect(),
+        Some("media" | "linked") => content["items"].as_array_mut().into_iter().flatten().collect(),
         Some("template") => {
             content["files"].as_object_mut().into_iter().flat_map(|it| it.values_mut()).collect()
         }
@@ -284,5 +364,6 @@ fn shown(item: &Value, row: Option<&Attachment>) -> Value {
         "content_type": row.content_type, "file_name": row.file_name, "size": row.size_bytes,
         "caption": item["caption"],
         "url": (row.state == FileState::Stored).then(|| format!("{UPLOAD_PATH}/{}", row.id)),
+        "thumbnail_url": thumbnail::may_have(row).then(|| format!("{UPLOAD_PATH}/{}/thumbnail", row.id)),
     })
 }

@@ -21,7 +21,7 @@ use super::orders::{not_found, sight};
 use super::paging::{List, Query, decode, rows};
 use super::path::Id;
 use super::problem::{FieldProblem, Problem};
-use super::{Api, Refused, orders};
+use super::{Api, Refused, mask, orders};
 use crate::clock::rfc3339;
 use crate::flow::erase::{self, Asked};
 use crate::flow::phone::masked;
@@ -299,7 +299,9 @@ async fn list(
     let after =
         wanted.cursor.as_deref().map(decode::<Place>).transpose()?.map(|Place(at_ms, id)| (at_ms, id));
     let tx = &mut api.read().await?;
-    let found = conversation_views::list(tx, who.tenant, sight(&who), &filter, after, rows as u32).await?;
+    let mut found =
+        conversation_views::list(tx, who.tenant, sight(&who), &filter, after, rows as u32).await?;
+    found.iter_mut().for_each(|it| mask::conversation(&who, it));
     let now_ms = api.flow.clock.now_ms();
     Ok(Json(List::page(
         found,

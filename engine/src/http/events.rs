@@ -13,13 +13,13 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::Api;
 use super::auth::Principal;
 use super::conversations::{bad_query, query_id};
 use super::orders::{conversation, sight};
 use super::paging::{List, Page, Query, decode, rows};
 use super::path::Id;
 use super::problem::Problem;
+use super::{Api, mask};
 use crate::clock::rfc3339;
 use crate::store::event_views::{self, EventFilter, EventView, Moment, TimelineEntry};
 
@@ -97,7 +97,8 @@ async fn list(
     let cursor = wanted.cursor.as_deref().map(decode::<EventId>).transpose()?;
     let after = query_id("after", wanted.after.as_deref())?.max(cursor);
     let tx = &mut api.read().await?;
-    let found = event_views::list(tx, who.tenant, sight(&who), &filter, after, rows as u32).await?;
+    let mut found = event_views::list(tx, who.tenant, sight(&who), &filter, after, rows as u32).await?;
+    found.iter_mut().for_each(|it| mask::event(mask::hides(&who), it));
     Ok(Json(List::page(found, rows, |it| it.id, Event::show)))
 }
 
@@ -152,7 +153,8 @@ async fn timeline(
     let (rows, after) = (page.rows()?, page.after::<Moment>()?);
     conversation(&api, &who, id).await?;
     let tx = &mut api.read().await?;
-    let found = event_views::timeline(tx, who.tenant, id, after, rows as u32).await?;
+    let mut found = event_views::timeline(tx, who.tenant, id, after, rows as u32).await?;
+    found.iter_mut().for_each(|it| mask::event(mask::hides(&who), &mut it.event));
     let names: HashMap<String, String> = event_views::rule_names(tx, who.tenant).await?.into_iter().collect();
     let page = List::page(found, rows, |it| it.event.moment(), |it| show(it, &names));
     Ok(Json(List { items: page.items.into_iter().flatten().collect(), next: page.next }))

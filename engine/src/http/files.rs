@@ -39,28 +39,48 @@ async fn signed(State(api): State<Api>, Path(signed): Path<String>) -> Result<Re
 /// # Errors
 /// 409 while it is not here yet, 410 when it will not come.
 pub(super) async fn serve(api: &Api, tenant: TenantId, file: &Attachment) -> Result<Response, Problem> {
-    let blob = match (file.state, &file.blob) {
-        (FileState::Stored, Some(blob)) => blob,
+    let content_type = file.content_type.as_deref().unwrap_or(sniff::UNKNOWN);
+    bytes(api, tenant, stored(file)?, (content_type, file.file_name.as_deref())).await
+}
+
+/// The id of a file's bytes.
+///
+/// # Errors
+/// 409 while it is not here yet, 410 when it will not come.
+pub(super) fn stored(file: &Attachment) -> Result<&str, Problem> {
+    match (file.state, &file.blob) {
+        (FileState::Stored, Some(blob)) => Ok(blob),
         (FileState::Pending, _) => {
             let detail = "the file is still being fetched from the vendor; try again in a moment";
-            return Err(Problem::conflict("attachment_pending", detail).retry_after(PENDING_RETRY_S));
+            Err(Problem::conflict("attachment_pending", detail).retry_after(PENDING_RETRY_S))
         }
         _ => {
             let reason = file.problem.as_deref().unwrap_or("the file could not be fetched");
-            return Err(Problem::new(StatusCode::GONE, "attachment_failed", reason));
+            Err(Problem::new(StatusCode::GONE, "attachment_failed", reason))
         }
-    };
+    }
+}
+
+/// The answer with bytes of the file store: their type, and the name under which a browser saves them.
+///
+/// # Errors
+/// They cannot be opened.
+pub(super) async fn bytes(
+    api: &Api,
+    tenant: TenantId,
+    blob: &str,
+    (content_type, name): (&str, Option<&str>),
+) -> Result<Response, Problem> {
     let opened = api.flow.host.blobs().open(&tenant.to_string(), blob).await;
     let (content, size) =
         opened.map_err(|error| Problem::internal("a stored file cannot be opened", &error))?;
-    let content_type = file.content_type.as_deref().unwrap_or(sniff::UNKNOWN);
     let mut response = Response::new(Body::from_stream(content));
     let headers = response.headers_mut();
     let typed = HeaderValue::from_str(content_type);
     headers
         .insert(header::CONTENT_TYPE, typed.unwrap_or(HeaderValue::from_static("application/octet-stream")));
     headers.insert(header::CONTENT_LENGTH, size.into());
-    headers.insert(header::CONTENT_DISPOSITION, disposition(content_type, file.file_name.as_deref()));
+    headers.insert(header::CONTENT_DISPOSITION, disposition(content_type, name));
     headers.insert(header::CONTENT_SECURITY_POLICY, HARMLESS);
     Ok(response)
 }

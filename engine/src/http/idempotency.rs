@@ -13,6 +13,7 @@ use super::attachments::UPLOAD_PATH;
 use super::auth::Principal;
 use super::body::{self, BODY_BYTES_MAX};
 use super::problem::Problem;
+use super::uploads::UPLOADS_PATH;
 use super::{Api, Refused};
 use crate::crypto::{hmac_sha256_hex, sha256_hex};
 use crate::flow::retention::{ANSWERS_MS, answer_place as place};
@@ -37,7 +38,7 @@ pub(super) async fn layer(State(api): State<Api>, request: Request, next: Next) 
     let key = request.headers().get(HEADER).filter(|_| request.method() == Method::POST).cloned();
     // Signing in has no caller yet, and its answer is a cookie. An upload may be large, and a second one is harmless.
     match key {
-        Some(key) if !["/api/v1/signin", UPLOAD_PATH].contains(&request.uri().path()) => {
+        Some(key) if !["/api/v1/signin", UPLOAD_PATH, UPLOADS_PATH].contains(&request.uri().path()) => {
             once(&api, &key, request, next).await.unwrap_or_else(|problem| problem.into_response())
         }
         _ => next.run(request).await,

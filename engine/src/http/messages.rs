@@ -16,7 +16,7 @@ use utoipa_axum::routes;
 
 use super::Api;
 use super::attachments::{self, AttachmentUse};
-use super::auth::Principal;
+use super::auth::{Principal, Role};
 use super::body::Json;
 use super::conversations::bad_query;
 use super::orders::{Carried, Pending, conversation, not_found, order, sight, start};
@@ -26,6 +26,7 @@ use super::problem::Problem;
 use crate::clock::rfc3339;
 use crate::flow::command::{Command, Draft};
 use crate::flow::file::File;
+use crate::flow::large;
 use crate::flow::phone::Phone;
 use crate::plugins::Party;
 use crate::store::channels;
@@ -223,32 +224,29 @@ impl TemplateUse {
 /// The files that a new message names.
 #[derive(Debug, Default)]
 struct Named {
-    attached: Vec<File>,
+    attached: Option<Draft>,
     filling: BTreeMap<String, File>,
 }
 
 impl NewMessage {
     fn command(self, message: MessageId, named: Named) -> Result<Command, Problem> {
-        let files = named.attached;
         let reply_to = self.reply_to;
         if !self.buttons.is_empty() && self.text.is_none() {
             return Err(Problem::field("/buttons", "go with `text` only"));
         }
-        match (self.text, self.template, self.note) {
-            (None, None, None) if !files.is_empty() => {
-                Ok(Command::Send { message, content: Draft::Media { files }, reply_to })
-            }
-            _ if !files.is_empty() => {
+        match (self.text, self.template, self.note, named.attached) {
+            (None, None, None, Some(content)) => Ok(Command::Send { message, content, reply_to }),
+            (_, _, _, Some(_)) => {
                 Err(Problem::field("/attachments", "go by themselves; a text goes into their `caption`"))
             }
-            (Some(text), None, None) => {
+            (Some(text), None, None, None) => {
                 let content = Draft::Text { text: filled(text, "/text")?, buttons: self.buttons };
                 Ok(Command::Send { message, content, reply_to })
             }
-            (None, Some(template), None) => {
+            (None, Some(template), None, None) => {
                 Ok(Command::Send { message, content: template.draft(named.filling), reply_to })
             }
-            (None, None, Some(text)) => Ok(Command::Note { message, text: filled(text, "/note")? }),
+            (None, None, Some(text), None) => Ok(Command::Note { message, text: filled(text, "/note")? }),
             _ => Err(Problem::field("", "give exactly one of `text`, `attachments`, `template` and `note`")),
         }
     }
@@ -271,7 +269,13 @@ async fn send(
     Id(id): Id<ConversationId>,
     Json(mut new): Json<NewMessage>,
 ) -> Result<Response, Problem> {
-    let attached = attachments::to_send(&api, &who, std::mem::take(&mut new.attachments)).await?;
+    let files = attachments::to_send(&api, &who, std::mem::take(&mut new.attachments)).await?;
+    let attached = if files.is_empty() {
+        None
+    } else {
+        let channel = conversation(&api, &who, id).await?.conversation.channel;
+        Some(large::draft(&api.flow, who.tenant, channel, files).await?)
+    };
     let filling = match &new.template {
         Some(template) => attachments::to_fill(&api, &who, &template.files).await?,
         None => BTreeMap::new(),
@@ -344,8 +348,11 @@ pub struct FirstMessage {
     channel: ChannelId,
     /// To whom: a number like `+34600000000`, or an address as the vendor writes it.
     to: String,
-    /// Text; exactly one of this and `template`.
+    /// Text; exactly one of this, `attachments` and `template`.
     text: Option<String>,
+    /// Files that were uploaded before.
+    #[serde(default)]
+    attachments: Vec<AttachmentUse>,
     /// An approved template.
     template: Option<TemplateUse>,
     /// What the contact is called.
@@ -363,15 +370,19 @@ async fn write_first(
     who: Principal,
     Json(new): Json<FirstMessage>,
 ) -> Result<Response, Problem> {
-    let content = match (new.text, new.template) {
-        (Some(text), None) => Draft::Text { text: filled(text, "/text")?, buttons: Vec::new() },
-        (None, Some(template)) => {
+    let files = attachments::to_send(&api, &who, new.attachments).await?;
+    let content = match (new.text, new.template, files.is_empty()) {
+        (Some(text), None, true) => Draft::Text { text: filled(text, "/text")?, buttons: Vec::new() },
+        (None, None, false) => large::draft(&api.flow, who.tenant, new.channel, files).await?,
+        (None, Some(template), true) => {
             let filling = attachments::to_fill(&api, &who, &template.files).await?;
             template.draft(filling)
         }
-        _ => return Err(Problem::field("", "give exactly one of `text` and `template`")),
+        _ => return Err(Problem::field("", "give exactly one of `text`, `attachments` and `template`")),
     };
     let channel = channels::get(&mut api.read().await?, who.tenant, new.channel).await?;
+    let channel =
+        channel.filter(|it| it.owner.is_none() || it.owner == who.user() || who.role >= Role::Admin);
     let channel = channel.ok_or_else(|| Problem::field("/channel", "there is no such channel"))?;
     let to = party(&new.to, &channel.address, new.name)?;
     let message = MessageId::new(api.flow.clock.now_ms(), api.flow.clock.random());

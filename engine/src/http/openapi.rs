@@ -44,6 +44,7 @@ pub fn document() -> OpenApi {
     for (path, item) in &mut api.paths.paths {
         let operations = [
             ("get", &mut item.get),
+            ("head", &mut item.head),
             ("post", &mut item.post),
             ("patch", &mut item.patch),
             ("put", &mut item.put),

@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 use super::Api;
 use super::auth::{Principal, Role};
 use super::hooks::flow_problem;
+use super::mask;
 use super::problem::Problem;
 use crate::flow::OrderError;
 use crate::flow::command::{Command, Order};
@@ -60,7 +61,9 @@ pub(super) async fn conversation(
     id: ConversationId,
 ) -> Result<ConversationView, Problem> {
     let found = conversation_views::get(&mut api.read().await?, who.tenant, sight(who), id).await?;
-    found.ok_or_else(|| not_found("conversation"))
+    let mut found = found.ok_or_else(|| not_found("conversation"))?;
+    mask::conversation(who, &mut found);
+    Ok(found)
 }
 
 /// 404 that does not tell whether somebody else has one.

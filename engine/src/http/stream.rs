@@ -11,7 +11,6 @@ use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::Api;
 use super::auth::Principal;
 use super::conversations::query_id;
 use super::events::Event;
@@ -19,6 +18,7 @@ use super::follow::{Source, follow};
 use super::orders::{conversation, sight};
 use super::paging::Query;
 use super::problem::Problem;
+use super::{Api, mask};
 use crate::bus::News;
 use crate::store::event_views::{self, EventFilter, EventView};
 use crate::store::filter::Sight;
@@ -51,7 +51,8 @@ async fn stream(
         conversation(&api, &who, id).await?;
     }
     let filter = EventFilter { conversation: wanted, kind: None };
-    let log = Log { tenant: who.tenant, sight: sight(&who), user: who.user(), filter };
+    let (sight, hides) = (sight(&who), mask::hides(&who));
+    let log = Log { tenant: who.tenant, sight, user: who.user(), hides, filter };
     follow(api, &headers, log).await
 }
 
@@ -60,6 +61,8 @@ struct Log {
     tenant: TenantId,
     sight: Sight,
     user: Option<UserId>,
+    /// Are contacts of masked channels hidden from them?
+    hides: bool,
     filter: EventFilter,
 }
 
@@ -88,7 +91,8 @@ impl Source for Log {
         Ok(event_views::list(tx, self.tenant, self.sight, &self.filter, Some(after), rows_max).await?)
     }
 
-    async fn show(&mut self, _: &Api, events: Vec<EventView>) -> Result<Vec<sse::Event>, Problem> {
+    async fn show(&mut self, _: &Api, mut events: Vec<EventView>) -> Result<Vec<sse::Event>, Problem> {
+        events.iter_mut().for_each(|it| mask::event(self.hides, it));
         Ok(events.into_iter().map(show).collect())
     }
 }

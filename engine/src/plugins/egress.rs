@@ -5,6 +5,7 @@
 
 mod address;
 mod blob;
+mod bucket;
 mod files;
 mod post;
 mod request;
@@ -20,7 +21,8 @@ use reqwest::{Client, Response};
 use url::Url;
 
 pub use address::{Lookup, LookupFuture, SystemLookup};
-pub use blob::{BLOB_BYTES_MAX, BlobStore, BlobStream, DirectoryBlobs, StoredBlob};
+pub use blob::{BLOB_BYTES_MAX, BlobStore, BlobStream, DirectoryBlobs, StoredBlob, sweep_partials};
+pub use bucket::{BucketBlobs, BucketError};
 pub(super) use files::Files;
 pub use post::{Post, Posted, post_url};
 pub(super) use request::Secrets;

@@ -46,11 +46,15 @@ pub struct ChannelRow {
     pub idle_end_ms: i64,
     /// JSON: what happens when somebody writes to a closed conversation.
     pub reopen_policy: String,
+    /// How it is doing.
+    pub state: String,
+    /// Was it removed? Its conversations stay.
+    pub is_removed: bool,
 }
 
 const COLUMNS: &str = "tenant_id, id, provider, kind, name, address, settings, secrets, hook_key, \
     default_group_id, assigned_user_id, language, active, receive_only, allow_private_egress, idle_end_ms, \
-    reopen_policy";
+    reopen_policy, state, deleted_ms";
 
 /// The channel with this webhook key. The only query by a key of the outside world: it finds the tenant.
 ///
@@ -61,13 +65,12 @@ pub async fn channel_by_hook(tx: &mut Tx, hook_key: &str) -> Result<Option<Chann
     tx.first("find a channel", &sql, args![hook_key]).await?.map(|row| channel_row(&row)).transpose()
 }
 
-/// One channel.
+/// One channel, also one that was removed.
 ///
 /// # Errors
 /// The database's own.
 pub async fn channel(tx: &mut Tx, tenant: TenantId, id: ChannelId) -> Result<Option<ChannelRow>, StoreError> {
-    let sql =
-        format!("select {COLUMNS} from channels where tenant_id = $1 and id = $2 and deleted_ms is null");
+    let sql = format!("select {COLUMNS} from channels where tenant_id = $1 and id = $2");
     tx.first("read a channel", &sql, args![tenant, id]).await?.map(|row| channel_row(&row)).transpose()
 }
 
@@ -91,6 +94,8 @@ fn channel_row(row: &Row) -> Result<ChannelRow, StoreError> {
         allow_private_egress: c.bool("allow_private_egress")?,
         idle_end_ms: c.int("idle_end_ms")?,
         reopen_policy: c.text("reopen_policy")?,
+        state: c.text("state")?,
+        is_removed: c.opt_int("deleted_ms")?.is_some(),
     })
 }
 

@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use pointsman_rules::ids::{ChannelId, GroupId, TenantId, UserId};
+use pointsman_rules::ids::{ChannelId, ConversationId, GroupId, LaneId, TenantId, UserId};
 
+use super::filter::Sight;
 use super::{Arg, Row, StoreError, Tx};
 use crate::args;
 
@@ -59,23 +60,6 @@ pub struct Channel {
     pub version: i64,
     /// Unix milliseconds.
     pub created_ms: i64,
-}
-
-/// How much went through a channel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Counters {
-    /// Webhooks that are kept.
-    pub received: i64,
-    /// Webhooks that are authentic but could not be read.
-    pub quarantined: i64,
-    /// Messages from contacts.
-    pub inbound: i64,
-    /// Messages to contacts.
-    pub outbound: i64,
-    /// Messages to contacts that failed.
-    pub failed: i64,
-    /// Inbox entries that wait for their turn.
-    pub waiting: i64,
 }
 
 const COLUMNS: &str = "id, provider, kind, name, address, settings, secrets, secrets_set, hook_key, \
@@ -204,66 +188,118 @@ pub async fn by_hook_key(tx: &mut Tx, key: &str) -> Result<Option<(TenantId, Cha
     .transpose()
 }
 
-/// Channels after `after`, in order of their ids.
+/// Channels after `after` that these eyes may see, in order of their ids: personal ones are for their owner and for
+/// those who see everything.
 ///
 /// # Errors
 /// The database's own, or a row that cannot be read.
 pub async fn list(
     tx: &mut Tx,
     tenant: TenantId,
+    sight: Sight,
     after: Option<ChannelId>,
     limit: i64,
 ) -> Result<Vec<Channel>, StoreError> {
     let sql = format!(
-        "select {COLUMNS} from channels where tenant_id = $1 and id > $2 and deleted_ms is null order by id limit $3"
+        "select {COLUMNS} from channels where tenant_id = $1 and id > $2 and deleted_ms is null \
+         and (owner_user_id is null or owner_user_id = $4 or $5) order by id limit $3"
     );
     let after = after.map_or_else(String::new, |id| id.to_string());
-    tx.all("list channels", &sql, args![tenant, after, limit]).await?.iter().map(channel).collect()
+    let eyes = match sight {
+        Sight::Agent(user) => Some(user),
+        Sight::All | Sight::Ungrouped => None,
+    };
+    let args = args![tenant, after, limit, eyes, sight == Sight::All];
+    tx.all("list channels", &sql, args).await?.iter().map(channel).collect()
 }
 
-/// Moves a channel into another state; `false`: it is in this state for this reason already.
+/// Moves a channel that is switched on into another state; answers the state it had, if it changed. Of several
+/// transactions that want the same at once, one gets an answer.
 ///
 /// # Errors
 /// The database's own.
-pub async fn set_state(
+pub async fn move_state(
     tx: &mut Tx,
     tenant: TenantId,
     id: ChannelId,
-    state: &str,
-    reason: Option<&str>,
+    (to, reason): (&str, Option<&str>),
     now_ms: i64,
-) -> Result<bool, StoreError> {
+) -> Result<Option<String>, StoreError> {
+    let sql = "select state from channels where tenant_id = $1 and id = $2 and active and deleted_ms is null";
+    let Some(row) = tx.first("read a channel's state", sql, args![tenant, id]).await? else {
+        return Ok(None);
+    };
+    let from = row.columns("channels").text("state")?;
+    if from == to {
+        let sql = "update channels set state_reason = $3 where tenant_id = $1 and id = $2 and state = $4";
+        tx.execute("say why a channel is in its state", sql, args![tenant, id, reason, to]).await?;
+        return Ok(None);
+    }
     let sql = "update channels set state = $3, state_reason = $4, state_since_ms = $5 \
-        where tenant_id = $1 and id = $2 and (state <> $3 or coalesce(state_reason, '') <> $6)";
-    let values = args![tenant, id, state, reason, now_ms, reason.unwrap_or_default()];
-    Ok(tx.execute("set a channel's state", sql, values).await? == 1)
+               where tenant_id = $1 and id = $2 and state = $6";
+    let moved = tx
+        .execute("move a channel's state", sql, args![tenant, id, to, reason, now_ms, from.as_str()])
+        .await?;
+    Ok((moved == 1).then_some(from))
 }
 
-/// How much went through a channel.
+/// Must what leaves by this channel wait now? It is switched off, or its vendor refuses us.
 ///
 /// # Errors
 /// The database's own.
-pub async fn counters(tx: &mut Tx, tenant: TenantId, id: ChannelId) -> Result<Counters, StoreError> {
-    let sql = "select \
-        (select count(*) from raw_webhooks where tenant_id = $1 and channel_id = $2), \
-        (select count(*) from raw_webhooks where tenant_id = $1 and channel_id = $2 and outcome = 'quarantined'), \
-        (select count(*) from messages where tenant_id = $1 and channel_id = $2 and direction = 'inbound'), \
-        (select count(*) from messages where tenant_id = $1 and channel_id = $2 and direction = 'outbound'), \
-        (select count(*) from messages where tenant_id = $1 and channel_id = $2 and status = 'failed'), \
-        (select cast(coalesce(sum(gen - done), 0) as bigint) from lanes \
-        where tenant_id = $1 and channel_id = $2 and task = 'turn')";
-    let Some(row) = tx.first("count what went through a channel", sql, args![tenant, id]).await? else {
-        return Ok(Counters::default());
-    };
-    let mut c = row.columns("channels");
-    Ok(Counters {
-        received: c.int("received")?,
-        quarantined: c.int("quarantined")?,
-        inbound: c.int("inbound")?,
-        outbound: c.int("outbound")?,
-        failed: c.int("failed")?,
-        waiting: c.int("waiting")?,
-    })
+pub async fn is_held(tx: &mut Tx, tenant: TenantId, id: ChannelId) -> Result<bool, StoreError> {
+    let sql = "select 1 from channels where tenant_id = $1 and id = $2 and deleted_ms is null \
+               and (not active or state = $3)";
+    Ok(tx.first("look whether a channel waits", sql, args![tenant, id, FAILED]).await?.is_some())
+}
+
+/// The state of a channel whose vendor refuses us until its owner acts.
+pub const FAILED: &str = "failed";
+
+/// The ids of all channels that are switched on.
+///
+/// # Errors
+/// The database's own.
+pub async fn active(tx: &mut Tx, tenant: TenantId) -> Result<Vec<ChannelId>, StoreError> {
+    let sql = "select id from channels where tenant_id = $1 and active and deleted_ms is null order by id";
+    let rows = tx.all("list active channels", sql, args![tenant]).await?;
+    rows.iter().map(|row| row.columns("channels").id("id")).collect()
+}
+
+/// Removed channels that still have conversations which are not closed.
+///
+/// # Errors
+/// The database's own.
+pub async fn removed_with_open_cases(tx: &mut Tx, tenant: TenantId) -> Result<Vec<ChannelId>, StoreError> {
+    let sql = "select id from channels h where tenant_id = $1 and deleted_ms is not null and exists \
+               (select 1 from conversations c where c.tenant_id = h.tenant_id and c.channel_id = h.id \
+               and c.status <> 'closed')";
+    let rows = tx.all("find removed channels with open conversations", sql, args![tenant]).await?;
+    rows.iter().map(|row| row.columns("channels").id("id")).collect()
+}
+
+/// Conversations of a channel that are not closed, with their lanes, after `after`.
+///
+/// # Errors
+/// The database's own.
+pub async fn open_cases(
+    tx: &mut Tx,
+    tenant: TenantId,
+    channel: ChannelId,
+    after: Option<ConversationId>,
+    rows_max: u32,
+) -> Result<Vec<(ConversationId, LaneId)>, StoreError> {
+    let sql = "select id, lane_id from conversations where tenant_id = $1 and channel_id = $2 \
+               and status <> 'closed' and id > $3 order by id limit $4";
+    let after = after.map_or_else(String::new, |id| id.to_string());
+    let rows =
+        tx.all("list a channel's open conversations", sql, args![tenant, channel, after, rows_max]).await?;
+    rows.iter()
+        .map(|row| {
+            let c = &mut row.columns("conversations");
+            Ok((c.id("id")?, c.id("lane_id")?))
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -302,6 +338,33 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_state_is_entered_once() {
+        each_db(|db| async move {
+            db.write(Durability::Hard, move |tx| {
+                Box::pin(async move {
+                    let (tenant, one) = (TenantId::new(1, 1), example(1));
+                    insert(tx, tenant, &one).await?;
+                    let failed = ("failed", Some("token revoked"));
+                    let from = move_state(tx, tenant, one.id, failed, 10).await?;
+                    assert_eq!(from.as_deref(), Some("connecting"));
+                    assert!(is_held(tx, tenant, one.id).await?);
+                    assert_eq!(move_state(tx, tenant, one.id, ("failed", Some("locked")), 11).await?, None);
+                    let now = get(tx, tenant, one.id).await?.unwrap();
+                    assert_eq!((now.state_reason.as_deref(), now.state_since_ms), (Some("locked"), 10));
+                    assert!(move_state(tx, tenant, one.id, ("connected", None), 12).await?.is_some());
+                    assert!(delete(tx, tenant, one.id, 13).await?);
+                    assert_eq!(move_state(tx, tenant, one.id, failed, 14).await?, None, "it is gone");
+                    assert_eq!(removed_with_open_cases(tx, tenant).await?, []);
+                    assert_eq!(open_cases(tx, tenant, one.id, None, 9).await?, []);
+                    Ok::<_, StoreError>(())
+                })
+            })
+            .await
+            .unwrap();
+        });
+    }
+
+    #[test]
     fn a_channel_comes_back_changes_and_goes() {
         each_db(|db| async move {
             db.write(Durability::Hard, move |tx| {
@@ -311,7 +374,10 @@ pub(crate) mod tests {
                     insert(tx, tenant, &two).await?;
                     assert_eq!(get(tx, tenant, one.id).await?, Some(one.clone()));
                     assert_eq!(get(tx, TenantId::new(1, 2), one.id).await?, None);
-                    assert_eq!(list(tx, tenant, Some(one.id), 9).await?, std::slice::from_ref(&two));
+                    assert_eq!(
+                        list(tx, tenant, Sight::All, Some(one.id), 9).await?,
+                        std::slice::from_ref(&two)
+                    );
                     assert_eq!(by_hook_key(tx, "key2").await?, Some((tenant, two.id)));
                     let changed = Channel {
                         name: "Ventas".into(),
@@ -330,9 +396,13 @@ pub(crate) mod tests {
                     };
                     assert!(update(tx, tenant, &changed).await?);
                     assert_eq!(get(tx, tenant, one.id).await?, Some(Channel { version: 2, ..changed }));
-                    assert!(set_state(tx, tenant, one.id, "connected", None, 10).await?);
-                    assert!(!set_state(tx, tenant, one.id, "connected", None, 11).await?, "nothing new");
-                    assert_eq!(counters(tx, tenant, one.id).await?, Counters::default());
+                    assert_eq!(
+                        move_state(tx, tenant, one.id, ("failed", None), 10).await?,
+                        None,
+                        "it is off"
+                    );
+                    assert!(is_held(tx, tenant, one.id).await? && !is_held(tx, tenant, two.id).await?);
+                    assert_eq!(active(tx, tenant).await?, [two.id]);
                     assert!(delete(tx, tenant, one.id, 12).await? && !delete(tx, tenant, one.id, 13).await?);
                     assert_eq!(get(tx, tenant, one.id).await?, None);
                     assert_eq!(by_hook_key(tx, "key1").await?, None);

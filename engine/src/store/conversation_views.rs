@@ -71,7 +71,8 @@ static HEAD: LazyLock<String> = LazyLock::new(|| {
         "select {}, p.name, p.phone, i.address, h.masked from conversations c \
         left join channels h on h.tenant_id = c.tenant_id and h.id = c.channel_id \
         left join contacts p on p.tenant_id = c.tenant_id and p.id = c.contact_id \
-        left join identities i on i.tenant_id = c.tenant_id and i.id = c.identity_id",
+        left join identities i on i.tenant_id = c.tenant_id and i.id = c.identity_id \
+        left join channels h on h.tenant_id = c.tenant_id and h.id = c.channel_id",
         of_table("c", conversations::COLUMNS)
     )
 });

@@ -76,6 +76,7 @@ fn every_filter_narrows() {
     });
 }
 
+// S11
 #[test]
 fn pages_join_without_gap_or_overlap_even_at_the_same_moment() {
     each_db(|db| async move {
@@ -95,6 +96,7 @@ fn pages_join_without_gap_or_overlap_even_at_the_same_moment() {
     });
 }
 
+// S17
 /// A million conversations must not make a list slower: every branch runs down its index, in the order of the list.
 #[test]
 fn every_list_runs_down_an_index() {

@@ -31,6 +31,8 @@ pub struct EventView {
     pub cause: Value,
     /// When it was recorded, unix milliseconds.
     pub at_ms: i64,
+    /// Is the contact hidden from agents there?
+    pub is_masked: bool,
 }
 
 /// What a list is narrowed to; `None` does not narrow.
@@ -42,8 +44,10 @@ pub struct EventFilter {
     pub kind: Option<String>,
 }
 
-const HEAD: &str = "select e.id, e.conversation_id, e.channel_id, e.seq, e.type, e.body, e.cause, e.at_ms \
-    from events e left join conversations c on c.tenant_id = e.tenant_id and c.id = e.conversation_id";
+const HEAD: &str = "select e.id, e.conversation_id, e.channel_id, e.seq, e.type, e.body, e.cause, e.at_ms, \
+    coalesce(h.masked, false) from events e \
+    left join conversations c on c.tenant_id = e.tenant_id and c.id = e.conversation_id \
+    left join channels h on h.tenant_id = e.tenant_id and h.id = e.channel_id";
 
 /// Events after a point of the log, oldest first. Agents see those of conversations they may see.
 ///
@@ -220,6 +224,7 @@ fn read(row: &Row) -> Result<EventView, StoreError> {
         body: c.json("body")?,
         cause: c.json("cause")?,
         at_ms: c.int("at_ms")?,
+        is_masked: c.bool("channels.masked")?,
     })
 }
 

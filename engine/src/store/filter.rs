@@ -11,22 +11,29 @@ use crate::args;
 pub enum Sight {
     /// Owners, admins and their programs: the whole tenant.
     All,
-    /// An agent: conversations of own groups, assigned to them, or without a group.
+    /// An agent: conversations of own groups, assigned to them, or without a group; none of others' personal channels.
     Agent(UserId),
     /// A program with an agent's role: it is in no group, so only conversations without one.
     Ungrouped,
 }
 
+/// The conversation's channel, if it is somebody's own.
+const PERSONAL: &str = "select 1 from channels o where o.tenant_id = c.tenant_id and o.id = c.channel_id \
+    and o.owner_user_id is not null";
+
 impl Sight {
     /// Which conversations (alias `c`) these eyes may see; empty for all.
-    fn condition(self) -> (&'static str, Vec<Arg>) {
+    fn condition(self) -> (String, Vec<Arg>) {
         match self {
-            Self::All => ("", vec![]),
-            Self::Ungrouped => ("c.group_id is null", vec![]),
+            Self::All => (String::new(), vec![]),
+            Self::Ungrouped => (format!("c.group_id is null and not exists ({PERSONAL})"), vec![]),
             Self::Agent(user) => (
-                "(c.group_id is null or c.assignee_id = ? or exists (select 1 from group_members gm \
-                 where gm.tenant_id = c.tenant_id and gm.group_id = c.group_id and gm.user_id = ?))",
-                args![user, user],
+                format!(
+                    "(c.group_id is null or c.assignee_id = ? or exists (select 1 from group_members gm \
+                     where gm.tenant_id = c.tenant_id and gm.group_id = c.group_id and gm.user_id = ?)) \
+                     and not exists ({PERSONAL} and o.owner_user_id <> ?)"
+                ),
+                args![user, user, user],
             ),
         }
     }
@@ -85,7 +92,7 @@ impl Filter {
     pub(super) fn seen_by(&mut self, sight: Sight) {
         let (condition, values) = sight.condition();
         if !condition.is_empty() {
-            self.and(condition, values);
+            self.and(&condition, values);
         }
     }
 

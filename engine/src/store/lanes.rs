@@ -370,6 +370,27 @@ pub async fn give_back(tx: &mut Tx, task: Task, claim: &Claim, ready_ms: i64) ->
     tx.execute("give a lease back", sql, args).await.map(|_| ())
 }
 
+/// Makes a channel's deliveries ready that wait for a later moment; answers how many. Lanes that somebody has stay as
+/// they are.
+///
+/// # Errors
+/// The database's own.
+pub async fn wake_deliveries(
+    tx: &mut Tx,
+    tenant: TenantId,
+    channel: ChannelId,
+    now_ms: i64,
+) -> Result<u64, StoreError> {
+    if tx.is_postgres() {
+        let sql = "select 1 from lanes where task = 'deliver' and ready_ms is not null and tenant_id = $1 \
+                   and channel_id = $2 order by tenant_id, id for update";
+        tx.all("lock a channel's lanes", sql, args![tenant, channel]).await?;
+    }
+    let sql = "update lanes set ready_ms = $3 where task = 'deliver' and ready_ms > $3 and not leased \
+               and tenant_id = $1 and channel_id = $2";
+    tx.execute("wake a channel's deliveries", sql, args![tenant, channel, now_ms]).await
+}
+
 /// Frees the leases of a process that ends in good order.
 ///
 /// # Errors

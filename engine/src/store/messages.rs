@@ -110,8 +110,11 @@ pub async fn set_status(
     for status in updates.iter().map(|(_, update)| update.status).collect::<BTreeSet<_>>() {
         let alike = || updates.iter().filter(move |(_, update)| update.status == status);
         let over = alike().next().map_or(&[][..], |(_, update)| update.over);
+        // What went well has no failure any more, also when an earlier try had one.
+        let is_bad = matches!(status, "queued" | "failed" | "unknown");
+        let failure = if is_bad { "coalesce(v.column3, messages.failure)" } else { "null" };
         let sql = format!(
-            "update messages set status = $1, failure = coalesce(v.column3, messages.failure), \
+            "update messages set status = $1, failure = {failure}, \
              vendor_id = coalesce(messages.vendor_id, v.column4), status_ms = v.column5 from :rows as v \
              where messages.tenant_id = v.column1 and messages.id = v.column2 and messages.status in ({}) \
              returning messages.id",

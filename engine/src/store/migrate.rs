@@ -21,6 +21,8 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (12, "assignment", include_str!("../../../migrations/0012_assignment.sql")),
     (13, "templates", include_str!("../../../migrations/0013_templates.sql")),
     (14, "lists", include_str!("../../../migrations/0014_lists.sql")),
+    (10, "channels", include_str!("../../../migrations/0010_channels.sql")),
+    (11, "media", include_str!("../../../migrations/0011_media.sql")),
 ];
 
 fn migrator() -> Migrator {

@@ -1,10 +1,9 @@
-//! What has to be known about a message at the moment it leaves, in one query,
-//! and what a refused call says about its channel.
+//! What has to be known about a message at the moment it leaves, in one query.
 
 use std::collections::HashMap;
 
 use pointsman_rules::facts::{AiState, SenderKind};
-use pointsman_rules::ids::{ChannelId, ConversationId, MessageId, TenantId};
+use pointsman_rules::ids::{ConversationId, MessageId, TenantId};
 
 use super::{StoreError, Tx};
 use crate::args;
@@ -103,28 +102,4 @@ pub async fn set_content(
 ) -> Result<(), StoreError> {
     let sql = "update messages set content = $3 where tenant_id = $1 and id = $2";
     tx.execute("settle a message's content", sql, args![tenant, message, content]).await.map(|_| ())
-}
-
-/// Moves a channel to another state; answers the state it had, if it changed.
-///
-/// # Errors
-/// The database's own.
-pub async fn set_channel_state(
-    tx: &mut Tx,
-    tenant: TenantId,
-    channel: ChannelId,
-    state: &str,
-    reason: Option<&str>,
-    now_ms: i64,
-) -> Result<Option<String>, StoreError> {
-    let sql = "select state from channels where tenant_id = $1 and id = $2 and state <> $3";
-    let Some(row) = tx.first("read a channel's state", sql, args![tenant, channel, state]).await? else {
-        return Ok(None);
-    };
-    let before = row.columns("channels").text("state")?;
-    let sql = "update channels set state = $3, state_reason = $4, state_since_ms = $5 \
-               where tenant_id = $1 and id = $2";
-    let args = args![tenant, channel, state, reason.map(str::to_owned), now_ms];
-    tx.execute("move a channel's state", sql, args).await?;
-    Ok(Some(before))
 }

@@ -10,6 +10,7 @@ use pointsman_rules::library::{Starter, starters};
 use serde_json::json;
 
 use super::channels::{self, Channel};
+use super::filter::Sight;
 use super::groups::{self, Group};
 use super::rules::{self, Rule, Version};
 use super::tenants::{self, Tenant};
@@ -165,7 +166,7 @@ async fn furnish(tx: &mut Tx, tenant: TenantId, plan: &Plan) -> Result<(), Store
 }
 
 async fn found(tx: &mut Tx, tenant: TenantId) -> Result<Seeded, StoreError> {
-    let channels = channels::list(tx, tenant, None, CHANNELS_MAX).await?;
+    let channels = channels::list(tx, tenant, Sight::All, None, CHANNELS_MAX).await?;
     let chat = channels.into_iter().find(|channel| channel.provider == CHAT_PROVIDER && channel.active);
     Ok(Seeded { tenant, chat_key: chat.map(|channel| channel.hook_key), is_new: false })
 }

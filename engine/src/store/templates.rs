@@ -131,6 +131,7 @@ mod tests {
     use super::super::{Durability, StoreError};
     use super::*;
 
+    // S76
     #[test]
     fn a_new_list_replaces_the_old_one() {
         each_db(|db| async move {

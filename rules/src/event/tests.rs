@@ -59,6 +59,12 @@ fn samples() -> Vec<EventBody> {
         E::RuleManual { rule },
         E::ConversationOffered { agent: user, until_ms: 2_000 },
         E::ConversationOfferPassed { agent: user, reason: text("declined") },
+        E::AttachmentStored { message, attachment: AttachmentId::new(1_000, 8) },
+        E::AttachmentFailed {
+            message,
+            attachment: AttachmentId::new(1_000, 8),
+            reason: text("The vendor's link has expired."),
+        },
     ]
 }
 

@@ -21,6 +21,7 @@ each_backend!(
 const CUSTOMER: &str = "+34600000007";
 const RULE: &str = "//! Urgent\n//!\n//! on: message.received\n\nif message.text.contains_any([\"fire\"]) { set_priority(\"urgent\"); }\n";
 
+// S12, S22, S38, S42
 async fn a_channel_is_connected_from_the_command_line(backend: Backend) -> Result<()> {
     let server = Server::start(backend).await?;
     let vendor = Vendor::start().await?;
@@ -43,6 +44,15 @@ async fn a_channel_is_connected_from_the_command_line(backend: Backend) -> Resul
     crate::conversation_of(&server.api()?, &twilio.channel, CUSTOMER).await?;
     let listed = succeeded(&server.cli(&["channel", "list"]).await?)?;
     ensure!(listed.contains("CLI") && !listed.contains(AUTH_TOKEN), "{listed}");
+    let health = succeeded(&server.cli(&["channel", "health", "CLI"]).await?)?;
+    ensure!(health.contains("connecting since") && health.contains("received"), "{health}");
+    let paused = succeeded(&server.cli(&["channel", "pause", "CLI", "--reason", "stocktaking"]).await?)?;
+    ensure!(paused.contains("CLI is paused"), "{paused}");
+    succeeded(&server.cli(&["channel", "resume", "CLI"]).await?)?;
+    let other = server.cli(&["channel", "delete", "CLI", "--confirm", "Another"]).await?;
+    ensure!(!other.status.success(), "it is removed by its name only");
+    succeeded(&server.cli(&["channel", "delete", "CLI", "--confirm", "CLI"]).await?)?;
+    ensure!(!succeeded(&server.cli(&["channel", "list"]).await?)?.contains("CLI"), "it is gone");
     let wrong = server.cli(&["channel", "connect", "twilo", "--name", "X", "--kind", "whatsapp"]).await?;
     ensure!(!wrong.status.success(), "an unknown provider is taken");
     Ok(())

@@ -44,6 +44,7 @@ async fn contact_when(api: &Api, id: &str, what: &str, is_wanted: impl Fn(&Value
     .await
 }
 
+// S24
 /// S06: Brazilian mobile numbers come with and without the ninth digit.
 async fn one_number_in_two_writings_is_one_contact(backend: Backend) -> Result<()> {
     let scene = Scene::with_echo(Server::start(backend).await?).await?;
@@ -178,6 +179,7 @@ async fn a_stop_at_the_vendor_is_lifted_by_the_contact_alone(backend: Backend) -
     write(3, "START", Some("START")).await?;
     contact_when(&api, &contact, "opted in", |row| row["opt_outs"] == json!([])).await?;
     api.post(&messages, json!({"text": "welcome back"})).await?.expect(201)?;
+    eventually("it is sent", SOON, || async { Ok((vendor.accepted_count() == 1).then_some(())) }).await?;
     // A refusal by the vendor is believed as well; the word lifts it where the vendor says no more than the word.
     vendor.fail_next([pointsman_tests::Fault::Refused(21610)]);
     api.post(&messages, json!({"text": "one more"})).await?.expect(201)?;
@@ -234,6 +236,7 @@ async fn an_erased_contact_leaves_no_trace_even_after_a_crash(backend: Backend) 
     .await?;
     scene.server.restart().await?;
     drop(erase.await);
+    scene.server.advance(std::time::Duration::from_secs(70))?; // the job that goes on comes round every minute
     eventually("the erasing ends", 3 * SOON, || async {
         let rows = scene.api.list("/api/v1/contacts/erasures").await?;
         ensure!(rows.len() == 1 && rows[0]["state"] == "done", "{rows:?}");
@@ -266,6 +269,7 @@ async fn an_erased_contact_leaves_no_trace_even_after_a_crash(backend: Backend) 
     Ok(())
 }
 
+// S89
 /// S89: deleting is for owners and admins, and the lane goes on.
 async fn after_a_conversation_is_deleted_the_customer_begins_a_new_one(backend: Backend) -> Result<()> {
     let scene = Scene::with_echo(Server::start(backend).await?).await?;

@@ -21,6 +21,7 @@ each_backend!(
 
 const CUSTOMER: &str = "+34600000002";
 
+// S01, S19
 async fn a_rule_answer_leaves_as_twilio_expects(backend: Backend) -> Result<()> {
     let scene = Scene::with_echo(Server::start(backend).await?).await?;
     scene.hear(CUSTOMER, 1, "¡Olé! a&b=c+d").await?;
@@ -38,6 +39,7 @@ async fn a_rule_answer_leaves_as_twilio_expects(backend: Backend) -> Result<()> 
     Ok(())
 }
 
+// S65, S66
 async fn delivery_moves_forward_only_whatever_the_order(backend: Backend) -> Result<()> {
     let scene = Scene::with_echo(Server::start(backend).await?).await?;
     scene.hear(CUSTOMER, 1, "one").await?;
@@ -73,6 +75,7 @@ async fn delivery_moves_forward_only_whatever_the_order(backend: Backend) -> Res
     Ok(())
 }
 
+// S70
 async fn a_failed_delivery_is_shown_with_its_class(backend: Backend) -> Result<()> {
     let scene = Scene::with_echo(Server::start(backend).await?).await?;
     scene.hear(CUSTOMER, 1, "one").await?;
@@ -87,6 +90,7 @@ async fn a_failed_delivery_is_shown_with_its_class(backend: Backend) -> Result<(
     Ok(())
 }
 
+// S71
 async fn free_text_to_a_stranger_is_refused_here(backend: Backend) -> Result<()> {
     let scene = Scene::quiet(Server::start(backend).await?).await?;
     let body = json!({"channel": scene.twilio.channel, "to": CUSTOMER, "text": "Hello stranger"});
@@ -98,6 +102,7 @@ async fn free_text_to_a_stranger_is_refused_here(backend: Backend) -> Result<()>
     Ok(())
 }
 
+// S05, S30
 async fn a_receive_only_channel_sends_nothing(backend: Backend) -> Result<()> {
     let scene = Scene::with_echo(Server::start(backend).await?).await?;
     let path = format!("/api/v1/channels/{}", scene.twilio.channel);
@@ -110,6 +115,7 @@ async fn a_receive_only_channel_sends_nothing(backend: Backend) -> Result<()> {
     Ok(())
 }
 
+// S59
 async fn a_text_above_the_limit_is_refused_with_the_limit(backend: Backend) -> Result<()> {
     let scene = Scene::quiet(Server::start(backend).await?).await?;
     scene.hear(CUSTOMER, 1, "one").await?;
@@ -125,6 +131,7 @@ async fn a_text_above_the_limit_is_refused_with_the_limit(backend: Backend) -> R
     Ok(())
 }
 
+// S46, S74, S75, S77, S78, S79, S80, S81, S99, S105
 async fn a_template_leaves_with_every_hole_in_its_place_or_not_at_all(backend: Backend) -> Result<()> {
     let scene = Scene::quiet(Server::start(backend).await?).await?;
     let channel = &scene.twilio.channel;

@@ -50,6 +50,7 @@ struct Expect {
     answers: Vec<String>,
 }
 
+// S01
 async fn every_example_does_what_it_says(backend: Backend) -> Result<()> {
     let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../examples"));
     let mut folders: Vec<PathBuf> = Vec::new();

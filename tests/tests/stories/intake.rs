@@ -28,6 +28,7 @@ async fn raw_webhooks(api: &Api, outcome: &str) -> Result<Vec<Value>> {
     Ok(rows.into_iter().filter(|row| row["outcome"] == outcome).collect())
 }
 
+// S50
 async fn a_signed_message_is_stored_and_answered_as_twilio_expects(backend: Backend) -> Result<()> {
     let scene = Scene::quiet(Server::start(backend).await?).await?;
     let form = scene.twilio.inbound(CUSTOMER, &sid(1), "Hola, ¿tienen citas? 🙏");

@@ -4,12 +4,14 @@
 //! what must be true.
 
 mod access;
+mod channels;
 mod command_line;
 mod contacts;
 mod crash;
 mod delivery;
 mod examples;
 mod faults;
+mod files;
 mod intake;
 mod lanes;
 mod ledger;

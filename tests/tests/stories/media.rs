@@ -72,6 +72,7 @@ fn ensure_harmless(headers: &HeaderMap, content_type: &str, disposition: &str) -
     Ok(())
 }
 
+// S57, S64
 async fn a_customers_file_is_fetched_and_read_by_those_who_may(backend: Backend) -> Result<()> {
     let scene = Scene::quiet(Server::start(backend).await?).await?;
     let url = scene.vendor.serve_file("ME1", "binary/octet-stream", PNG);
@@ -181,6 +182,7 @@ async fn an_agents_file_leaves_by_a_signed_link(backend: Backend) -> Result<()> 
     Ok(())
 }
 
+// S60, S61, S101
 async fn a_file_that_the_channel_does_not_take_is_refused_with_its_limits(backend: Backend) -> Result<()> {
     let scene = Scene::quiet(Server::start(backend).await?).await?;
     scene.hear(CUSTOMER, 1, "hello").await?;

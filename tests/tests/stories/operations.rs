@@ -112,6 +112,7 @@ async fn probes_and_metrics_tell_the_state(backend: Backend) -> Result<()> {
     Ok(())
 }
 
+// S15
 async fn people_can_end_reopen_and_note(backend: Backend) -> Result<()> {
     let scene = Scene::quiet(Server::start(backend).await?).await?;
     scene.hear(CUSTOMER, 1, "hello").await?;

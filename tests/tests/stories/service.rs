@@ -74,6 +74,7 @@ async fn happened(api: &Api, conversation: &Value, kind: &str, times: usize) -> 
     .await
 }
 
+// S87
 async fn conversations_go_round_and_nobody_gets_more_than_they_may(backend: Backend) -> Result<()> {
     let mut scene = Scene::quiet(Server::start(backend).await?).await?;
     let (ana, ben) = (agent(&scene.api, "ana").await?, agent(&scene.api, "ben").await?);
@@ -162,6 +163,7 @@ async fn a_lost_connection_is_not_given_conversations(backend: Backend) -> Resul
     Ok(())
 }
 
+// S92
 async fn a_late_answer_is_warned_of_escalated_and_taken_once(backend: Backend) -> Result<()> {
     let scene = Scene::quiet(Server::start(backend).await?).await?;
     let rule = "//! Late first reply\n//!\n//! on: sla.breached\n\nescalate(2, \"Nobody answered.\");\n";
@@ -192,6 +194,7 @@ async fn a_late_answer_is_warned_of_escalated_and_taken_once(backend: Backend) -
     Ok(())
 }
 
+// S13, S83, S84
 // S83, S84: the chat ends by itself, the case stays.
 async fn an_idle_chat_warns_can_be_postponed_and_ends(backend: Backend) -> Result<()> {
     let scene = Scene::quiet(Server::start(backend).await?).await?;
@@ -215,6 +218,7 @@ async fn an_idle_chat_warns_can_be_postponed_and_ends(backend: Backend) -> Resul
     Ok(())
 }
 
+// S72, S104
 // S72–S74, S104: free text within the window, a template after it.
 async fn after_the_window_a_template_leaves_and_text_does_not(backend: Backend) -> Result<()> {
     let scene = Scene::quiet(Server::start(backend).await?).await?;

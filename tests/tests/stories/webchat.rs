@@ -21,6 +21,7 @@ async fn the_page_channel(server: &Server) -> Result<String> {
     Ok(id(&server.api()?.find("/api/v1/channels", "provider", "webchat").await?)?.to_owned())
 }
 
+// S68
 /// The first five minutes: nothing was set up, the seeded rules do it all.
 async fn a_fresh_server_routes_and_answers_a_refund_request(backend: Backend) -> Result<()> {
     let server = Server::start(backend).await?;
@@ -36,6 +37,7 @@ async fn a_fresh_server_routes_and_answers_a_refund_request(backend: Backend) ->
     Ok(())
 }
 
+// S86
 async fn a_refund_request_reaches_billing_and_is_answered(backend: Backend) -> Result<()> {
     let server = Server::start(backend).await?;
     let api = server.api()?;
@@ -65,6 +67,7 @@ async fn a_refund_request_reaches_billing_and_is_answered(backend: Backend) -> R
     Ok(())
 }
 
+// S14, S67, S100
 async fn an_agent_answer_arrives_and_a_lost_stream_resumes(backend: Backend) -> Result<()> {
     let server = Server::start(backend).await?;
     let api = server.api()?;

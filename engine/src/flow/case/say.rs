@@ -65,6 +65,7 @@ impl Case<'_> {
         };
         self.add_message(message, &say.content);
         if let Some(refusal) = refusal {
+            self.out.failed += 1;
             if let Some(facts) = self.messages.get_mut(&say.message) {
                 facts.failure = Some(refusal.code.to_owned());
             }
@@ -136,6 +137,7 @@ impl Case<'_> {
             opted_out: person.facts.opted_out,
             confirms_opt_out: say.confirms_opt_out,
             receive_only: self.channel.facts.receive_only,
+            removed: self.channel.is_removed,
             active: self.channel.active,
             assistant_silenced: matches!(self.actor(), Actor::Assistant) && !facts.ai.is_on(self.now_ms),
         };

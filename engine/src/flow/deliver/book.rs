@@ -1,16 +1,15 @@
 //! What a batch of steps writes, gathered in memory first: few statements for
 //! all lanes, and one order in which rows are locked.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use pointsman_rules::event::{Actor, Cause, Event, EventBody};
-use pointsman_rules::ids::{
-    AttachmentId, ChannelId, ConversationId, EffectId, EventId, MessageId, NotificationId, TenantId,
-};
+use pointsman_rules::ids::{AttachmentId, ChannelId, ConversationId, EffectId, EventId, MessageId, TenantId};
 
 use super::{Office, Step};
 use crate::bus::News;
 use crate::flow::catalog::TenantView;
+use crate::flow::channel_state::{self, Move};
 use crate::flow::turn::replaces;
 use crate::flow::webhook::outbox::{self, Told};
 use crate::store::effects::{self, Attempt, Effect, EffectState, Ending};
@@ -18,7 +17,7 @@ use crate::store::intake::NewEntry;
 use crate::store::lanes::{self, Rest, Task};
 use crate::store::log::{self, Logged};
 use crate::store::messages::{self, StatusUpdate};
-use crate::store::{StoreError, Tx, notices, outgoing};
+use crate::store::{StoreError, Tx, outgoing};
 
 /// An event of a message that is only true if the message's status moves.
 struct Story {
@@ -29,12 +28,12 @@ struct Story {
 }
 
 /// A channel whose vendor refused in a way that only its owner can mend.
-pub(super) struct BrokenChannel {
-    pub(super) step: usize,
-    pub(super) tenant: TenantId,
-    pub(super) channel: ChannelId,
-    pub(super) name: String,
-    pub(super) reason: String,
+struct BrokenChannel {
+    step: usize,
+    tenant: TenantId,
+    channel: ChannelId,
+    name: String,
+    reason: String,
 }
 
 /// Everything that a batch of steps writes.
@@ -49,7 +48,11 @@ pub(super) struct Book {
     pub(super) rests: Vec<Rest>,
     /// Messages that became text or template now; JSON.
     pub(super) contents: Vec<(TenantId, MessageId, String)>,
-    pub(super) broken: Vec<BrokenChannel>,
+    /// Steps whose lanes wait until their channel works again.
+    pub(super) held: HashSet<usize>,
+    /// Messages that failed without a call, by step.
+    pub(super) refused: HashMap<usize, i64>,
+    broken: Vec<BrokenChannel>,
     statuses: Vec<(TenantId, StatusUpdate)>,
     stories: Vec<Story>,
     told: Vec<(TenantId, Told)>,
@@ -67,6 +70,8 @@ impl Book {
             attempts: Vec::new(),
             rests: Vec::new(),
             contents: Vec::new(),
+            held: HashSet::new(),
+            refused: HashMap::new(),
             broken: Vec::new(),
             statuses: Vec::new(),
             stories: Vec::new(),
@@ -99,6 +104,14 @@ impl Book {
     ) {
         let ending = Ending { state, next_ms: self.now_ms, failure };
         self.endings.insert(effect, (tenant, ending));
+    }
+
+    /// The vendor refuses the step's channel until its owner acts.
+    pub(super) fn break_channel(&mut self, (index, step): (usize, &Step), reason: &str) {
+        let facts = &step.channel.facts;
+        let (tenant, channel, name) = (step.claim.tenant, facts.id, facts.name.clone());
+        let reason = reason.to_owned();
+        self.broken.push(BrokenChannel { step: index, tenant, channel, name, reason });
     }
 
     pub(super) fn tell(&mut self, step: usize, news: News) {
@@ -173,19 +186,12 @@ impl Book {
         broken: BrokenChannel,
     ) -> Result<(), StoreError> {
         let BrokenChannel { step, tenant, channel, name, reason } = broken;
-        let before =
-            outgoing::set_channel_state(tx, tenant, channel, "failed", Some(&reason), self.now_ms).await?;
-        let Some(from) = before else { return Ok(()) };
-        let text = format!("The channel {name} failed: {reason}");
-        let body = EventBody::ChannelStateChanged { from, to: "failed".into(), reason: Some(reason) };
-        let event = self.event(None, Actor::Vendor, body);
-        self.news[step].push(news_of(tenant, &event));
-        let logged = Logged { event, channel: Some(channel), seq: 0 };
-        self.tell_others(step, tenant, &steps[step].view, &logged);
-        log::append(tx, &[(tenant, logged)]).await?;
-        for admin in notices::admins(tx, tenant).await? {
-            let notification = NotificationId::new(self.now_ms, self.random());
-            notices::insert_general(tx, tenant, notification, (admin, "channel", &text), self.now_ms).await?;
+        let notice = Some(format!("The channel {name} failed: {reason}"));
+        let (to, reason, actor) = (channel_state::FAILED.to_owned(), Some(reason), Actor::Vendor);
+        let entered = Move { tenant, channel, to, reason, notice, actor };
+        if let Some(entered) = channel_state::enter(tx, &self.office.clock, &entered).await? {
+            self.news[step].push(entered.news());
+            self.tell_others(step, tenant, &steps[step].view, &entered.logged);
         }
         Ok(())
     }

@@ -4,7 +4,7 @@
 use pointsman_rules::event::{EventBody, EventKind};
 use pointsman_rules::ids::InboxId;
 
-use super::book::{Book, BrokenChannel};
+use super::book::Book;
 use super::{Called, Step};
 use crate::bus::News;
 use crate::flow::case;
@@ -64,18 +64,31 @@ fn failed(book: &mut Book, at: (usize, &Step), called: &Called, failure: &Failur
         book.endings.insert(effect.id, (tenant, again));
         return attempt(book, step, called, "retry", Some(json));
     }
+    if matches!(failure.retry, Retry::AfterOwnerActs) {
+        book.break_channel(at, &failure.message);
+        if repeatable {
+            return wait_for_owner(book, at, called, json);
+        }
+    }
     if !repeatable && failure.effect == Certainty::Unknown {
         attempt(book, step, called, "unknown", Some(json.clone()));
         return unclear(book, at, effect, Some(json));
     }
     book.end(tenant, effect.id, EffectState::Failed, Some(json.clone()));
     attempt(book, step, called, "failed", Some(json));
-    if matches!(failure.retry, Retry::AfterOwnerActs) {
-        let facts = &step.channel.facts;
-        let (name, reason) = (facts.name.clone(), failure.message.clone());
-        book.broken.push(BrokenChannel { step: at.0, tenant, channel: facts.id, name, reason });
-    }
     tell_lane(book, at, effect, None, Delivery::Failed { failure: failure.clone() });
+}
+
+/// Nothing leaves by this channel until its owner acts: the message goes back to those that wait, with the reason.
+fn wait_for_owner(book: &mut Book, at: (usize, &Step), called: &Called, failure: String) {
+    let (effect, next_ms) = (&called.parcel.effect, book.now_ms);
+    let again = Ending { state: EffectState::Queued, next_ms, failure: Some(failure.clone()) };
+    book.endings.insert(effect.id, (at.1.claim.tenant, again));
+    attempt(book, at.1, called, "retry", Some(failure.clone()));
+    let message = called.parcel.message;
+    let story = EventBody::MessageStatusChanged { message, from: "sending".into(), to: "queued".into() };
+    book.move_on(at, message, ("queued", Some(failure), None), Some((effect, story)));
+    book.held.insert(at.0);
 }
 
 /// The gate refused, before any call.
@@ -83,6 +96,7 @@ pub(super) fn refused(book: &mut Book, at: (usize, &Step), effect: &Effect, code
     let failure = case::failure_json(code, detail);
     book.end(at.1.claim.tenant, effect.id, EffectState::Failed, Some(failure.clone()));
     let Some(message) = effect.message else { return };
+    *book.refused.entry(at.0).or_default() += 1;
     let story = EventBody::MessageFailed { message, class: code.to_owned(), code: None };
     book.move_on(at, message, ("failed", Some(failure), None), Some((effect, story)));
 }

@@ -56,6 +56,7 @@ fn gate_facts<'a>(channel: &'a Channel, effect: &Effect, it: &Outgoing, now_ms: 
         opted_out: it.opted_out,
         confirms_opt_out: effect.kind == crate::flow::case::SEND_CONFIRMATION,
         receive_only: channel.facts.receive_only,
+        removed: channel.is_removed,
         active: channel.active,
         assistant_silenced: it.sender == SenderKind::Assistant && !it.ai.is_on(now_ms),
     }

@@ -8,7 +8,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use pointsman_rules::ids::{LaneId, MessageId, TenantId};
+use pointsman_rules::ids::{ChannelId, LaneId, MessageId, TenantId};
 
 use super::book::Book;
 use super::{Next, Office, Step, Stepped, outcome, parcel};
@@ -16,8 +16,12 @@ use crate::store::effects::{Effect, EffectState, waiting};
 use crate::store::intake::enqueue;
 use crate::store::lanes::{self, Rest, Task};
 use crate::store::outgoing::{self, Outgoing};
-use crate::store::{StoreError, Tx};
+use crate::store::{StoreError, Tx, channels};
 
+/// A lane whose channel is held looks again after this long, milliseconds; it is woken when the channel works again.
+const HELD_MS: i64 = 60_000;
+/// The same when only our copy of the channel is old.
+const STALE_MS: i64 = 500;
 /// Effects of one lane looked at in one step at most.
 const WAITING_PER_STEP_MAX: u32 = 10;
 
@@ -31,7 +35,8 @@ pub(super) async fn all(tx: &mut Tx, office: &Office, steps: &[Step]) -> Result<
     enqueue(tx, &book.entries, book.now_ms).await?;
     let claims: Vec<_> = steps.iter().map(|step| step.claim).collect();
     let held = lanes::hold(tx, Task::Deliver, &claims, book.now_ms + office.settings.lease_ms).await?;
-    let mut desks = desks(tx, &mut book, steps, &held).await?;
+    let waits = waits(tx, &book, steps).await?;
+    let mut desks = desks(tx, &mut book, steps, &held, &waits).await?;
     loop {
         let wanted: Vec<_> = desks.iter_mut().filter_map(|desk| desk.advance(&mut book)).collect();
         if wanted.is_empty() {
@@ -43,8 +48,29 @@ pub(super) async fn all(tx: &mut Tx, office: &Office, steps: &[Step]) -> Result<
         }
     }
     let nexts: Vec<_> = desks.into_iter().map(|desk| desk.next.unwrap_or(Next::Lost)).collect();
+    let refused = std::mem::take(&mut book.refused);
     let news = book.write(tx, steps).await?;
-    Ok(nexts.into_iter().zip(news).map(|(next, news)| Stepped { next, news }).collect())
+    let failed = |index: usize| refused.get(&index).copied().unwrap_or_default();
+    let stepped = nexts.into_iter().zip(news).enumerate();
+    Ok(stepped.map(|(index, (next, news))| Stepped { next, news, failed: failed(index) }).collect())
+}
+
+/// How long each step's lane waits because nothing may leave by its channel, by the step's place.
+///
+/// Called with the lanes locked: who makes a channel work again does so first and wakes its lanes afterwards, so either
+/// we see it here, or it finds our lane waiting.
+async fn waits(tx: &mut Tx, book: &Book, steps: &[Step]) -> Result<HashMap<usize, i64>, StoreError> {
+    let mut waits: HashMap<usize, i64> = book.held.iter().map(|index| (*index, HELD_MS)).collect();
+    let mut known: HashMap<(TenantId, ChannelId), bool> = HashMap::new();
+    for (index, step) in steps.iter().enumerate().filter(|(_, step)| step.channel.is_held()) {
+        let of = (step.claim.tenant, step.channel.facts.id);
+        let is_held = match known.get(&of) {
+            Some(is_held) => *is_held,
+            None => *known.entry(of).or_insert(channels::is_held(tx, of.0, of.1).await?),
+        };
+        waits.insert(index, if is_held { HELD_MS } else { STALE_MS });
+    }
+    Ok(waits)
 }
 
 /// A lane whose next effect is looked for.
@@ -64,6 +90,7 @@ async fn desks<'a>(
     book: &mut Book,
     steps: &'a [Step],
     held: &HashMap<(LaneId, i64), i64>,
+    waits: &HashMap<usize, i64>,
 ) -> Result<Vec<Desk<'a>>, StoreError> {
     let mut desks = Vec::with_capacity(steps.len());
     let mut looked_at = Vec::with_capacity(steps.len());
@@ -72,6 +99,11 @@ async fn desks<'a>(
         let mut desk = Desk { index, step, gen_now: 0, waiting, more: false, next: None };
         match held.get(&(claim.lane, claim.token)) {
             None => desk.next = Some(Next::Lost),
+            Some(gen_now) if waits.contains_key(&index) => {
+                desk.gen_now = *gen_now;
+                let wait_ms = waits.get(&index).copied().unwrap_or(HELD_MS);
+                desk.rest(book, Some(book.now_ms + wait_ms), false);
+            }
             Some(gen_now) if step.is_last => {
                 desk.gen_now = *gen_now;
                 desk.rest(book, Some(book.now_ms), true);

@@ -41,7 +41,11 @@ fn one(capabilities: &Capabilities, file: &File) -> Result<(), Refusal> {
     };
     let (size, most) = (file.size.unwrap_or(0), rule.send_bytes_max);
     if most > 0 && size > most {
-        let detail = format!("The file has {size} bytes; this channel takes {most}. Make it smaller.");
+        let (kind, most) = (&rule.family, in_mb(most));
+        let detail = format!(
+            "The file has {}; this channel takes files of kind {kind} up to {most}. Make it smaller, or send a link.",
+            in_mb(size)
+        );
         return refuse("media_too_large", detail);
     }
     let length = file.caption.as_deref().map_or(0, |caption| caption.chars().count());
@@ -55,6 +59,21 @@ fn one(capabilities: &Capabilities, file: &File) -> Result<(), Refusal> {
         }
         _ => Ok(()),
     }
+}
+
+/// As people say it.
+fn in_mb(bytes: u64) -> String {
+    if bytes < 1_000_000 {
+        format!("{bytes} bytes")
+    } else {
+        format!("{}.{} MB", bytes / 1_000_000, bytes / 100_000 % 10)
+    }
+}
+
+/// Is its size all that keeps the channel from taking this file?
+pub fn is_too_large(capabilities: &Capabilities, file: &File) -> bool {
+    let most = rule(capabilities, file).map_or(0, |rule| rule.send_bytes_max);
+    most > 0 && file.size.unwrap_or(0) > most
 }
 
 /// What the vendor calls this file: an image may be a sticker there.
@@ -101,6 +120,7 @@ mod tests {
         }
     }
 
+    // S62
     #[test]
     fn each_limit_is_named() {
         let media = vec![
@@ -112,7 +132,7 @@ mod tests {
         for (files, code, says) in [
             (vec![file("image/png", 100, Some("hello"))], "ok", ""),
             (vec![file("image/webp", 1, None)], "ok", ""),
-            (vec![file("image/png", 101, None)], "media_too_large", "takes 100"),
+            (vec![file("image/png", 101, None)], "media_too_large", "kind image up to 100 bytes"),
             (vec![file("image/gif", 1, None)], "media_type", "image/png, image/webp"),
             (vec![file("image/png", 1, Some("hello!"))], "caption_too_long", "takes 5"),
             (vec![file("application/pdf", 1, Some("x"))], "caption_unsupported", "by itself"),
@@ -122,6 +142,7 @@ mod tests {
             assert_eq!(refusal.as_ref().map_or("ok", |it| it.code), code, "{files:?}");
             assert!(refusal.is_none_or(|it| it.detail.contains(says)), "{files:?}");
         }
+        assert_eq!([999, 1_500_000, 16_777_216].map(in_mb), ["999 bytes", "1.5 MB", "16.7 MB"]);
         let none = Capabilities { attachments_max: 0, ..caps.clone() };
         assert_eq!(check(&none, &[file("image/png", 1, None)]).unwrap_err().code, "media_unsupported");
         assert_eq!(family(&caps, &file("image/webp", 1, None)), "sticker");

@@ -79,6 +79,8 @@ pub(super) fn channel(kind: &str, window: Window) -> Channel {
         allow_private_egress: false,
         idle_end_ms: 600_000,
         reopen: Reopen::Reopen,
+        state: "connected".into(),
+        is_removed: false,
     }
 }
 
@@ -261,6 +263,7 @@ pub(super) fn copy(it: &Channel) -> Channel {
         settings: it.settings.clone(),
         secrets: it.secrets.clone(),
         hook_key: it.hook_key.clone(),
+        state: it.state.clone(),
         ..*it
     }
 }

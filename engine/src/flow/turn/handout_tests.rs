@@ -107,6 +107,7 @@ fn an_offer_is_accepted_declined_or_runs_out() {
     assert_eq!(queue.passed, [(ana(), NOW_MS + 30_000)], "who gives it back is not asked again at once");
 }
 
+// S91
 #[test]
 fn what_does_not_need_a_person_does_not_wait() {
     let mut desk = desk(automatic(None), Targets::default());
@@ -159,6 +160,7 @@ fn whoever_can_act_is_told_once_that_a_contact_wrote() {
     assert_eq!(told(&desk), None, "the assistant answers");
 }
 
+// S96
 // S83, S96: an answer is due within minutes of open time.
 #[test]
 fn targets_warn_and_are_missed_once_and_an_answer_stops_the_clock() {

@@ -7,6 +7,7 @@ use pointsman_rules::ids::MessageId;
 
 use crate::flow::case::{Case, Refused, wish};
 use crate::flow::content::Content;
+use crate::flow::turn::FileNews;
 use crate::plugins::{self, Delivery, FailureKind, InboundMessage, StatusUpdate as VendorStatus};
 use crate::store::contacts::BY_VENDOR;
 use crate::store::messages::{Message, StatusUpdate};
@@ -128,6 +129,7 @@ pub(super) fn status(case: &mut Case<'_>, it: &VendorStatus, known: Option<&Mess
     if !over.contains(&before.as_str()) {
         return;
     }
+    case.out.failed += i64::from(failure.is_some());
     if let Some(effect) = message.effect.filter(|_| before == "unknown" || before == "sending") {
         case.out.settled.push(effect);
     }
@@ -150,10 +152,26 @@ pub(super) fn status(case: &mut Case<'_>, it: &VendorStatus, known: Option<&Mess
     case.end_step();
 }
 
+/// News of a contact's file. Of a conversation that is over nothing is told: its page shows how far its files are.
+pub(super) fn file(case: &mut Case<'_>, news: FileNews) {
+    if case.conversation.as_ref().is_none_or(|it| it.facts.id != news.conversation) {
+        return;
+    }
+    case.begin_step(Cause { actor: Actor::System, chain: Vec::new() });
+    let (message, attachment) = (news.message, news.attachment);
+    case.raise(match news.problem {
+        None => EventBody::AttachmentStored { message, attachment },
+        Some(reason) => EventBody::AttachmentFailed { message, attachment, reason },
+    });
+    case.end_step();
+}
+
 /// The statuses that this one may replace: forward only. `delivered` after `failed` happens with carriers, and the
 /// message did arrive.
 pub(in crate::flow) fn replaces(status: &str) -> &'static [&'static str] {
     match status {
+        // The vendor refused it for the channel's sake, so it waits again.
+        "queued" => &["sending"],
         "sending" => &["queued"],
         "sent" => &["queued", "sending", "unknown"],
         "delivered" => &["queued", "sending", "unknown", "sent", "failed"],

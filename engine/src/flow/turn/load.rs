@@ -173,6 +173,10 @@ fn wanted(claims: &[Claim], tables: &HashMap<LaneId, Table>) -> Wanted {
                     wanted.past.extend(past.map(|id| (claim.tenant, id)));
                     of_command(&mut wanted, claim, &order.command)
                 }
+                Body::File(news) => {
+                    wanted.messages.push((claim.tenant, news.message));
+                    None
+                }
                 _ => None,
             };
             if let Some(party) = party.filter(|_| table.person.is_none()) {

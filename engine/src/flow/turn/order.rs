@@ -1,6 +1,7 @@
 //! What people and programs ask of a conversation.
 
 use pointsman_rules::event::{Cause, EventBody};
+use pointsman_rules::facts::Status;
 use pointsman_rules::ids::EffectId;
 
 use crate::crypto::hash16;
@@ -36,6 +37,7 @@ fn command(case: &mut Case<'_>, command: Command, known: Option<&Message>) -> Re
         Command::Decline => case.decline(),
         Command::Route { group } => case.route(group),
         Command::End { status } => case.end_chat(status, "agent"),
+        Command::ChannelRemoved => case.end_chat(Status::Closed, "channel_removed"),
         Command::SetStatus { status } => case.set_status(status),
         Command::Archive => case.archive(),
         Command::Reopen => case.reopen(),

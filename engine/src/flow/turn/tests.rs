@@ -38,6 +38,7 @@ fn i_want_a_refund_goes_to_billing_and_is_answered_by_a_starter_rule() {
     assert!(out.runs.iter().any(|run| run.trace.contains("route_to_group")), "the trace says why");
 }
 
+// S73
 #[test]
 fn a_late_webhook_never_extends_the_window() {
     let mut desk = whatsapp();
@@ -366,16 +367,20 @@ fn a_past_conversation_can_be_tidied_but_not_brought_back_beside_a_newer_one() {
 // S82
 #[test]
 fn a_template_speaks_the_customers_language() {
-    let rule = "//! T\n//!\n//! on: message.received\n\nsend_template(\"hello\", (), #{});\n";
-    let mut desk = Desk::new(channel("whatsapp", Window::SinceLastInbound { seconds: 86_400 }), &[rule]);
-    let language = |desk: &Desk| {
-        let message = desk.last.messages.iter().find(|it| it.effect.is_some()).unwrap();
-        let content: serde_json::Value = serde_json::from_str(&message.content).unwrap();
+    let mut desk = whatsapp();
+    desk.writes("hello");
+    let language = |desk: &mut Desk, n: u128| {
+        let content = Draft::Template {
+            name: "hello".into(),
+            language: None,
+            slots: std::collections::BTreeMap::new(),
+            files: std::collections::BTreeMap::new(),
+        };
+        let out = desk.order(Command::Send { message: MessageId::new(1, n), content, reply_to: None });
+        let content: serde_json::Value = serde_json::from_str(&out.messages[0].content).unwrap();
         content["language"].as_str().unwrap().to_owned()
     };
-    desk.writes("hello");
-    assert_eq!(language(&desk), "en", "the channel's");
+    assert_eq!(language(&mut desk, 70), "en", "the channel's");
     desk.conversation.as_mut().unwrap().facts.language = Some("es".into());
-    desk.writes("hola");
-    assert_eq!(language(&desk), "es", "the conversation's comes first");
+    assert_eq!(language(&mut desk, 71), "es", "the conversation's comes first");
 }

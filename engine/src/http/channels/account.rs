@@ -3,6 +3,7 @@
 //! state.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
@@ -13,18 +14,27 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::load;
-use crate::http::auth::{Admin, Principal};
+use super::access::{self, Manager};
+use super::health::WebhookView;
+use crate::flow::account::{self, Checked};
+use crate::flow::channel_state;
+use crate::http::auth::Principal;
 use crate::http::paging::List;
 use crate::http::path::Id;
 use crate::http::problem::Problem;
 use crate::http::{Api, Refused};
-use crate::plugins::{AccountReport, AccountTask, ChannelContext, Failure, FailureKind, Plugin};
+use crate::plugins::{AccountTask, ChannelContext, Failure, FailureKind, Plugin};
 use crate::store::audit::{self, Change};
-use crate::store::channels;
+
+/// How long the removal of a channel waits for the vendor.
+const LEAVE_TIME_MAX: Duration = Duration::from_secs(10);
 
 pub(super) fn router() -> OpenApiRouter<Api> {
-    OpenApiRouter::default().routes(routes!(check)).routes(routes!(connect)).routes(routes!(addresses))
+    OpenApiRouter::default()
+        .routes(routes!(check))
+        .routes(routes!(connect))
+        .routes(routes!(disconnect))
+        .routes(routes!(addresses))
 }
 
 /// What the vendor says about the account.
@@ -36,14 +46,33 @@ pub(crate) struct AccountView {
     display_name: Option<String>,
     /// Its address, as the vendor writes it.
     address: Option<String>,
-    /// The webhook URL that the vendor has now.
-    webhook_url: Option<String>,
-    /// Is it ours? `null`: the vendor does not say.
-    webhook_is_ours: Option<bool>,
+    /// Whom the vendor calls.
+    webhook: WebhookView,
     /// What to look at.
     warnings: Vec<String>,
     /// Why it is not ok.
     failure: Option<FailureView>,
+}
+
+impl From<Checked> for AccountView {
+    fn from(checked: Checked) -> Self {
+        let webhook = WebhookView::from(&checked.webhook);
+        let (report, failure) = match checked.outcome {
+            Ok(report) => (Some(report), None),
+            Err(failure) => (None, Some(failure.into())),
+        };
+        let mut warnings = report.as_ref().map(|report| report.warnings.clone()).unwrap_or_default();
+        warnings.extend(webhook.advice.clone().filter(|_| webhook.state == "elsewhere"));
+        let report = report.as_ref();
+        Self {
+            ok: failure.is_none(),
+            display_name: report.and_then(|report| report.display_name.clone()),
+            address: report.and_then(|report| report.address.clone()),
+            webhook,
+            warnings,
+            failure,
+        }
+    }
 }
 
 /// Why the vendor said no.
@@ -81,11 +110,12 @@ pub(crate) struct AddressView {
     kinds: Vec<String>,
 }
 
-/// Asks the vendor whether the credentials hold. Changes nothing there.
+/// Asks the vendor whether the credentials hold and whom it calls. Changes nothing there; a channel that works again
+/// sends what waited.
 #[utoipa::path(post, path = "/api/v1/channels/{id}/check", tag = "channels", params(("id" = String, Path)), responses((status = 200, body = AccountView)))]
 async fn check(
     State(api): State<Api>,
-    Admin(who): Admin,
+    Manager(who): Manager,
     Id(id): Id<ChannelId>,
 ) -> Result<Json<AccountView>, Problem> {
     report(&api, &who, id, AccountTask::Check, "channel.check").await.map(Json)
@@ -95,17 +125,27 @@ async fn check(
 #[utoipa::path(post, path = "/api/v1/channels/{id}/connect", tag = "channels", params(("id" = String, Path)), responses((status = 200, body = AccountView)))]
 async fn connect(
     State(api): State<Api>,
-    Admin(who): Admin,
+    Manager(who): Manager,
     Id(id): Id<ChannelId>,
 ) -> Result<Json<AccountView>, Problem> {
     report(&api, &who, id, AccountTask::Connect, "channel.connect").await.map(Json)
+}
+
+/// Tells the vendor to call us no more. Safe to repeat.
+#[utoipa::path(post, path = "/api/v1/channels/{id}/disconnect", tag = "channels", params(("id" = String, Path)), responses((status = 200, body = AccountView)))]
+async fn disconnect(
+    State(api): State<Api>,
+    Manager(who): Manager,
+    Id(id): Id<ChannelId>,
+) -> Result<Json<AccountView>, Problem> {
+    report(&api, &who, id, AccountTask::Disconnect, "channel.disconnect").await.map(Json)
 }
 
 /// Numbers and accounts of the vendor's account, to choose from.
 #[utoipa::path(get, path = "/api/v1/channels/{id}/addresses", tag = "channels", params(("id" = String, Path)), responses((status = 200, body = List<AddressView>)))]
 async fn addresses(
     State(api): State<Api>,
-    Admin(who): Admin,
+    Manager(who): Manager,
     Id(id): Id<ChannelId>,
 ) -> Result<Json<List<AddressView>>, Problem> {
     let (plugin, context) = context(&api, &who, id).await?;
@@ -124,7 +164,7 @@ pub(super) async fn context(
     who: &Principal,
     id: ChannelId,
 ) -> Result<(Arc<Plugin>, ChannelContext), Problem> {
-    let channel = load(&mut api.read().await?, who, id).await?;
+    let channel = access::managed(&mut api.read().await?, who, id).await?;
     api.flow.channel_context(who.tenant, id).await?.ok_or_else(|| {
         let detail = format!("no plugin `{}` is installed; install it first", channel.provider);
         Problem::refused("no_plugin", detail)
@@ -151,96 +191,34 @@ async fn report(
     if !plugin.exports().account {
         return Err(Problem::refused("unsupported", "this provider has no account that could be asked"));
     }
-    let view = match plugin.account(&context, task).await {
-        Ok(report) => good(report, &context.webhook_url),
-        Err(failure) => bad(failure),
-    };
-    let (state, reason) = state(&view);
-    let (tenant, now_ms) = (who.tenant, api.flow.clock.now_ms());
-    let entry = who.did(&api.flow.clock, action, id, Change::act(json!({"ok": view.ok})));
-    let address = view.address.clone();
-    api.write(move |tx| {
-        let (entry, reason, address) = (entry.clone(), reason.clone(), address.clone());
+    let checked = account::ask(&plugin, &context, task).await;
+    let (tenant, clock) = (who.tenant, api.flow.clock.clone());
+    let entry = who.did(&clock, action, id, Change::act(json!({"ok": checked.outcome.is_ok()})));
+    let (kept, actor) = (checked.clone(), who.actor());
+    let view = api.flow.catalog.view(&api.flow, tenant).await?;
+    let news = api.write(move |tx| {
+        let (entry, clock, kept, actor) = (entry.clone(), clock.clone(), kept.clone(), actor.clone());
+        let view = view.clone();
         Box::pin(async move {
-            let Some(mut channel) = channels::get(tx, tenant, id).await? else { return Ok(()) };
-            if let (true, Some(address)) = (channel.address.is_empty(), address) {
-                channel.address = address;
-                channels::update(tx, tenant, &channel).await?;
-            }
-            if channel.active {
-                channels::set_state(tx, tenant, id, state, reason.as_deref(), now_ms).await?;
-            }
-            Ok::<_, Refused>(audit::append(tx, tenant, &entry).await?)
+            let news = account::record(tx, (&clock, &view), (tenant, id), &kept, actor).await?;
+            audit::append(tx, tenant, &entry).await?;
+            Ok::<_, Refused>(news)
         })
-    })
-    .await?;
-    api.changed(tenant, Some(id));
-    Ok(view)
+    });
+    let news = news.await?;
+    channel_state::settle(&api.flow, tenant, id, news).await?;
+    Ok(checked.into())
 }
 
-fn good(report: AccountReport, ours: &str) -> AccountView {
-    let is_ours = report.webhook_url.as_deref().map(|url| url == ours);
-    let mut warnings = report.warnings;
-    if is_ours == Some(false) {
-        warnings.push(format!("the vendor calls another webhook address; set it to {ours} or use `connect`"));
+/// Tells the vendor that the channel goes. Should that fail, the vendor gets 404 from us, which it shows its owner.
+pub(super) async fn take_leave(api: &Api, who: &Principal, id: ChannelId) {
+    let Ok(Some((plugin, context))) = api.flow.channel_context(who.tenant, id).await else { return };
+    if !plugin.exports().account {
+        return;
     }
-    AccountView {
-        ok: true,
-        display_name: report.display_name,
-        address: report.address,
-        webhook_url: report.webhook_url,
-        webhook_is_ours: is_ours,
-        warnings,
-        failure: None,
-    }
-}
-
-fn bad(failure: Failure) -> AccountView {
-    AccountView {
-        ok: false,
-        display_name: None,
-        address: None,
-        webhook_url: None,
-        webhook_is_ours: None,
-        warnings: Vec::new(),
-        failure: Some(failure.into()),
-    }
-}
-
-/// The state of a channel after such a report.
-fn state(view: &AccountView) -> (&'static str, Option<String>) {
-    match (&view.failure, view.webhook_is_ours) {
-        (Some(failure), _)
-            if matches!(failure.kind.as_str(), "auth_failed" | "permission_denied" | "settings_invalid") =>
-        {
-            ("failed", Some(failure.message.clone()))
-        }
-        (Some(failure), _) => ("degraded", Some(failure.message.clone())),
-        (None, Some(false)) => ("degraded", view.warnings.last().cloned()),
-        (None, _) => ("connected", None),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::plugins::Certainty;
-
-    #[test]
-    fn a_report_becomes_the_channels_state() {
-        let report = |url: Option<&str>| AccountReport {
-            display_name: None,
-            address: None,
-            webhook_url: url.map(str::to_owned),
-            addresses: vec![],
-            warnings: vec![],
-        };
-        assert_eq!(state(&good(report(None), "https://us/h")).0, "connected");
-        assert_eq!(state(&good(report(Some("https://us/h")), "https://us/h")).0, "connected");
-        let (word, reason) = state(&good(report(Some("https://them/h")), "https://us/h"));
-        assert!(word == "degraded" && reason.unwrap().contains("https://us/h"));
-        let failure = |kind| Failure { kind, ..Failure::internal(Certainty::NotPerformed, "no") };
-        assert_eq!(state(&bad(failure(FailureKind::AuthFailed))).0, "failed");
-        assert_eq!(state(&bad(failure(FailureKind::VendorUnavailable))), ("degraded", Some("no".to_owned())));
+    let asked = account::ask(&plugin, &context, AccountTask::Disconnect);
+    let is_done = tokio::time::timeout(LEAVE_TIME_MAX, asked).await;
+    if !is_done.is_ok_and(|checked| checked.outcome.is_ok()) {
+        tracing::info!(channel = %id, "the vendor was not told that the channel is gone");
     }
 }

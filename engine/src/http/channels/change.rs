@@ -4,14 +4,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use pointsman_rules::ids::{ChannelId, GroupId, TenantId, UserId};
+use pointsman_rules::ids::{ChannelId, GroupId, UserId};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
-use super::form;
 use super::view::{MINUTE_MS, WEBCHAT};
+use super::{access, form, switch};
 use crate::crypto::random_token;
+use crate::flow::channel_state::{DEGRADED, FAILED};
+use crate::http::auth::{Principal, Role};
 use crate::http::problem::{FieldProblem, Problem};
 use crate::http::{Api, body};
 use crate::plugins::Plugin;
@@ -56,6 +58,9 @@ pub(crate) struct NewChannel {
     assigned_agent: Option<UserId>,
     /// BCP 47.
     language: Option<String>,
+    /// Your own account, seen by you and by admins? Only where a phone is linked.
+    #[serde(default)]
+    pub(super) personal: bool,
     /// Take and send messages? Needs a default group or an assigned agent.
     #[serde(default)]
     active: bool,
@@ -134,14 +139,10 @@ impl NewChannel {
     ///
     /// # Errors
     /// 422 with everything that is wrong with it.
-    pub(super) async fn checked(
-        self,
-        api: &Api,
-        tenant: TenantId,
-        id: ChannelId,
-    ) -> Result<Channel, Problem> {
+    pub(super) async fn checked(self, api: &Api, who: &Principal, id: ChannelId) -> Result<Channel, Problem> {
+        let owner = self.owner(api, who)?;
         let (now_ms, hook_key) = (api.flow.clock.now_ms(), random_token(&api.flow.clock, ""));
-        let idle_end_minutes = api.flow.catalog.view(&api.flow, tenant).await?.settings.idle_end_minutes;
+        let idle_end_minutes = api.flow.catalog.view(&api.flow, who.tenant).await?.settings.idle_end_minutes;
         let blank = Channel {
             id,
             provider: self.provider,
@@ -154,7 +155,7 @@ impl NewChannel {
             hook_key,
             default_group: None,
             assigned_user: None,
-            owner: None,
+            owner,
             language: None,
             active: false,
             receive_only: false,
@@ -178,7 +179,7 @@ impl NewChannel {
             settings: Some(self.settings),
             secrets: Some(secrets),
             default_group: Some(self.default_group),
-            assigned_agent: Some(self.assigned_agent),
+            assigned_agent: Some(self.assigned_agent.or(owner)),
             language: Some(self.language),
             active: Some(self.active),
             receive_only: Some(self.receive_only),
@@ -187,7 +188,27 @@ impl NewChannel {
             idle_end_minutes: Some(self.idle_end_minutes.unwrap_or(idle_end_minutes)),
             reopen: Some(self.reopen.unwrap_or(Reopen::Reopen)),
         };
-        change.applied(api, blank).await
+        let channel = change.applied(api, blank.clone()).await?;
+        access::check_owner_fields(who, &blank, &channel)?;
+        Ok(channel)
+    }
+
+    /// Whose own it will be.
+    fn owner(&self, api: &Api, who: &Principal) -> Result<Option<UserId>, Problem> {
+        if !self.personal {
+            who.require(Role::Admin)?;
+            return Ok(None);
+        }
+        let owner = who.user().ok_or_else(|| {
+            Problem::field("/personal", "is for people; a program connects the company's channels")
+        })?;
+        // A plugin that is missing is named further on.
+        let plugin = api.flow.host.get(&self.provider);
+        if plugin.is_some_and(|plugin| !access::may_be_personal(plugin.exports())) {
+            let message = "this provider has no personal accounts; an admin connects it for the company";
+            return Err(Problem::field("/personal", message));
+        }
+        Ok(Some(owner))
     }
 }
 
@@ -205,15 +226,15 @@ impl ChannelChange {
         if let Some(address) = self.address {
             ch.address = address.trim().to_owned();
         }
-        if let Some(active) = self.active.filter(|active| *active != ch.active) {
-            ch.active = active;
-            let (state, reason) = match (active, plugin.exports().account) {
-                (false, _) => ("paused", Some("it was switched off".to_owned())),
-                (true, true) => ("connecting", Some("the account was not checked yet".to_owned())),
-                (true, false) => ("connected", None),
-            };
-            (ch.state, ch.state_reason) = (state.to_owned(), reason);
-            ch.state_since_ms = api.flow.clock.now_ms();
+        let (now_ms, has_account) = (api.flow.clock.now_ms(), plugin.exports().account);
+        match self.active {
+            Some(true) => switch::switch_on(&mut ch, has_account, now_ms),
+            Some(false) => switch::switch_off(&mut ch, None, now_ms),
+            None => {}
+        }
+        let is_new = self.settings.is_some() || self.secrets.is_some();
+        if is_new && ch.active && matches!(ch.state.as_str(), FAILED | DEGRADED) {
+            switch::connecting(&mut ch, has_account, now_ms);
         }
         if problems.is_empty() { Ok(ch) } else { Err(Problem::invalid(problems)) }
     }

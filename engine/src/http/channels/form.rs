@@ -247,6 +247,7 @@ mod tests {
         assert_eq!(address(&manifest(), &done).as_deref(), Some("+34600000000"));
     }
 
+    // S16, S35, S48
     #[test]
     fn every_mistake_is_named_at_its_place() {
         let good = |name: &str, value: Value| {

@@ -9,10 +9,11 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{account, load};
+use super::access::{self, Manager};
+use super::account;
 use crate::clock::rfc3339;
 use crate::flow::templates::{SyncError, sync};
-use crate::http::auth::{Admin, Principal};
+use crate::http::auth::Principal;
 use crate::http::hooks::flow_problem;
 use crate::http::paging::List;
 use crate::http::path::Id;
@@ -74,7 +75,7 @@ async fn list(
     Id(id): Id<ChannelId>,
 ) -> Result<Json<List<TemplateView>>, Problem> {
     let mut tx = api.read().await?;
-    load(&mut tx, &who, id).await?;
+    access::seen(&mut tx, &who, id).await?;
     let found = templates::list(&mut tx, who.tenant, id).await?;
     Ok(Json(List::whole(found.into_iter().map(TemplateView::from).collect())))
 }
@@ -83,7 +84,7 @@ async fn list(
 #[utoipa::path(post, path = "/api/v1/channels/{id}/templates/refresh", tag = "channels", params(("id" = String, Path)), responses((status = 200, body = List<TemplateView>)))]
 async fn refresh(
     State(api): State<Api>,
-    Admin(who): Admin,
+    Manager(who): Manager,
     Id(id): Id<ChannelId>,
 ) -> Result<Json<List<TemplateView>>, Problem> {
     account::context(&api, &who, id).await?;

@@ -1,5 +1,5 @@
 //! A channel as the API shows it. Secrets are never shown, only that they are
-//! set; settings and the webhook address are for admins, since with some vendors
+//! set; settings and the webhook address are for those who set it up, since with some vendors
 //! knowing the address is the proof.
 
 use std::collections::BTreeMap;
@@ -8,10 +8,12 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
+use super::access;
+use super::health::CountersView;
 use crate::clock::rfc3339;
 use crate::http::Api;
-use crate::http::auth::{Principal, Role};
-use crate::store::channels::{Channel, Counters};
+use crate::http::auth::Principal;
+use crate::store::channels::Channel;
 
 /// The plugin of our own chat page.
 pub(super) const WEBCHAT: &str = "webchat";
@@ -30,12 +32,12 @@ pub(crate) struct ChannelView {
     name: String,
     /// Our number or account, as the vendor writes it; empty: not known yet.
     address: String,
-    /// As the plugin's manifest describes them; for admins.
+    /// As the plugin's manifest describes them; for those who may change it.
     #[schema(value_type = Option<Object>)]
     settings: Option<Value>,
     /// Which secrets are set, and since when. They are never shown.
     secrets: BTreeMap<String, SecretView>,
-    /// What the vendor must call; for admins.
+    /// What the vendor must call; for those who may change it.
     webhook_url: Option<String>,
     /// The chat page, for provider `webchat`.
     chat_url: Option<String>,
@@ -58,6 +60,8 @@ pub(crate) struct ChannelView {
     default_group: Option<String>,
     /// Agent for new conversations.
     assigned_agent: Option<String>,
+    /// Whose own it is; `null`: the company's.
+    owner: Option<String>,
     /// BCP 47.
     language: Option<String>,
     /// A live chat ends after so much silence; 0: never.
@@ -87,37 +91,20 @@ pub(crate) struct SecretView {
     updated_at: String,
 }
 
-/// How much went through a channel.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct CountersView {
-    /// Webhooks that are kept.
-    received: i64,
-    /// Webhooks that are authentic but could not be read.
-    quarantined: i64,
-    /// Messages from contacts.
-    inbound: i64,
-    /// Messages to contacts.
-    outbound: i64,
-    /// Messages that failed.
-    failed: i64,
-    /// Inbox entries that wait.
-    waiting: i64,
-}
-
-pub(super) fn view(api: &Api, who: &Principal, ch: Channel, counters: Option<Counters>) -> ChannelView {
-    let (public_url, is_admin) = (&api.flow.settings.public_url, who.role >= Role::Admin);
+pub(super) fn view(api: &Api, who: &Principal, ch: Channel, counters: Option<CountersView>) -> ChannelView {
+    let (public_url, manages) = (&api.flow.settings.public_url, access::manages(who, &ch));
     let plugin = api.flow.host.get(&ch.provider);
     let capabilities =
         plugin.and_then(|p| p.capabilities(&ch.kind).and_then(|c| serde_json::to_value(c).ok()));
     ChannelView {
-        webhook_url: is_admin.then(|| format!("{public_url}/hooks/{}", ch.hook_key)),
+        webhook_url: manages.then(|| format!("{public_url}/hooks/{}", ch.hook_key)),
         chat_url: (ch.provider == WEBCHAT).then(|| format!("{public_url}/chat/{}", ch.hook_key)),
         id: ch.id.to_string(),
         provider: ch.provider,
         kind: ch.kind,
         name: ch.name,
         address: ch.address,
-        settings: is_admin.then_some(ch.settings),
+        settings: manages.then_some(ch.settings),
         secrets: ch
             .secrets_set
             .into_iter()
@@ -132,18 +119,12 @@ pub(super) fn view(api: &Api, who: &Principal, ch: Channel, counters: Option<Cou
         state_since: rfc3339(ch.state_since_ms),
         default_group: ch.default_group.map(|id| id.to_string()),
         assigned_agent: ch.assigned_user.map(|id| id.to_string()),
+        owner: ch.owner.map(|id| id.to_string()),
         language: ch.language,
         idle_end_minutes: ch.idle_end_ms / MINUTE_MS,
         reopen: reopen(&ch.reopen_policy),
         capabilities,
-        counters: counters.map(|c| CountersView {
-            received: c.received,
-            quarantined: c.quarantined,
-            inbound: c.inbound,
-            outbound: c.outbound,
-            failed: c.failed,
-            waiting: c.waiting,
-        }),
+        counters,
         created_at: rfc3339(ch.created_ms),
         version: ch.version,
     }

@@ -122,6 +122,7 @@ mod tests {
             body,
             cause: json!({}),
             at_ms: 1,
+            is_masked: false,
         }
     }
 

@@ -52,6 +52,8 @@ fn add_channel(stage: &Stage, key: &str, kind: &str, active: bool) {
         allow_private_egress: false,
         idle_end_ms: 0,
         reopen: Reopen::Reopen,
+        state: "connected".into(),
+        is_removed: false,
     };
     stage.api.flow.catalog.stage(channel, NOW_MS);
 }

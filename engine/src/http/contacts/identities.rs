@@ -15,7 +15,7 @@ use crate::flow::phone;
 use crate::http::auth::{Principal, Who};
 use crate::http::etag::Tagged;
 use crate::http::messages::party;
-use crate::http::orders::not_found;
+use crate::http::orders::{not_found, sight};
 use crate::http::path::Id;
 use crate::http::problem::Problem;
 use crate::http::{Api, Refused, body};
@@ -50,7 +50,8 @@ async fn add(
     Id(id): Id<ContactId>,
     body::Json(new): body::Json<Address>,
 ) -> Result<Tagged<Contact>, Problem> {
-    let channels = channels::list(&mut api.read().await?, who.tenant, None, CHANNELS_MAX).await?;
+    let channels =
+        channels::list(&mut api.read().await?, who.tenant, sight(&who), None, CHANNELS_MAX).await?;
     let channel = channels.into_iter().find(|channel| channel.kind == new.channel_kind);
     let channel = channel.ok_or_else(|| {
         Problem::field(

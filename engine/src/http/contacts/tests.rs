@@ -120,6 +120,7 @@ async fn two_people_do_not_overwrite_each_other_and_mistakes_are_told() {
     );
 }
 
+// S95
 /// S95: a number that another contact has proposes the merge; the other keeps what it had.
 #[tokio::test]
 async fn a_number_that_somebody_else_has_proposes_a_merge_that_can_be_undone() {

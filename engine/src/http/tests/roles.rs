@@ -18,6 +18,8 @@ POST /api/v1/api-keys admin
 DELETE /api/v1/api-keys/{id} admin
 POST /api/v1/attachments agent
 GET /api/v1/attachments/{id} agent
+GET /api/v1/attachments/{id}/link agent
+GET /api/v1/attachments/{id}/thumbnail agent
 GET /api/v1/audit admin
 GET /api/v1/calendars agent
 POST /api/v1/calendars admin
@@ -33,6 +35,10 @@ DELETE /api/v1/channels/{id} admin
 GET /api/v1/channels/{id}/addresses admin
 POST /api/v1/channels/{id}/check admin
 POST /api/v1/channels/{id}/connect admin
+POST /api/v1/channels/{id}/disconnect admin
+GET /api/v1/channels/{id}/health agent
+POST /api/v1/channels/{id}/pause admin
+POST /api/v1/channels/{id}/resume admin
 GET /api/v1/channels/{id}/templates agent
 POST /api/v1/channels/{id}/templates/refresh admin
 GET /api/v1/contacts agent
@@ -99,6 +105,10 @@ GET /api/v1/tenant admin
 PATCH /api/v1/tenant admin
 DELETE /api/v1/tenant owner
 GET /api/v1/tenant/export owner
+POST /api/v1/uploads agent
+HEAD /api/v1/uploads/{id} agent
+PATCH /api/v1/uploads/{id} agent
+DELETE /api/v1/uploads/{id} agent
 GET /api/v1/users agent
 POST /api/v1/users admin
 GET /api/v1/users/{id} agent
@@ -148,6 +158,7 @@ fn filled(path: &str) -> String {
     path.replace("{action}", "archive").replace("{id}", &format!("{prefix}_01jd0000000000000000000000"))
 }
 
+// S93
 #[tokio::test]
 async fn every_operation_lets_in_whom_it_should_and_nobody_else() {
     let stage = Stage::new().await;

@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use futures_util::future::BoxFuture;
 use futures_util::{Stream, StreamExt, stream};
@@ -72,8 +73,7 @@ impl DirectoryBlobs {
     }
 
     fn folder(&self, owner: &str) -> std::io::Result<PathBuf> {
-        let plain = |c: u8| c.is_ascii_alphanumeric() || c == b'_';
-        if owner.is_empty() || owner.len() > OWNER_BYTES_MAX || !owner.bytes().all(plain) {
+        if !is_owner(owner) {
             return Err(std::io::ErrorKind::NotFound.into());
         }
         Ok(self.directory.join(owner))
@@ -138,7 +138,45 @@ impl BlobStore for DirectoryBlobs {
     }
 }
 
-async fn write(path: &Path, content: &mut BlobStream, bytes_max: u64) -> std::io::Result<StoredBlob> {
+/// Could files belong to them? Anything else might be a path.
+pub(super) fn is_owner(owner: &str) -> bool {
+    let plain = |c: u8| c.is_ascii_alphanumeric() || c == b'_';
+    (1..=OWNER_BYTES_MAX).contains(&owner.len()) && owner.bytes().all(plain)
+}
+
+/// Removes what a crash left of files on their way, in folders called `partial` and in `directory` itself: everything
+/// that was not written to since `before`. Another process may be at the rest.
+///
+/// # Errors
+/// The disk's.
+pub fn sweep_partials(directory: &Path, before: SystemTime) -> std::io::Result<usize> {
+    let mut folders = vec![directory.to_owned()];
+    for owner in directory.read_dir()? {
+        folders.push(owner?.path().join(PARTIAL));
+    }
+    let mut removed = 0;
+    for folder in folders.iter().filter(|folder| folder.is_dir()) {
+        for file in folder.read_dir()? {
+            let file = file?;
+            let metadata = file.metadata()?;
+            if metadata.is_file() && metadata.modified()? < before {
+                std::fs::remove_file(file.path())?;
+                removed += 1;
+            }
+        }
+    }
+    Ok(removed)
+}
+
+/// Writes a stream to a new file, durably; answers what it is.
+///
+/// # Errors
+/// The stream's or the disk's; `FileTooLarge` above `bytes_max`.
+pub(super) async fn write(
+    path: &Path,
+    content: &mut BlobStream,
+    bytes_max: u64,
+) -> std::io::Result<StoredBlob> {
     let bytes_max = bytes_max.min(BLOB_BYTES_MAX);
     let mut file = File::create(path).await?;
     let mut hash = digest::Context::new(&digest::SHA256);
@@ -205,6 +243,19 @@ mod tests {
         blobs.remove("tnt_1", &stored.id).await.unwrap();
         blobs.remove("tnt_1", &stored.id).await.unwrap();
         assert!(blobs.open("tnt_1", &stored.id).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn what_a_crash_left_is_swept_and_whole_files_stay() {
+        let directory = tempfile::tempdir().unwrap();
+        let blobs = DirectoryBlobs::new(directory.path().into(), Arc::new(|| 7));
+        let stored = blobs.store("tnt_1", pieces(vec![b"ab"]), 4).await.unwrap();
+        std::fs::write(directory.path().join("tnt_1").join(PARTIAL).join("left"), "x").unwrap();
+        assert_eq!(sweep_partials(directory.path(), SystemTime::UNIX_EPOCH).unwrap(), 0, "it may be at work");
+        let later = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1 << 34);
+        assert_eq!((sweep_partials(directory.path(), later).unwrap(), partials(directory.path())), (1, 0));
+        assert!(blobs.open("tnt_1", &stored.id).await.is_ok());
+        assert!(sweep_partials(&directory.path().join("none"), later).is_err());
     }
 
     #[tokio::test]
