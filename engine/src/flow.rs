@@ -26,6 +26,7 @@ mod gather;
 pub mod jobs;
 pub mod large;
 pub mod link;
+pub mod mask;
 pub mod order;
 pub mod phone;
 pub mod presence;

@@ -6,6 +6,7 @@ use pointsman_rules::event::{Actor, Changes};
 use pointsman_rules::ids::{ContactId, InboxId, LaneId, MergeId, TenantId};
 
 use super::command::{Command, ContactNews, Order};
+use super::mask::mask_name;
 use super::phone;
 use super::turn::Entry;
 use crate::clock::Clock;
@@ -121,7 +122,7 @@ impl Teller {
 /// One change of a field; numbers are masked, since the log is for more eyes than the contact is.
 pub fn change<T: serde::Serialize>(changes: &mut Changes, field: &str, before: &T, after: &T) {
     let hide = |value: serde_json::Value| match value {
-        serde_json::Value::String(text) if field == "phone" => phone::masked(&text).into(),
+        serde_json::Value::String(text) if field == "phone" => mask_name(&text).into(),
         other => other,
     };
     let pair = [serde_json::json!(before), serde_json::json!(after)];

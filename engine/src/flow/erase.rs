@@ -14,8 +14,9 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::jobs::{Outcome, Round};
+use super::mask::mask_name;
 use super::retention::answer_place;
-use super::{Flow, FlowError, lane_of, phone, suppress};
+use super::{Flow, FlowError, lane_of, suppress};
 use crate::plugins::WebhookRequest;
 use crate::store::contact_views::{self, ContactView, Thread};
 use crate::store::erasures::{self, Erasure, Part, Plan, Target};
@@ -158,7 +159,7 @@ fn needles(people: &[ContactView]) -> Vec<String> {
         let phones = identities.iter().flat_map(|it| [it.phone.as_ref(), it.phone_key.as_ref()]);
         for text in addresses.chain(phones).flatten().chain(&person.phone) {
             let digits: String = text.chars().filter(char::is_ascii_digit).collect();
-            let is_number = phone::masked(text) != *text;
+            let is_number = mask_name(text) != *text;
             out.insert(if is_number { digits } else { text.clone() });
         }
     }

@@ -10,14 +10,6 @@ const TEXT_BYTES_MAX: usize = 40;
 const DIGITS_MAX: usize = 15;
 /// Digits of a number with its country code, at least.
 const DIGITS_MIN: usize = 7;
-/// Digits in a row that are taken for a number where it is masked.
-const RUN_DIGITS_MIN: usize = 7;
-/// Last digits that stay when a number is masked.
-const SHOWN_LAST: usize = 4;
-/// First digits that stay: about the country code.
-const SHOWN_FIRST: usize = 2;
-/// What stands for hidden digits.
-const HIDDEN: &str = "••••";
 /// Lengths are asked of these kinds of numbers.
 const KINDS: [Type; 5] = [Type::FixedLine, Type::Mobile, Type::TollFree, Type::Voip, Type::Uan];
 
@@ -90,34 +82,6 @@ pub fn key(e164: &str) -> Option<String> {
 /// Is it a number of a country where one number is written in several ways?
 pub fn has_variants(e164: &str) -> bool {
     ["+55", "+52", "+54"].iter().any(|code| e164.starts_with(code))
-}
-
-/// The text with the digits of phone numbers in it hidden but for the country code and the last four:
-/// `whatsapp:+34••••1234`.
-pub fn masked(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
-        let (before, from) = rest.split_at(start);
-        // A number may be written with blanks and the like between its digits.
-        let end = from
-            .find(|c: char| !c.is_ascii_digit() && !matches!(c, ' ' | '-' | '.' | '(' | ')'))
-            .unwrap_or(from.len());
-        let (run, after) = from.split_at(end);
-        let digits: String = run.chars().filter(char::is_ascii_digit).collect();
-        out.push_str(before);
-        if digits.len() < RUN_DIGITS_MIN {
-            out.push_str(run);
-        } else {
-            let last = digits.len() - SHOWN_LAST;
-            out.push_str(&digits[..SHOWN_FIRST]);
-            out.push_str(HIDDEN);
-            out.push_str(&digits[last..]);
-        }
-        rest = after;
-    }
-    out.push_str(rest);
-    out
 }
 
 /// The national number without what only some writings of it have.
@@ -247,17 +211,6 @@ mod tests {
         }
         for number in ["+14155550100", "+34600000001", "+442079460018", "+390669820001", "+525512345678"] {
             assert_eq!(key(number).as_deref(), Some(number), "no variants: the key is the number");
-        }
-    }
-
-    #[test]
-    fn masks_hide_all_but_country_and_last_digits() {
-        assert_eq!(masked("+5511987654321"), "+55••••4321");
-        assert_eq!(masked("whatsapp:+34 600 000 001"), "whatsapp:+34••••0001");
-        assert_eq!(masked("5511987654321@c.us"), "55••••4321@c.us");
-        assert_eq!(masked("Ana 34600000001"), "Ana 34••••0001");
-        for plain in ["Ana López", "flat 12, 3rd", "v_abc", ""] {
-            assert_eq!(masked(plain), plain);
         }
     }
 }

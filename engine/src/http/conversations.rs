@@ -24,7 +24,6 @@ use super::problem::{FieldProblem, Problem};
 use super::{Api, Refused, mask, orders};
 use crate::clock::rfc3339;
 use crate::flow::erase::{self, Asked};
-use crate::flow::phone::masked;
 use crate::store::audit::{self, Change};
 use crate::store::conversation_views::{self, AssigneeFilter, ConversationFilter, ConversationView};
 use crate::store::conversations::Queue;
@@ -161,15 +160,14 @@ impl Conversation {
     pub(super) fn show(it: ConversationView, now_ms: i64) -> Self {
         let conversation = it.conversation;
         let facts = conversation.facts;
-        let shown = |text: String| if it.is_masked { masked(&text) } else { text };
         Self {
             id: facts.id,
             channel: conversation.channel,
             contact: Contact {
                 id: conversation.contact,
-                name: it.contact_name.map(shown),
-                phone: it.contact_phone.map(shown),
-                address: shown(it.contact_address),
+                name: it.contact_name,
+                phone: it.contact_phone,
+                address: it.contact_address,
             },
             live: facts.live,
             status: facts.status.word(),

@@ -68,11 +68,10 @@ pub type ConversationCursor = (i64, ConversationId);
 
 static HEAD: LazyLock<String> = LazyLock::new(|| {
     format!(
-        "select {}, p.name, p.phone, i.address, h.masked from conversations c \
+        "select {}, p.name, p.phone, i.address, coalesce(h.masked, false) from conversations c \
         left join channels h on h.tenant_id = c.tenant_id and h.id = c.channel_id \
         left join contacts p on p.tenant_id = c.tenant_id and p.id = c.contact_id \
-        left join identities i on i.tenant_id = c.tenant_id and i.id = c.identity_id \
-        left join channels h on h.tenant_id = c.tenant_id and h.id = c.channel_id",
+        left join identities i on i.tenant_id = c.tenant_id and i.id = c.identity_id",
         of_table("c", conversations::COLUMNS)
     )
 });
@@ -94,7 +93,7 @@ pub async fn list(
     for branch in branches(tx, tenant, sight, wanted).await? {
         let (sql, args) = statement(tenant, sight, wanted, branch, after, rows_max);
         for row in tx.all("list conversations", &sql, args).await? {
-            found.push(read(&row, sight)?);
+            found.push(read(&row)?);
         }
     }
     found.sort_by_key(|it| std::cmp::Reverse(it.place()));
@@ -211,17 +210,17 @@ pub async fn get(
     filter.and("c.id = ?", args![id]);
     let (sql, args) = filter.finish(&HEAD, "", 1);
     let row = tx.first("read a conversation", &sql, args).await?;
-    row.as_ref().map(|row| read(row, sight)).transpose()
+    row.as_ref().map(read).transpose()
 }
 
-fn read(row: &Row, sight: Sight) -> Result<ConversationView, StoreError> {
+fn read(row: &Row) -> Result<ConversationView, StoreError> {
     let c = &mut row.columns("conversations");
     Ok(ConversationView {
         conversation: conversations::read_from(c)?,
         contact_name: c.opt_text("contacts.name")?,
         contact_phone: c.opt_text("contacts.phone")?,
         contact_address: c.opt_text("identities.address")?.unwrap_or_default(),
-        is_masked: c.opt_bool("channels.masked")?.unwrap_or(false) && sight != Sight::All,
+        is_masked: c.bool("channels.masked")?,
     })
 }
 

@@ -60,11 +60,7 @@ fn parts_go_in_pieces_and_only_those_of_the_conversation() {
                 steps,
                 match part {
                     Part::Messages => 2,
-                    Part::Calls
-                    | Part::Deliveries
-                    | Part::Timers
-                    | Part::Files
-                    | Part::Notifications => 0,
+                    Part::Calls | Part::Deliveries | Part::Timers | Part::Files | Part::Notifications => 0,
                     _ => 1,
                 },
                 "{part:?}"

@@ -7,7 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::clock::rfc3339;
-use crate::flow::phone::masked;
+use crate::flow::mask::mask_name;
 use crate::store::contact_views::{ContactView, Pair};
 use crate::store::contacts::BY_VENDOR;
 
@@ -93,7 +93,7 @@ struct Duplicate {
 
 impl Contact {
     pub(super) fn show(it: ContactView) -> Self {
-        let shown = |text: String| if it.is_masked { masked(&text) } else { text };
+        let shown = |text: String| if it.is_masked { mask_name(&text) } else { text };
         Self {
             id: it.id,
             name: it.name.map(shown),
