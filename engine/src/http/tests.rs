@@ -11,6 +11,7 @@ use super::testing::Stage;
 use super::{layers, rate};
 
 mod roles;
+mod strangers;
 
 #[tokio::test]
 async fn callers_without_a_valid_credential_are_turned_away() {

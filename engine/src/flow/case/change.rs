@@ -164,7 +164,7 @@ impl Case<'_> {
         Ok(())
     }
 
-    /// The idle end comes [`POSTPONE_MS`] later than it would, and never sooner than that from now.
+    /// The idle end comes `POSTPONE_MS` later than it would, and never sooner than that from now.
     pub fn postpone_idle(&mut self) -> Done {
         let (now_ms, idle_ms) = (self.now_ms, self.channel.idle_end_ms);
         let conversation = self.open_case()?;

@@ -18,7 +18,7 @@ use super::view::Contact;
 use super::{alive, shown, teller};
 use crate::clock::rfc3339;
 use crate::http::auth::Admin;
-use crate::http::orders::not_found;
+use crate::http::orders::{not_found, sight};
 use crate::http::paging::{List, Page, Query};
 use crate::http::path::Id;
 use crate::http::problem::Problem;
@@ -167,7 +167,9 @@ async fn list(
     Admin(who): Admin,
     Id(id): Id<ContactId>,
 ) -> Result<Json<List<MergeView>>, Problem> {
-    let found = merges::of_contact(&mut api.read().await?, who.tenant, id, MERGES_MAX).await?;
+    let tx = &mut api.read().await?;
+    contact_views::get(tx, who.tenant, sight(&who), id).await?.ok_or_else(|| not_found("contact"))?;
+    let found = merges::of_contact(tx, who.tenant, id, MERGES_MAX).await?;
     Ok(Json(List::whole(found.into_iter().map(MergeView::from).collect())))
 }
 

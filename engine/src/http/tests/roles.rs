@@ -162,8 +162,9 @@ fn filled(path: &str) -> String {
 #[tokio::test]
 async fn every_operation_lets_in_whom_it_should_and_nobody_else() {
     let stage = Stage::new().await;
-    let (agent, admin) = (stage.key(Role::Agent).await, stage.key(Role::Admin).await);
-    let (agent, admin) = (format!("Bearer {agent}"), format!("Bearer {admin}"));
+    let bearer = async |role| format!("Bearer {}", stage.key(role).await);
+    let (agent, admin, owner) =
+        (bearer(Role::Agent).await, bearer(Role::Admin).await, bearer(Role::Owner).await);
     let mut table = table();
     let document = serde_json::to_value(document()).unwrap();
     for (path, item) in document["paths"].as_object().unwrap() {
@@ -176,10 +177,11 @@ async fn every_operation_lets_in_whom_it_should_and_nobody_else() {
             let at = filled(path);
             let status =
                 async |headers: &[(&str, &str)]| stage.status(&method, &at, headers, body.clone()).await;
-            let (nobody, as_agent, as_admin) = (
+            let (nobody, as_agent, as_admin, as_owner) = (
                 status(&[]).await,
                 status(&[("authorization", &agent)]).await,
                 status(&[("authorization", &admin)]).await,
+                status(&[("authorization", &owner)]).await,
             );
             let is_in = |status: u16| status != 401 && status != 403;
             let who = (nobody == 401, is_in(as_agent), is_in(as_admin));
@@ -191,6 +193,7 @@ async fn every_operation_lets_in_whom_it_should_and_nobody_else() {
                 other => panic!("{other} is no role of this table"),
             };
             assert_eq!(who, wanted, "{method} {path}: {nobody}, {as_agent}, {as_admin}");
+            assert!(is_in(as_owner), "{method} {path}: an owner may everything, not {as_owner}");
         }
     }
     assert!(table.is_empty(), "these operations are gone: {table:?}");
