@@ -118,6 +118,18 @@ fn the_table_of_coverage_is_true() {
     assert!(lies.is_empty(), "docs/coverage.md:\n{}", lies.join("\n"));
 }
 
+/// Two types of one name would share one entry of the API's document, and one of them would be described wrongly.
+#[test]
+fn types_of_the_api_have_names_of_their_own() {
+    let files = project();
+    let names: Vec<(String, String)> = files.iter().flat_map(rules::schema_names).collect();
+    assert!(names.len() > 50, "only {} types are described", names.len());
+    for (index, (name, path)) in names.iter().enumerate() {
+        let other = names.iter().skip(index + 1).find(|(other, _)| other == name);
+        assert!(other.is_none(), "{name} is in {path} and in {}", other.map_or("", |(_, path)| path));
+    }
+}
+
 #[test]
 fn the_licence_is_there_in_full() {
     let text = std::fs::read_to_string(root().join("LICENSE")).unwrap();

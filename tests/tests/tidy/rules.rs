@@ -43,6 +43,31 @@ pub(crate) fn too_long(file: &File) -> Vec<String> {
     is_long.then(|| format!("{}: {lines} lines, more than {LINES_MAX}", file.path)).into_iter().collect()
 }
 
+/// Names of the types that the API's document describes, with their file.
+pub(crate) fn schema_names(file: &File) -> Vec<(String, String)> {
+    if !file.path.starts_with("engine/src/http") {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    let (mut is_described, mut alias) = (false, None);
+    for line in file.text.lines() {
+        if let Some(given) = line.strip_prefix("#[schema(as = ") {
+            alias = given.split([')', ',']).next().map(str::to_owned);
+        }
+        is_described |= line.starts_with("#[derive(") && line.contains("ToSchema");
+        let words: Vec<&str> = line.split([' ', '<', '{', '(', ';']).collect();
+        let at = words.iter().position(|word| matches!(*word, "struct" | "enum"));
+        let Some(name) = at.and_then(|at| words.get(at + 1)).filter(|_| !line.starts_with([' ', '/'])) else {
+            continue;
+        };
+        if std::mem::take(&mut is_described) {
+            let name = alias.take().unwrap_or_else(|| (*name).to_owned());
+            found.push((name, file.path.clone()));
+        }
+    }
+    found
+}
+
 pub(crate) fn unfinished(file: &File) -> Vec<String> {
     if !is_rust(file) || is_tidy(file) {
         return Vec::new();

@@ -15,7 +15,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::access::{self, Manager};
-use super::health::WebhookView;
+use super::health::WhomItCalls;
 use crate::flow::account::{self, Checked};
 use crate::flow::channel_state;
 use crate::http::auth::Principal;
@@ -47,7 +47,7 @@ pub(crate) struct AccountView {
     /// Its address, as the vendor writes it.
     address: Option<String>,
     /// Whom the vendor calls.
-    webhook: WebhookView,
+    webhook: WhomItCalls,
     /// What to look at.
     warnings: Vec<String>,
     /// Why it is not ok.
@@ -56,7 +56,7 @@ pub(crate) struct AccountView {
 
 impl From<Checked> for AccountView {
     fn from(checked: Checked) -> Self {
-        let webhook = WebhookView::from(&checked.webhook);
+        let webhook = WhomItCalls::from(&checked.webhook);
         let (report, failure) = match checked.outcome {
             Ok(report) => (Some(report), None),
             Err(failure) => (None, Some(failure.into())),

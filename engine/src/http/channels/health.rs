@@ -48,7 +48,7 @@ pub(crate) struct HealthView {
     /// What the vendor refused last, and what to do about it.
     last_problem: Option<ProblemView>,
     /// What the vendor said about the account when it was last asked; it is asked every hour.
-    last_check: Option<CheckView>,
+    last_check: Option<LastCheck>,
 }
 
 /// How much went through a channel. Written every few seconds; a process that is killed loses the last of them.
@@ -87,7 +87,7 @@ pub(crate) struct ProblemView {
 
 /// What the vendor said about the account.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct CheckView {
+pub(crate) struct LastCheck {
     #[schema(format = DateTime)]
     at: String,
     /// Did the vendor know our credentials?
@@ -97,12 +97,12 @@ pub(crate) struct CheckView {
     /// What to look at.
     warnings: Vec<String>,
     /// Whom the vendor calls.
-    webhook: WebhookView,
+    webhook: WhomItCalls,
 }
 
 /// Whom the vendor calls.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct WebhookView {
+pub(crate) struct WhomItCalls {
     /// `ok`, `elsewhere` or `unknown`.
     pub(super) state: &'static str,
     /// The host that is called instead of ours.
@@ -111,7 +111,7 @@ pub(crate) struct WebhookView {
     pub(super) advice: Option<String>,
 }
 
-impl From<&Webhook> for WebhookView {
+impl From<&Webhook> for WhomItCalls {
     fn from(webhook: &Webhook) -> Self {
         let (state, host) = match webhook {
             Webhook::Ok => ("ok", None),
@@ -179,9 +179,9 @@ fn problem((failure, at_ms): &(String, i64)) -> ProblemView {
 }
 
 /// `None` for what another version kept.
-fn check(at_ms: i64, report: Value) -> Option<CheckView> {
+fn check(at_ms: i64, report: Value) -> Option<LastCheck> {
     let kept: Kept = serde_json::from_value(report).ok()?;
-    let webhook = WebhookView::from(&kept.webhook);
+    let webhook = WhomItCalls::from(&kept.webhook);
     let Kept { ok, problem, warnings, .. } = kept;
-    Some(CheckView { at: rfc3339(at_ms), ok, problem, warnings, webhook })
+    Some(LastCheck { at: rfc3339(at_ms), ok, problem, warnings, webhook })
 }
