@@ -22,6 +22,10 @@ const STATEMENTS_MAX: usize = 512;
 /// How long a caller waits for a connection to PostgreSQL.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 const POSTGRES_CONNECTIONS_MAX: u32 = 24;
+/// PostgreSQL joins in the order in which a statement says it. Every key begins with the tenant, and
+/// as long as the statistics of a young database do not know that one tenant owns nearly all rows,
+/// the planner likes to join by tenant alone: 64 keys then cost a million comparisons.
+const JOINS_AS_WRITTEN: (&str, &str) = ("join_collapse_limit", "1");
 /// How often a transaction is run again after a deadlock or serialization failure.
 const ATTEMPTS_MAX: u32 = 4;
 
@@ -222,6 +226,7 @@ async fn open_postgres(url: &str, migrate_first: bool) -> Result<Pools, StoreErr
     let options = PgConnectOptions::from_str(url)
         .map_err(failed)?
         .statement_cache_capacity(STATEMENTS_MAX)
+        .options([JOINS_AS_WRITTEN])
         .disable_statement_logging();
     let mut conn = options.connect().await.map_err(failed)?;
     if migrate_first {
