@@ -60,7 +60,7 @@ use crate::store::contacts::{self, Known};
 use crate::store::{Db, StoreError};
 use accept::{Intake, intake};
 use catalog::Catalog;
-use deliver::{Dispatch, dispatch};
+use deliver::{Dispatch, Office, dispatch};
 use link::Links;
 
 pub use accept::{AcceptError, ReplayOutcome};
@@ -128,6 +128,7 @@ pub struct Flow {
     /// Where images wait to be decoded.
     studio: thumbnail::Studio,
     intake: Intake,
+    office: Office,
     dispatch: Dispatch,
     /// Webhooks that wait for their 2xx.
     arriving: Arc<AtomicUsize>,
@@ -139,7 +140,8 @@ impl Flow {
         let settings = Arc::new(settings);
         let intake = intake(db.clone(), clock.clone(), bus.clone());
         let links = Links::new(&keyring, &settings.public_url);
-        let dispatch = dispatch(db.clone(), clock.clone(), settings.clone(), links.clone());
+        let office = Office::new(clock.clone(), settings.clone(), links.clone());
+        let dispatch = dispatch(db.clone(), office.clone());
         let owner = crate::crypto::hex(&clock.random().to_be_bytes()).into();
         let (catalog, job_runs, calls, tallies, studio, arriving) = Default::default();
         Self {
@@ -157,6 +159,7 @@ impl Flow {
             tallies,
             studio,
             intake,
+            office,
             dispatch,
             arriving,
         }

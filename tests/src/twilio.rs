@@ -88,6 +88,7 @@ pub fn channel_body(plan: &ChannelPlan, vendor_url: &str, group: &str) -> Value 
         "default_group": group,
         "active": true,
         "allow_private_egress": true,
+        "messages_per_second": 0,
     });
     if let (Some(body), Some(extra)) = (body.as_object_mut(), plan.extra.as_object()) {
         body.extend(extra.clone());

@@ -72,6 +72,9 @@ pub(super) struct Connect {
     /// Minutes after which an idle chat ends; 0: never
     #[arg(long, value_name = "MINUTES")]
     idle_end_minutes: Option<u32>,
+    /// Messages that may leave per second; 0: any number [default: as many as the provider says]
+    #[arg(long, value_name = "COUNT")]
+    messages_per_second: Option<u32>,
     /// Let the plugin call addresses of private networks that its settings name
     #[arg(long)]
     allow_private_egress: bool,
@@ -217,6 +220,7 @@ impl Connect {
             ("receive_only", self.receive_only.then_some(Value::from(true))),
             ("allow_private_egress", self.allow_private_egress.then_some(Value::from(true))),
             ("idle_end_minutes", self.idle_end_minutes.map(Value::from)),
+            ("messages_per_second", self.messages_per_second.map(Value::from)),
         ];
         for (name, value) in optional {
             if let Some(value) = value {

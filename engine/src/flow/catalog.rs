@@ -263,11 +263,14 @@ fn compile(published: Vec<catalog::PublishedRule>) -> RuleSet {
 }
 
 fn open(flow: &Flow, row: ChannelRow) -> Result<Channel, FlowError> {
-    let capabilities = flow
+    let mut capabilities = flow
         .host
         .get(&row.provider)
         .and_then(|plugin| plugin.capabilities(&row.kind).cloned())
         .ok_or_else(|| FlowError::NoPlugin { provider: row.provider.clone(), kind: row.kind.clone() })?;
+    if let Some(rate) = row.messages_per_second {
+        capabilities.messages_per_second = u32::try_from(rate).unwrap_or(0);
+    }
     let secrets = open_secrets(&flow.keyring, row.id, &row.secrets)?;
     let reopen = serde_json::from_str(&row.reopen_policy).unwrap_or_else(|error| {
         tracing::warn!(channel = %row.id, %error, "the reopen policy cannot be read; conversations reopen");

@@ -5,6 +5,7 @@
 
 mod book;
 mod outcome;
+mod pace;
 mod parcel;
 mod step;
 mod template;
@@ -26,6 +27,7 @@ use crate::store::channel_health::Tally;
 use crate::store::effects::Effect;
 use crate::store::lanes::{self, Claim, Task};
 use crate::store::{Db, Durability, StoreError, Tx};
+use pace::Pacer;
 
 /// Effects of one lane in one lease at most; then other lanes have their turn.
 const EFFECTS_PER_LEASE_MAX: usize = 50;
@@ -87,16 +89,22 @@ pub(super) struct Stepped {
 /// Where steps wait for their commit.
 pub(super) type Dispatch = Gather<Step, Stepped>;
 
-/// What steps need besides themselves.
+/// What steps need besides themselves; cheap to clone.
 #[derive(Clone)]
-struct Office {
+pub(super) struct Office {
     clock: Clock,
     settings: Arc<FlowSettings>,
     links: Links,
+    pacer: Pacer,
 }
 
-pub(super) fn dispatch(db: Db, clock: Clock, settings: Arc<FlowSettings>, links: Links) -> Dispatch {
-    let office = Office { clock, settings, links };
+impl Office {
+    pub(super) fn new(clock: Clock, settings: Arc<FlowSettings>, links: Links) -> Self {
+        Self { clock, settings, links, pacer: Pacer::default() }
+    }
+}
+
+pub(super) fn dispatch(db: Db, office: Office) -> Dispatch {
     Gather::start(WAITING_MAX, STEPS_MAX, move |steps: Arc<Vec<Step>>| {
         let (db, office) = (db.clone(), office.clone());
         async move {
@@ -147,9 +155,7 @@ pub(super) async fn begin(tx: &mut Tx, flow: &Flow, starts: &[Start]) -> Result<
         Some(Step { claim: *claim, channel, view, called: None, is_last: false })
     };
     let steps: Vec<Step> = claims.iter().filter_map(step).collect();
-    let (clock, settings, links) = (flow.clock.clone(), flow.settings.clone(), flow.links.clone());
-    let office = Office { clock, settings, links };
-    let stepped = step::all(tx, &office, &steps).await?;
+    let stepped = step::all(tx, &flow.office, &steps).await?;
     Ok(steps.iter().zip(stepped).map(|(step, stepped)| Begun { claim: step.claim, stepped }).collect())
 }
 

@@ -73,11 +73,11 @@ struct Wanted {
 }
 
 impl Wanted {
-    fn filter(self) -> ContactFilter {
+    fn filter(self, country: Option<&str>) -> ContactFilter {
         let text = self.q.as_deref().map(str::trim).filter(|text| !text.is_empty());
         let digits = text.map(|text| text.chars().filter(char::is_ascii_digit).collect::<String>());
         ContactFilter {
-            phone_key: text.and_then(phone::key),
+            phone_key: text.and_then(|text| Phone::parse(text, country).ok()).map(|phone| phone.key),
             digits: digits.filter(|digits| digits.len() >= DIGITS_MIN),
             text: text.map(str::to_owned),
             blocked: self.blocked,
@@ -97,9 +97,10 @@ async fn list(
 ) -> Result<Json<List<Contact>>, Problem> {
     let rows = rows(wanted.limit)?;
     let before = wanted.cursor.as_deref().map(decode::<ContactId>).transpose()?;
+    let view = api.flow.catalog.view(&api.flow, who.tenant).await?;
+    let filter = wanted.filter(view.settings.country.as_deref());
     let tx = &mut api.read().await?;
-    let found =
-        contact_views::list(tx, who.tenant, sight(&who), &wanted.filter(), before, rows as u32).await?;
+    let found = contact_views::list(tx, who.tenant, sight(&who), &filter, before, rows as u32).await?;
     Ok(Json(List::page(found, rows, |it| it.id, Contact::show)))
 }
 
@@ -112,7 +113,8 @@ async fn create(
     body::Json(new): body::Json<NewContact>,
 ) -> Result<Tagged<Contact>, Problem> {
     let clock = &api.flow.clock;
-    let (card, now_ms) = (new.card()?, clock.now_ms());
+    let view = api.flow.catalog.view(&api.flow, who.tenant).await?;
+    let (card, now_ms) = (new.card(view.settings.country.as_deref())?, clock.now_ms());
     let (tenant, id) = (who.tenant, ContactId::new(now_ms, clock.random()));
     let entry = who.did(clock, "contact.create", id, Change::act(json!({})));
     api.write(move |tx| {
@@ -150,7 +152,8 @@ async fn change(
     body::Json(change): body::Json<ContactChange>,
 ) -> Result<Tagged<Contact>, Problem> {
     let (caller, teller) = (who.clone(), teller(&api, &who));
-    let change = change.checked()?;
+    let view = api.flow.catalog.view(&api.flow, who.tenant).await?;
+    let change = change.checked(view.settings.country.as_deref())?;
     api.write(move |tx| {
         let (who, teller, change, seen) = (caller.clone(), teller.clone(), change.clone(), seen.clone());
         Box::pin(async move {
@@ -227,9 +230,9 @@ async fn shown(api: &Api, who: &Principal, id: ContactId) -> Result<Tagged<Conta
     Ok(Tagged::ok(version, body))
 }
 
-/// A phone number in any writing, with its country code.
-fn checked_phone(text: &str, pointer: &str) -> Result<Phone, Problem> {
-    Phone::parse(text, None).map_err(|error| Problem::field(pointer, error.to_string()))
+/// A phone number in any writing, with its country code or of the tenant's own country.
+fn checked_phone(text: &str, country: Option<&str>, pointer: &str) -> Result<Phone, Problem> {
+    Phone::parse(text, country).map_err(|error| Problem::field(pointer, error.to_string()))
 }
 
 #[cfg(test)]

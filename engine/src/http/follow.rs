@@ -33,6 +33,8 @@ const GAP: Duration = Duration::from_millis(25);
 const BEAT: Duration = Duration::from_millis(BEAT_MS.unsigned_abs());
 /// How often a stream looks whether the process goes down.
 const DRAIN_CHECK: Duration = Duration::from_millis(500);
+/// Pause between two looks at what is told beside the log.
+const ASIDE_GAP: Duration = Duration::from_secs(1);
 /// Events that may wait for a client.
 const QUEUE_EVENTS: usize = 256;
 /// How long a full queue may stay full before the client is too slow.
@@ -68,6 +70,11 @@ pub(super) trait Source: Send + Sync + 'static {
         api: &Api,
         events: Vec<EventView>,
     ) -> impl Future<Output = Result<Vec<Event>, Problem>> + Send;
+
+    /// Something beside the log that changed since it was told: an event without an id, so that nobody resumes there.
+    fn aside(&mut self, _: &Api) -> impl Future<Output = Result<Option<Event>, Problem>> + Send {
+        async { Ok(None) }
+    }
 }
 
 /// Follows the log after the request's `Last-Event-ID`, or from now on.
@@ -178,13 +185,21 @@ impl<S: Source> Pump<S> {
         self.beat().await;
         self.send(Event::default().retry(Duration::from_millis(RECONNECT_MS)).comment("hello")).await?;
         let mut look = Some(Look::Back);
+        let mut aside = Instant::now();
+        let mut is_aside_due = false;
         loop {
             if let Some(look) = look {
                 self.look(look).await?;
+                is_aside_due = true;
                 tokio::time::sleep(GAP).await;
             }
             look = tokio::select! {
                 () = self.sender.closed() => return Err(End::Gone),
+                () = tokio::time::sleep_until(aside), if is_aside_due => {
+                    self.aside().await?;
+                    (is_aside_due, aside) = (false, Instant::now() + ASIDE_GAP);
+                    None
+                }
                 () = tokio::time::sleep_until(ends) => return Err(End::LongEnough),
                 news = self.news.recv() => self.wake(news)?,
                 _ = sweep.tick() => Some(Look::Back),
@@ -263,6 +278,13 @@ impl<S: Source> Pump<S> {
             self.tail.settle(begun_ms);
         }
         Ok(())
+    }
+
+    async fn aside(&mut self) -> Result<(), End> {
+        match self.source.aside(&self.api).await.map_err(|_| End::Failed)? {
+            Some(event) => self.send(event).await,
+            None => Ok(()),
+        }
     }
 
     async fn send(&self, event: Event) -> Result<(), End> {

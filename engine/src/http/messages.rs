@@ -384,14 +384,21 @@ async fn write_first(
     let channel =
         channel.filter(|it| it.owner.is_none() || it.owner == who.user() || who.role >= Role::Admin);
     let channel = channel.ok_or_else(|| Problem::field("/channel", "there is no such channel"))?;
-    let to = party(&new.to, &channel.address, new.name)?;
+    let view = api.flow.catalog.view(&api.flow, who.tenant).await?;
+    let to = party(&new.to, &channel.address, new.name, view.settings.country.as_deref())?;
     let message = MessageId::new(api.flow.clock.now_ms(), api.flow.clock.random());
     let carried = start(&api, &who, new.channel, Command::Start { to, message, content }).await?;
     answer(&api, &who, carried, message, StatusCode::CREATED).await
 }
 
-/// The contact as the vendor knows it: where our own address has a scheme (`whatsapp:+1…`), theirs has the same.
-pub(super) fn party(to: &str, our_address: &str, name: Option<String>) -> Result<Party, Problem> {
+/// The contact as the vendor knows it: where our own address has a scheme (`whatsapp:+1…`), theirs has the same. Where
+/// our own address is a number, theirs may be one of `country` without its country code.
+pub(super) fn party(
+    to: &str,
+    our_address: &str,
+    name: Option<String>,
+    country: Option<&str>,
+) -> Result<Party, Problem> {
     let to = to.trim();
     if to.is_empty() || to.chars().count() > ADDRESS_CHARS_MAX || to.chars().any(char::is_control) {
         return Err(Problem::field(
@@ -399,7 +406,11 @@ pub(super) fn party(to: &str, our_address: &str, name: Option<String>) -> Result
             format!("must be an address of 1 to {ADDRESS_CHARS_MAX} characters"),
         ));
     }
-    let scheme = our_address.split_once(':').map(|(scheme, _)| scheme);
+    let (scheme, ours) =
+        our_address.split_once(':').map_or((None, our_address), |(scheme, ours)| (Some(scheme), ours));
+    let is_national = ours.starts_with('+') && to.starts_with(|c: char| c.is_ascii_digit() || c == '(');
+    let national = country.filter(|_| is_national).and_then(|code| Phone::parse(to, Some(code)).ok());
+    let to = national.as_ref().map_or(to, |phone| phone.e164.as_str());
     let address = match scheme {
         Some(scheme) if to.starts_with('+') => format!("{scheme}:{}", digits(to)),
         _ if to.starts_with('+') => digits(to),
@@ -425,13 +436,15 @@ mod tests {
 
     #[test]
     fn a_number_is_written_as_our_own_address_is() {
-        let to = |to: &str, ours: &str| party(to, ours, None).map(|it| (it.address, it.phone));
+        let to = |to: &str, ours: &str| party(to, ours, None, Some("ES")).map(|it| (it.address, it.phone));
         let phone = Some("+34600000000".to_owned());
         assert_eq!(
             to("+34 600-000-000", "whatsapp:+1415").unwrap(),
             ("whatsapp:+34600000000".into(), phone.clone())
         );
         assert_eq!(to("whatsapp:+34600000000", "whatsapp:+1415").unwrap().1, phone);
+        assert_eq!(to("600 000 000", "whatsapp:+1415").unwrap().0, "whatsapp:+34600000000", "in Spain");
+        assert_eq!(to("600000000", "123456").unwrap(), ("600000000".into(), None), "not a number's channel");
         assert_eq!(to("+34600000000", "+1415").unwrap(), ("+34600000000".into(), phone));
         assert_eq!(to("v_abc", "").unwrap(), ("v_abc".into(), None));
         for bad in ["", " ", "+34", "+34x", "a\nb"] {

@@ -4,7 +4,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use pointsman_rules::ids::{NotificationId, UserId};
+use pointsman_rules::ids::{NotificationId, TenantId, UserId};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -19,6 +19,7 @@ use super::{Api, Refused};
 use crate::clock::rfc3339;
 use crate::flow::command::Command;
 use crate::store::notifications::{self, Filter, Notification};
+use crate::store::{StoreError, Tx};
 
 pub(super) fn router() -> OpenApiRouter<Api> {
     OpenApiRouter::default()
@@ -78,6 +79,43 @@ pub struct Notifications {
     list: List<NotificationView>,
     /// How many were not read, on all pages.
     unread: i64,
+}
+
+/// What a person who follows the stream is told of their notifications.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Ring {
+    /// How many were not read.
+    unread: i64,
+    /// The newest of them.
+    latest: Option<NotificationView>,
+}
+
+/// Rings when a person's unread notifications change.
+#[derive(Debug)]
+pub(super) struct Bell {
+    tenant: TenantId,
+    user: UserId,
+    /// How many there were and which was the newest when it last rang; never: `None`.
+    rung: Option<(i64, Option<NotificationId>)>,
+}
+
+impl Bell {
+    /// A bell that rings at the first look.
+    pub(super) fn new(tenant: TenantId, user: UserId) -> Self {
+        Self { tenant, user, rung: None }
+    }
+
+    /// What changed since the last look, if anything did.
+    pub(super) async fn look(&mut self, tx: &mut Tx) -> Result<Option<Ring>, StoreError> {
+        let unread = notifications::count_unread(tx, self.tenant, Some(self.user)).await?;
+        let filter = Filter { user: Some(self.user), unread: true, before: None };
+        let latest = notifications::list(tx, self.tenant, filter, 1).await?.pop();
+        let now = (unread, latest.as_ref().map(|it| it.id));
+        if self.rung.replace(now) == Some(now) {
+            return Ok(None);
+        }
+        Ok(Some(Ring { unread, latest: latest.map(Into::into) }))
+    }
 }
 
 /// Which page is wanted.

@@ -15,6 +15,7 @@ use super::auth::Principal;
 use super::conversations::query_id;
 use super::events::Event;
 use super::follow::{Source, follow};
+use super::notifications::Bell;
 use super::orders::{conversation, sight};
 use super::paging::Query;
 use super::problem::Problem;
@@ -38,6 +39,9 @@ struct Wanted {
 
 /// Everything that happens and you may see, as server-sent events: `id` is the event's id, `event` its type, `data`
 /// the event as in `/events`. A browser or client that comes back with `Last-Event-ID` goes on after that event.
+///
+/// A person who follows everything is also told of their notifications: `event: notifications`, without an id, at the
+/// beginning and whenever something changed; `data` has `unread`, how many there are, and the `latest` of them.
 #[utoipa::path(get, path = "/api/v1/stream", tag = "events", params(Wanted),
     responses((status = 200, content_type = "text/event-stream", body = String)))]
 async fn stream(
@@ -52,7 +56,8 @@ async fn stream(
     }
     let filter = EventFilter { conversation: wanted, kind: None };
     let (sight, hides) = (sight(&who), mask::hides(&who));
-    let log = Log { tenant: who.tenant, sight, user: who.user(), hides, filter };
+    let bell = who.user().filter(|_| wanted.is_none()).map(|user| Bell::new(who.tenant, user));
+    let log = Log { tenant: who.tenant, sight, user: who.user(), hides, filter, bell };
     follow(api, &headers, log).await
 }
 
@@ -64,6 +69,8 @@ struct Log {
     /// Are contacts of masked channels hidden from them?
     hides: bool,
     filter: EventFilter,
+    /// What rings for the person who follows everything.
+    bell: Option<Bell>,
 }
 
 impl Source for Log {
@@ -94,6 +101,15 @@ impl Source for Log {
     async fn show(&mut self, _: &Api, mut events: Vec<EventView>) -> Result<Vec<sse::Event>, Problem> {
         events.iter_mut().for_each(|it| mask::event(self.hides, it));
         Ok(events.into_iter().map(show).collect())
+    }
+
+    async fn aside(&mut self, api: &Api) -> Result<Option<sse::Event>, Problem> {
+        let Some(bell) = &mut self.bell else { return Ok(None) };
+        let ring = bell.look(&mut api.read().await?).await?;
+        Ok(ring.map(|ring| {
+            let data = serde_json::to_string(&ring).unwrap_or_default(); // strings and numbers only
+            sse::Event::default().event("notifications").data(data)
+        }))
     }
 }
 

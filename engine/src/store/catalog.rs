@@ -44,6 +44,8 @@ pub struct ChannelRow {
     pub allow_private_egress: bool,
     /// A chat ends after so many milliseconds without activity; 0: never.
     pub idle_end_ms: i64,
+    /// Messages that may leave per second; `None`: as many as the provider says, 0: no limit.
+    pub messages_per_second: Option<i64>,
     /// JSON: what happens when somebody writes to a closed conversation.
     pub reopen_policy: String,
     /// How it is doing.
@@ -54,7 +56,7 @@ pub struct ChannelRow {
 
 const COLUMNS: &str = "tenant_id, id, provider, kind, name, address, settings, secrets, hook_key, \
     default_group_id, assigned_user_id, language, active, receive_only, allow_private_egress, idle_end_ms, \
-    reopen_policy, state, deleted_ms";
+    messages_per_second, reopen_policy, state, deleted_ms";
 
 /// The channel with this webhook key. The only query by a key of the outside world: it finds the tenant.
 ///
@@ -93,6 +95,7 @@ fn channel_row(row: &Row) -> Result<ChannelRow, StoreError> {
         receive_only: c.bool("receive_only")?,
         allow_private_egress: c.bool("allow_private_egress")?,
         idle_end_ms: c.int("idle_end_ms")?,
+        messages_per_second: c.opt_int("messages_per_second")?,
         reopen_policy: c.text("reopen_policy")?,
         state: c.text("state")?,
         is_removed: c.opt_int("deleted_ms")?.is_some(),

@@ -48,6 +48,8 @@ pub struct Channel {
     pub allow_private_egress: bool,
     /// End a live chat after so much silence, milliseconds; 0: never.
     pub idle_end_ms: i64,
+    /// Messages that may leave per second; `None`: as many as the provider says, 0: no limit.
+    pub messages_per_second: Option<i64>,
     /// What an inbound message does to a closed conversation.
     pub reopen_policy: serde_json::Value,
     /// `connecting`, `qr_required`, `connected`, `degraded`, `failed`, `paused`, `disconnected`.
@@ -64,7 +66,8 @@ pub struct Channel {
 
 const COLUMNS: &str = "id, provider, kind, name, address, settings, secrets, secrets_set, hook_key, \
     default_group_id, assigned_user_id, owner_user_id, language, active, receive_only, masked, \
-    allow_private_egress, idle_end_ms, reopen_policy, state, state_reason, state_since_ms, version, created_ms";
+    allow_private_egress, idle_end_ms, messages_per_second, reopen_policy, state, state_reason, state_since_ms, \
+    version, created_ms";
 
 fn channel(row: &Row) -> Result<Channel, StoreError> {
     let mut c = row.columns("channels");
@@ -87,6 +90,7 @@ fn channel(row: &Row) -> Result<Channel, StoreError> {
         masked: c.bool("masked")?,
         allow_private_egress: c.bool("allow_private_egress")?,
         idle_end_ms: c.int("idle_end_ms")?,
+        messages_per_second: c.opt_int("messages_per_second")?,
         reopen_policy: c.json("reopen_policy")?,
         state: c.text("state")?,
         state_reason: c.opt_text("state_reason")?,
@@ -119,6 +123,7 @@ fn values(tenant: TenantId, ch: &Channel) -> Vec<Arg> {
         ch.masked,
         ch.allow_private_egress,
         ch.idle_end_ms,
+        ch.messages_per_second,
         ch.reopen_policy.to_string(),
         &ch.state,
         ch.state_reason.clone(),
@@ -144,11 +149,12 @@ pub async fn insert(tx: &mut Tx, tenant: TenantId, ch: &Channel) -> Result<(), S
 pub async fn update(tx: &mut Tx, tenant: TenantId, ch: &Channel) -> Result<bool, StoreError> {
     let sql = "update channels set name = $3, address = $4, settings = $5, secrets = $6, secrets_set = $7, \
         default_group_id = $8, assigned_user_id = $9, owner_user_id = $10, language = $11, active = $12, \
-        receive_only = $13, masked = $14, allow_private_egress = $15, idle_end_ms = $16, reopen_policy = $17, \
-        state = $18, state_reason = $19, state_since_ms = $20, version = version + 1 \
+        receive_only = $13, masked = $14, allow_private_egress = $15, idle_end_ms = $16, \
+        messages_per_second = $17, reopen_policy = $18, state = $19, state_reason = $20, state_since_ms = $21, \
+        version = version + 1 \
         where tenant_id = $1 and id = $2 and deleted_ms is null";
     let mut values = values(tenant, ch);
-    values.truncate(23); // without version and creation time, which the caller does not write
+    values.truncate(24); // without version and creation time, which the caller does not write
     values.remove(9); // hook key
     values.drain(2..4); // provider and kind
     Ok(tx.execute("change a channel", sql, values).await? == 1)
@@ -328,6 +334,7 @@ pub(crate) mod tests {
             masked: false,
             allow_private_egress: false,
             idle_end_ms: 600_000,
+            messages_per_second: Some(80),
             reopen_policy: serde_json::json!({"policy": "reopen"}),
             state: "connecting".into(),
             state_reason: None,

@@ -75,6 +75,7 @@ pub const KINDS: &[Kind] = &[
             Bool("receive_only"),
             Bool("masked"),
             Int("idle_end_ms"),
+            Int("messages_per_second"),
             Json("reopen_policy"),
             Int("created_ms"),
             Int("deleted_ms"),

@@ -22,6 +22,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (13, "templates", include_str!("../../../migrations/0013_templates.sql")),
     (14, "lists", include_str!("../../../migrations/0014_lists.sql")),
     (10, "channels", include_str!("../../../migrations/0010_channels.sql")),
+    (20, "pace", include_str!("../../../migrations/0020_pace.sql")),
     (11, "media", include_str!("../../../migrations/0011_media.sql")),
 ];
 

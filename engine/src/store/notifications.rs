@@ -72,14 +72,17 @@ pub async fn list(
     filter: Filter,
     limit: i64,
 ) -> Result<Vec<Notification>, StoreError> {
-    let sql = format!(
-        "select {COLUMNS} from notifications \
-        where tenant_id = $1 and id < $2 and ($3 = '' or user_id = $3) and (read_ms is null or not $4) \
-        order by id desc limit $5"
-    );
     // `o` sorts after every id's prefix.
     let before = filter.before.map_or_else(|| "o".to_owned(), |id| id.to_string());
-    let values = args![tenant, before, whose(filter.user), filter.unread, limit];
+    let mut values = args![tenant, before, limit];
+    // Said only when wanted, so that each list has an index of its own.
+    let whose = filter.user.map_or("", |_| "and user_id = $4");
+    values.extend(filter.user.map(|user| args![user]).into_iter().flatten());
+    let unread = if filter.unread { "and read_ms is null" } else { "" };
+    let sql = format!(
+        "select {COLUMNS} from notifications where tenant_id = $1 and id < $2 {whose} {unread} \
+        order by id desc limit $3"
+    );
     tx.all("list notifications", &sql, values).await?.iter().map(notification).collect()
 }
 
@@ -120,9 +123,12 @@ pub async fn take(
 /// # Errors
 /// The database's own.
 pub async fn count_unread(tx: &mut Tx, tenant: TenantId, user: Option<UserId>) -> Result<i64, StoreError> {
-    let sql = "select count(*) from notifications \
-        where tenant_id = $1 and ($2 = '' or user_id = $2) and read_ms is null";
-    let row = tx.first("count notifications", sql, args![tenant, whose(user)]).await?;
+    let (whose, values) = match user {
+        Some(user) => ("and user_id = $2", args![tenant, user]),
+        None => ("", args![tenant]),
+    };
+    let sql = format!("select count(*) from notifications where tenant_id = $1 {whose} and read_ms is null");
+    let row = tx.first("count notifications", &sql, values).await?;
     row.map_or(Ok(0), |row| row.columns("notifications").int("count"))
 }
 

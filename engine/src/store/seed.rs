@@ -88,6 +88,7 @@ fn chat(clock: &Clock, keyring: &Keyring, group: Option<GroupId>) -> Channel {
         masked: false,
         allow_private_egress: false,
         idle_end_ms: IDLE_END_MS,
+        messages_per_second: None,
         reopen_policy: json!({"policy": "reopen"}),
         state: "connected".to_owned(),
         state_reason: None,

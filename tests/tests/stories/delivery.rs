@@ -15,6 +15,7 @@ each_backend!(
     a_failed_delivery_is_shown_with_its_class,
     free_text_to_a_stranger_is_refused_here,
     a_receive_only_channel_sends_nothing,
+    a_channel_sends_no_faster_than_it_may,
     a_text_above_the_limit_is_refused_with_the_limit,
     a_template_leaves_with_every_hole_in_its_place_or_not_at_all,
 );
@@ -112,6 +113,30 @@ async fn a_receive_only_channel_sends_nothing(backend: Backend) -> Result<()> {
     let path = format!("/api/v1/conversations/{}/messages", id(&conversation)?);
     scene.api.post(&path, json!({"text": "by hand"})).await?.problem(422, "receive_only")?;
     ensure!(scene.vendor.sent().is_empty(), "it reached the vendor");
+    Ok(())
+}
+
+async fn a_channel_sends_no_faster_than_it_may(backend: Backend) -> Result<()> {
+    let scene = Scene::with_echo(Server::start(backend).await?).await?;
+    let path = format!("/api/v1/channels/{}", scene.twilio.channel);
+    let wrong =
+        scene.api.patch(&path, json!({"messages_per_second": 10_001})).await?.problem(422, "invalid")?;
+    ensure!(wrong["errors"][0]["pointer"] == "/messages_per_second", "{wrong}");
+    let slow = scene.api.patch(&path, json!({"messages_per_second": 1})).await?.expect(200)?;
+    ensure!(slow["messages_per_second"] == 1, "{slow}");
+    for number in 1..4 {
+        scene.hear(&format!("{CUSTOMER}{number}"), number, "hello").await?;
+    }
+    scene.accepted(3).await?;
+    let mut started = Vec::new();
+    for number in 1..4 {
+        let row = scene.outbound(&format!("{CUSTOMER}{number}"), "echo hello", &["sent"]).await?;
+        let message = scene.api.get(&format!("/api/v1/messages/{}", id(&row)?)).await?.expect(200)?;
+        let at = text_at(&message, "/attempts/0/started_at")?;
+        started.push(at.parse::<jiff::Timestamp>()?.as_millisecond());
+    }
+    started.sort_unstable();
+    ensure!(started[1] - started[0] >= 1_000 && started[2] - started[1] >= 1_000, "{started:?}");
     Ok(())
 }
 

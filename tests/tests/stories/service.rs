@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use pointsman_tests::sse::{Event, Events};
 use pointsman_tests::{Api, Backend, Server, each_backend, eventually};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -27,6 +28,11 @@ const DAY: Duration = Duration::from_secs(86_400);
 
 fn customer(number: usize) -> String {
     format!("+3460000070{number}")
+}
+
+/// What the stream tells of notifications, if it is as wanted.
+fn rings(event: &Event, is_wanted: impl Fn(&Value) -> bool) -> Option<Value> {
+    (event.kind == "notifications").then(|| event.json()).filter(is_wanted)
 }
 
 /// A person with a password who is in this group.
@@ -180,6 +186,9 @@ async fn a_late_answer_is_warned_of_escalated_and_taken_once(backend: Backend) -
     happened(&scene.api, &conversation, "sla.breached", 1).await?;
     happened(&scene.api, &conversation, "conversation.escalated", 1).await?;
     let (ana_in, ben_in) = (Session::begin(&scene, "ana").await?, Session::begin(&scene, "ben").await?);
+    let mut stream = ana_in.stream().await?;
+    let told = stream.wait_for("a ring", SOON, |event| rings(event, |it| !it["latest"].is_null())).await?;
+    ensure!(told["unread"].as_i64().is_some_and(|unread| unread > 0), "{told}");
     let escalation = async |session: &Session| -> Result<String> {
         let told = session.get("/api/v1/notifications").await?;
         let items = told["items"].as_array().context("items")?;
@@ -191,6 +200,8 @@ async fn a_late_answer_is_warned_of_escalated_and_taken_once(backend: Backend) -
     let late = ana_in.post(&escalation(&ana_in).await?, json!({})).await?.problem(409, "already_taken")?;
     ensure!(late["taken_by"] == ben, "{late}");
     ensure!(assignee(&scene, &customer(0)).await? == ben, "whoever takes it has the conversation");
+    ana_in.post("/api/v1/notifications/read-all", json!({})).await?;
+    stream.wait_for("silence", SOON, |event| rings(event, |it| it["unread"] == 0)).await?;
     Ok(())
 }
 
@@ -341,6 +352,11 @@ impl Session {
             request = request.json(&body);
         }
         pointsman_tests::Answer::read(call, request.send().await?).await
+    }
+
+    async fn stream(&self) -> Result<Events> {
+        Events::open(self.http.get(format!("{}/api/v1/stream", self.base)).header("cookie", &self.cookie))
+            .await
     }
 
     async fn get(&self, path: &str) -> Result<Value> {

@@ -85,6 +85,13 @@ impl Book {
         self.office.clock.random()
     }
 
+    /// May a message leave by this step's channel now? If not: when to ask again, unix milliseconds.
+    pub(super) fn pace(&self, step: &Step) -> Result<(), i64> {
+        let facts = &step.channel.facts;
+        let per_second = facts.capabilities.messages_per_second;
+        self.office.pacer.ask((step.claim.tenant, facts.id), per_second, self.now_ms)
+    }
+
     /// Where vendors and browsers reach us.
     pub(super) fn public_url(&self) -> &str {
         &self.office.settings.public_url

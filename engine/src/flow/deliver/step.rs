@@ -154,6 +154,10 @@ impl Desk<'_> {
                 // Whoever marked it died before it could record: nobody knows whether the vendor has it.
                 outcome::unclear(book, (self.index, self.step), effect, None);
             } else if let Some(message) = effect.message {
+                if let Err(ready_ms) = book.pace(self.step) {
+                    self.rest(book, Some(ready_ms), false);
+                    break;
+                }
                 return Some((tenant, message));
             } else {
                 book.end(tenant, effect.id, EffectState::Cancelled, None);

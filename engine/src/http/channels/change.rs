@@ -24,6 +24,8 @@ use crate::store::channels::Channel;
 const IDLE_END_MINUTES_MAX: u32 = 7 * 24 * 60;
 /// A year.
 const REOPEN_MINUTES_MAX: u32 = 366 * 24 * 60;
+/// Messages that a channel may be allowed per second at most.
+const RATE_MAX: u32 = 10_000;
 const NAME_CHARS_MAX: usize = 100;
 /// The chat page's secret; made here, since nobody has to know it.
 const VISITOR_KEY: &str = "visitor_key";
@@ -75,6 +77,8 @@ pub(crate) struct NewChannel {
     allow_private_egress: bool,
     /// A live chat ends after so much silence; as the tenant's settings say when absent, 0: never.
     idle_end_minutes: Option<u32>,
+    /// Messages that may leave per second, 0 for any number; as the provider says when absent.
+    messages_per_second: Option<u32>,
     /// What an inbound message does to a closed conversation; `reopen` when absent.
     reopen: Option<Reopen>,
 }
@@ -114,6 +118,10 @@ pub(crate) struct ChannelChange {
     allow_private_egress: Option<bool>,
     /// A live chat ends after so much silence; 0: never.
     idle_end_minutes: Option<u32>,
+    /// Messages that may leave per second, 0 for any number; `null` for as many as the provider says.
+    #[serde(default, deserialize_with = "body::given")]
+    #[schema(value_type = Option<u32>)]
+    messages_per_second: Option<Option<u32>>,
     /// What an inbound message does to a closed conversation.
     reopen: Option<Reopen>,
 }
@@ -162,6 +170,7 @@ impl NewChannel {
             masked: false,
             allow_private_egress: false,
             idle_end_ms: 0,
+            messages_per_second: None,
             reopen_policy: Value::Null,
             state: "paused".to_owned(),
             state_reason: Some("it was not switched on yet".to_owned()),
@@ -186,6 +195,7 @@ impl NewChannel {
             masked: Some(self.masked),
             allow_private_egress: Some(self.allow_private_egress),
             idle_end_minutes: Some(self.idle_end_minutes.unwrap_or(idle_end_minutes)),
+            messages_per_second: Some(self.messages_per_second),
             reopen: Some(self.reopen.unwrap_or(Reopen::Reopen)),
         };
         let channel = change.applied(api, blank.clone()).await?;
@@ -259,6 +269,13 @@ impl ChannelChange {
             if minutes > IDLE_END_MINUTES_MAX {
                 let message = format!("must be at most {IDLE_END_MINUTES_MAX}; 0 for never");
                 problems.push(FieldProblem::new("/idle_end_minutes", message));
+            }
+        }
+        if let Some(rate) = self.messages_per_second {
+            ch.messages_per_second = rate.map(i64::from);
+            if rate.is_some_and(|rate| rate > RATE_MAX) {
+                let message = format!("must be at most {RATE_MAX}; 0 for any number");
+                problems.push(FieldProblem::new("/messages_per_second", message));
             }
         }
         match self.reopen {

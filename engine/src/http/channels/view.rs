@@ -66,6 +66,8 @@ pub(crate) struct ChannelView {
     language: Option<String>,
     /// A live chat ends after so much silence; 0: never.
     idle_end_minutes: i64,
+    /// Messages that may leave per second, 0 for any number; `null`: as many as the provider says.
+    messages_per_second: Option<i64>,
     /// What an inbound message does to a closed conversation: `policy` is `reopen`, `new` or `reopen_within`.
     #[schema(value_type = Object)]
     reopen: Value,
@@ -122,6 +124,7 @@ pub(super) fn view(api: &Api, who: &Principal, ch: Channel, counters: Option<Cou
         owner: ch.owner.map(|id| id.to_string()),
         language: ch.language,
         idle_end_minutes: ch.idle_end_ms / MINUTE_MS,
+        messages_per_second: ch.messages_per_second,
         reopen: reopen(&ch.reopen_policy),
         capabilities,
         counters,

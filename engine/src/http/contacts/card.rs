@@ -24,7 +24,7 @@ const VALUE_CHARS_MAX: usize = 1_000;
 pub(super) struct NewContact {
     /// What they are called.
     name: Option<String>,
-    /// With country code, in any usual writing.
+    /// In any usual writing; with country code unless it is one of the tenant's `country`.
     #[schema(example = "+34 600 000 001")]
     phone: Option<String>,
     /// BCP 47.
@@ -35,14 +35,14 @@ pub(super) struct NewContact {
 }
 
 impl NewContact {
-    pub(super) fn card(self) -> Result<Card, Problem> {
+    pub(super) fn card(self, country: Option<&str>) -> Result<Card, Problem> {
         let change = ContactChange {
             name: Some(self.name),
             phone: Some(self.phone),
             language: Some(self.language),
             attributes: self.attributes,
         };
-        change.checked()?.applied(Card::default())
+        change.checked(country)?.applied(Card::default())
     }
 }
 
@@ -77,8 +77,10 @@ pub(super) struct Checked {
 }
 
 impl ContactChange {
-    pub(super) fn checked(self) -> Result<Checked, Problem> {
-        let phone = |text: String| checked_phone(&text, "/phone").map(|phone| (phone.e164, phone.key));
+    /// `country`: where phone numbers without a country code belong.
+    pub(super) fn checked(self, country: Option<&str>) -> Result<Checked, Problem> {
+        let phone =
+            |text: String| checked_phone(&text, country, "/phone").map(|phone| (phone.e164, phone.key));
         for (key, value) in &self.attributes {
             check_attribute(key, value)?;
         }

@@ -59,7 +59,10 @@ async fn add(
             "there is no channel of this kind; connect one, or use the kind of one",
         )
     })?;
-    let party = party(&new.address, &channel.address, None).map_err(|problem| moved(problem, "/address"))?;
+    let view = api.flow.catalog.view(&api.flow, who.tenant).await?;
+    let country = view.settings.country.as_deref();
+    let party =
+        party(&new.address, &channel.address, None, country).map_err(|problem| moved(problem, "/address"))?;
     let clock = api.flow.clock.clone();
     let identity = NewIdentity {
         id: IdentityId::new(clock.now_ms(), clock.random()),
