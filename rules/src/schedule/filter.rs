@@ -16,6 +16,21 @@ pub const CONDITIONS_MAX: usize = 20;
 /// Most values in one list.
 pub const VALUES_MAX: usize = 20;
 
+/// Every field of a filter: its name, a sentence, and a condition that works.
+pub const FIELDS: &[(&str, &str, &str)] = &[
+    ("live", "Is a real-time chat going on?", "live = true"),
+    ("ai", "May the assistant answer?", "ai = on"),
+    ("status", "The state of the case.", "status in (open, pending)"),
+    ("priority", "How urgent it is.", "priority in (high, urgent)"),
+    ("channel", "Kind of channel, or its id.", "channel in (whatsapp, sms)"),
+    ("group", "Which group has it; `none`: no group.", "group = \"Billing\""),
+    ("assignee", "Who has it; `none`: nobody.", "assignee = none"),
+    ("label", "Has this label; with `!=`: has it not.", "label = \"vip\""),
+    ("idle", "How long ago the last message was, of either side.", "idle > 2h"),
+    ("waiting", "How long the contact has been waiting for a person's answer.", "waiting > 30m"),
+    ("open_for", "How long ago it was opened, for the first time or again.", "open_for < 1d"),
+];
+
 /// Conversations for which all of these hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Filter {

@@ -1,17 +1,11 @@
 //! Reads the text of a filter. Every mistake has its column and says what may
 //! stand there.
 
-use super::{CONDITIONS_MAX, Clock, Condition, Filter, OneOf, VALUES_MAX};
+use super::{CONDITIONS_MAX, Clock, Condition, FIELDS, Filter, OneOf, VALUES_MAX};
 use crate::duration;
 use crate::facts::{Priority, Status};
 use crate::ids::ChannelId;
 use crate::problem::{Problem, nearest};
-
-/// Fields that a condition can name.
-const FIELDS: &[&str] = &[
-    "live", "ai", "status", "priority", "channel", "group", "assignee", "label", "idle", "waiting",
-    "open_for",
-];
 
 impl Filter {
     /// Reads a filter that stands at this line and column of a rule file.
@@ -239,8 +233,9 @@ impl Reader {
 
 fn unknown_field(field: &Token) -> Problem {
     let problem = field.wrong(&format!("{} is not a field of `where`", field.shown()));
-    let known = || format!("known fields: {}", FIELDS.join(", "));
-    let near = field.text().and_then(|name| nearest(name, FIELDS.iter().copied()));
+    let names = || FIELDS.iter().map(|(name, ..)| *name);
+    let known = || format!("known fields: {}", names().collect::<Vec<_>>().join(", "));
+    let near = field.text().and_then(|name| nearest(name, names()));
     problem.with_hint(near.map_or_else(known, |near| format!("did you mean `{near}`?")))
 }
 
