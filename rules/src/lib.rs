@@ -16,6 +16,7 @@ pub mod decide;
 pub mod duration;
 pub mod event;
 pub mod facts;
+pub mod form;
 pub mod header;
 pub mod ids;
 pub mod intent;

@@ -11,6 +11,8 @@ use std::sync::Arc;
 
 use rhai::{AST, OptimizationLevel};
 
+pub(crate) use check::chain::chain_of;
+
 use crate::facts::Directory;
 use crate::header::Header;
 use crate::names::Thing;
@@ -137,7 +139,8 @@ impl fmt::Debug for Script {
     }
 }
 
-fn compile(source: &str) -> Result<AST, Problem> {
+/// The file as a tree, as it was written.
+pub(crate) fn compile(source: &str) -> Result<AST, Problem> {
     // Optimising here would drop branches that the check pass has to see.
     let scope = sandbox::names_only();
     sandbox::plain_engine().compile_with_scope(&scope, source).map_err(|error| sandbox::syntax(&error))

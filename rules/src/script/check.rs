@@ -3,7 +3,7 @@
 //! that can never run and writes to what is read-only. Collects what the rule
 //! may ask for, and the names and templates that need the directory.
 
-mod chain;
+pub(super) mod chain;
 mod flow;
 mod types;
 

@@ -31,7 +31,7 @@ pub(super) fn root(expr: &Expr) -> Option<&'static str> {
 }
 
 /// The links of a chain of dots, from left to right.
-pub(super) fn chain_of(expr: &Expr) -> Vec<&Expr> {
+pub(crate) fn chain_of(expr: &Expr) -> Vec<&Expr> {
     let mut links = Vec::new();
     flatten(expr, &mut links);
     links
