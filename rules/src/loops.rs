@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::event::EventKind;
+use crate::problem::Problem;
 use crate::script::Script;
 
 /// Most loops of one answer; mending those shows the rest.
@@ -63,6 +64,22 @@ fn raises(intent: &str) -> &'static [EventKind] {
         "block_contact" => &[E::ContactUpdated],
         _ => &[],
     }
+}
+
+impl Loop {
+    /// What to tell the author of one of the rules.
+    pub fn problem(&self) -> Problem {
+        let message = format!("this rule is part of a loop: {}", self.drawing);
+        let hint = "take `chain: true` away from one of them, or subscribe it to a narrower event";
+        Problem::new(1, 1, "rule_loop", message).with_hint(hint).as_warning()
+    }
+}
+
+/// The shortest loop that a rule closes with others; one of the same name among them gives way to it.
+pub fn through<'s>(script: &'s Script, others: impl IntoIterator<Item = &'s Script>) -> Option<Loop> {
+    let others = others.into_iter().filter(|other| other.header().name != script.header().name);
+    let scripts: Vec<&Script> = std::iter::once(script).chain(others).collect();
+    Graph::new(&scripts).shortest_back(0).map(|steps| draw(&scripts, 0, &steps))
 }
 
 /// The loops among these rules, those with the fewest rules first; at most [`LOOPS_MAX`].
@@ -189,6 +206,13 @@ mod tests {
             ["Tag → conversation.updated → Escalate → conversation.escalated → Tag"]
         );
         assert_eq!(find(&scripts)[0].rules, ["Tag", "Escalate"]);
+        let round = through(&scripts[1], &scripts).unwrap();
+        assert_eq!(
+            round.drawing,
+            "Escalate → conversation.escalated → Tag → conversation.updated → Escalate"
+        );
+        assert!(!round.problem().is_error() && round.problem().message.ends_with(&round.drawing));
+        assert_eq!(through(&scripts[2], &scripts), None);
     }
 
     #[test]
