@@ -1,6 +1,8 @@
 //! The numbered semantics of rules.
 
+mod fuzz;
 mod limits;
+mod repeat;
 
 use super::*;
 use crate::case::given;

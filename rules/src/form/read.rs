@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::{Action, Condition, Form, FormError, Operator, Test, Written};
 use crate::header::{Header, Stage};
 use crate::sandbox::place;
-use crate::script::{self, chain_of};
+use crate::script::{self, Script, chain_of};
 use crate::view::{FACTS, to_json};
 use crate::vocabulary::word;
 
@@ -18,7 +18,8 @@ fn cannot(at: Position, what: &str) -> FormError {
 }
 
 pub(super) fn form(source: &str) -> Read<Form> {
-    let header = Header::parse(source).map_err(|_| FormError::Broken)?;
+    let script = Script::parse(source).map_err(|_| FormError::Broken)?;
+    // Constants are folded in what runs; here the file counts as it was written.
     let ast = script::compile(source).map_err(|_| FormError::Broken)?;
     if let Some(line) = comment_line(source) {
         return Err(FormError::Rule { line, what: "a comment below the header".to_owned() });
@@ -27,7 +28,7 @@ pub(super) fn form(source: &str) -> Read<Form> {
         let what = format!("the function `{}`", function.name);
         return Err(FormError::Rule { line: 0, what });
     }
-    let mut form = read_header(source, &header);
+    let mut form = read_header(source, script.header());
     let statements = ast.statements();
     let body = match statements {
         [Stmt::If(parts, _)] if parts.branch.is_empty() => {
@@ -40,7 +41,12 @@ pub(super) fn form(source: &str) -> Read<Form> {
     if form.actions.is_empty() {
         return Err(FormError::Rule { line: 0, what: "a rule that asks for nothing".to_owned() });
     }
-    Ok(form)
+    match form.to_source() {
+        Ok(_) => Ok(form),
+        Err(_) => {
+            Err(FormError::Rule { line: 0, what: "so many or so deep conditions and actions".to_owned() })
+        }
+    }
 }
 
 /// The keys as they are written: what a rule leaves out, its form leaves out.

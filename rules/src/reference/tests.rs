@@ -2,6 +2,8 @@
 //! same, and every example in it works.
 
 use super::*;
+use crate::case::{Cases, given, run_cases};
+use crate::form::{Form, Operator};
 use crate::schedule::Filter;
 use crate::script::Script;
 
@@ -72,5 +74,69 @@ fn rules_can_read_every_field_of_every_event() {
         let shown = event(*kind).fields.len();
         let others = kind.fields().iter().filter(|(name, _)| *name == "changes").count();
         assert_eq!(shown + others, kind.fields().len(), "{}", kind.name());
+    }
+}
+
+/// Code blocks of a page: language and text.
+fn blocks(page: &str) -> Vec<(&str, String)> {
+    let mut found: Vec<(&str, String)> = Vec::new();
+    let mut open = false;
+    for line in page.lines() {
+        match line.strip_prefix("```") {
+            Some(language) if !open => {
+                open = true;
+                found.push((language, String::new()));
+            }
+            Some(_) => open = false,
+            None if open => found.last_mut().unwrap().1.extend([line, "\n"]),
+            None => {}
+        }
+    }
+    found
+}
+
+#[test]
+fn every_block_of_the_guide_works() {
+    let page = std::fs::read_to_string(format!("{ROOT}/../docs/rules.md")).unwrap();
+    let blocks = blocks(&page);
+    let count = |language: &str| blocks.iter().filter(|(found, _)| *found == language).count();
+    assert!(count("rhai") >= 8 && count("toml") >= 2 && count("json") >= 1, "{blocks:?}");
+    let mut rule = None;
+    for (language, text) in &blocks {
+        match *language {
+            "rhai" => {
+                let header =
+                    if text.starts_with("//!") { "" } else { "//! Part\n//! on: message.received\n" };
+                let source = format!("{header}{text}");
+                let script = Script::parse(&source).unwrap_or_else(|p| panic!("{}", p[0].render(&source)));
+                assert_eq!(script.check(&given::default_directory()), [], "{text}");
+                assert_eq!(script.warnings(), [], "{text}");
+                rule = Some(script);
+            }
+            "toml" => {
+                let cases = Cases::parse(text).unwrap_or_else(|p| panic!("{p:?}\n{text}"));
+                for result in run_cases(rule.as_ref().unwrap(), &cases) {
+                    assert!(result.passed, "{}:\n{}", result.name, result.diff);
+                }
+            }
+            "json" => {
+                let form: Form = serde_json::from_str(text).unwrap();
+                let source = form.to_source().unwrap();
+                let script = Script::parse(&source).unwrap_or_else(|p| panic!("{}", p[0].render(&source)));
+                assert_eq!(script.check(&given::default_directory()), []);
+                assert_eq!(Form::from_source(&source).as_ref(), Ok(&form));
+            }
+            "sh" => {}
+            other => panic!("who tests `{other}`?"),
+        }
+    }
+}
+
+#[test]
+fn the_guide_names_every_operator_of_forms() {
+    let page = std::fs::read_to_string(format!("{ROOT}/../docs/rules.md")).unwrap();
+    for operator in Operator::ALL {
+        let name = serde_json::to_value(operator).unwrap();
+        assert!(page.contains(&format!("`{}`", name.as_str().unwrap())), "{name}");
     }
 }

@@ -1,5 +1,7 @@
 //! Ticks across months, leap years and changes of clocks.
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::duration::{moment_to_text, parse_moment_ms};
 
@@ -105,4 +107,24 @@ fn what_is_no_schedule_is_refused() {
     }
     assert!(began.elapsed().as_secs() < 2, "{:?}", began.elapsed());
     assert_eq!(read_cron(" 0  9 * *  MON-FRI ").as_deref(), Some("0 9 * * MON-FRI"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+    /// Asked again a moment before it, the tick is the same: none is lost when a process was away.
+    #[test]
+    fn the_next_tick_does_not_depend_on_when_it_is_asked_for(
+        cron in prop::sample::select(&["*/15 * * * *", "30 2 * * *", "0 0 * * *", "0 9 1 * mon", "5 1-3 * * 0", "0 12 29 2 *"][..]),
+        zone in prop::sample::select(&["UTC", "Europe/Madrid", "America/Sao_Paulo", "Australia/Lord_Howe", "Asia/Kathmandu", "America/St_Johns"][..]),
+        after_ms in 946_684_800_000i64..2_524_608_000_000,
+        part in 0.0f64..1.0,
+    ) {
+        let schedule = schedule(cron, zone);
+        let next_ms = schedule.next_after(after_ms).unwrap();
+        prop_assert!(next_ms > after_ms);
+        prop_assert_eq!(next_ms % 60_000, 0);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "any moment between will do")]
+        let between_ms = after_ms + ((next_ms - 1 - after_ms) as f64 * part) as i64;
+        prop_assert_eq!(schedule.next_after(between_ms), Some(next_ms));
+    }
 }
