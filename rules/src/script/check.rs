@@ -146,11 +146,9 @@ impl Pass<'_> {
 
     fn declared(&mut self, name: &str, at: Position) {
         if names().any(|known| known == name) {
-            self.found.add(
-                at,
-                "hides_fact",
-                format!("`{name}` is already a name of the language; choose another"),
-            );
+            let message = format!("`{name}` is already a name of the language");
+            self.found.add(at, "hides_fact", message).hint =
+                Some(format!("choose another, e.g. `my_{name}`"));
         }
     }
 
@@ -205,7 +203,9 @@ impl Pass<'_> {
         let Shape::Fields(fact) = shape else { return None };
         let field = fact.field(name);
         if field.is_none() && fact.is_closed() {
-            self.found.add(at, "unknown_field", unknown_field(fact, name));
+            let names: Vec<_> = fact.fields.iter().map(|field| field.name).collect();
+            self.found.add(at, "unknown_field", unknown_field(fact, name)).hint =
+                Some(format!("known fields: {}", names.join(", ")));
         }
         if fact.name == "event" {
             self.event_field(name, at);
@@ -266,7 +266,7 @@ impl Pass<'_> {
             && !(matches!(shape, Shape::List) && word.name == "contains")
         {
             let message = format!("`{}` works on text, and this is {}", word.name, shape.word());
-            self.found.add(at, "wrong_type", message);
+            self.found.add(at, "wrong_type", message).hint = Some(format!("write `{}`", word.signature()));
         }
         if word.family() == "intent" {
             self.found.asks.insert(word.name);
@@ -298,7 +298,8 @@ impl Pass<'_> {
         for (name, value) in entries {
             let Some(kind) = self.variables.type_of(value).filter(|kind| !kind.fits_slot()) else { continue };
             let message = format!("slot `{name}` needs text, not {}", kind.word());
-            self.found.add(value.start_position(), "bad_slots", message);
+            self.found.add(value.start_position(), "bad_slots", message).hint =
+                Some("give it text, e.g. `contact.name ?? \"there\"`".to_owned());
         }
     }
 
@@ -330,7 +331,8 @@ impl Pass<'_> {
         }
         if let Err(wrong) = kind.check(value) {
             let wrong = about(word, index, wrong);
-            self.found.add(at, wrong.code, wrong.message).hint = wrong.hint;
+            let hint = wrong.hint.unwrap_or_else(|| format!("write `{}`", word.signature()));
+            self.found.add(at, wrong.code, wrong.message).hint = Some(hint);
         } else if let Some((thing, name)) = kind.named(value) {
             self.name(thing, name, at);
         }

@@ -360,3 +360,33 @@ fn templates_are_filled_as_their_vendor_approved() {
         assert_eq!(Script::parse(&format!("{HEADER}{call}")).unwrap().check(&directory), [], "{call}");
     }
 }
+
+#[test]
+fn every_problem_says_what_to_do() {
+    for body in [
+        "unheard_of(1);",
+        "let x = message.nothing_like_it;",
+        "let x = calendar(\"Office\").nothing_like_it;",
+        "set_status(5);",
+        "escalate(7, \"x\");",
+        "add_labels([]);",
+        "send_message(\"\");",
+        "let message = 1; archive();",
+        "if conversation.labels.has_word(\"x\") { archive(); }",
+        "if message.attachments == \"2\" { archive(); }",
+        "if contact.name { archive(); }",
+        "return; archive();",
+        "message.text = 1;",
+        "let x = this; archive();",
+        "fn f() { message } f(); archive();",
+    ] {
+        let found = match Script::parse(&format!("{HEADER}{body}")) {
+            Ok(script) => script.warnings().to_vec(),
+            Err(found) => found,
+        };
+        assert!(
+            !found.is_empty() && found.iter().all(|p| p.hint.is_some() && p.line > 0),
+            "{body}: {found:?}"
+        );
+    }
+}
