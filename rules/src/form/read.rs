@@ -168,7 +168,7 @@ fn asked(expr: &Expr, call: &FnCallExpr) -> Option<Test> {
         .iter()
         .find(|op| matches!(op.written(), Written::Word(name) if name == call.name.as_str()))?;
     let [value] = call.args.as_slice() else { return None };
-    let (fact, of) = fact_of_links(&chain_of(expr).split_last()?.1.to_vec(), expr)?;
+    let (fact, of) = fact_of_links(chain_of(expr).split_last()?.1, expr)?;
     Some(Test { fact, of, is: *is, value: plain(value)? })
 }
 

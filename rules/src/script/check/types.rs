@@ -212,10 +212,8 @@ fn changing(ast: &AST) -> BTreeSet<String> {
     };
     ast.walk(&mut |path: &[ASTNode<'_>]| {
         match path.last() {
-            Some(ASTNode::Stmt(Stmt::Var(parts, ..))) => {
-                if !seen.insert(parts.0.name.to_string()) {
-                    change(&parts.0.name);
-                }
+            Some(ASTNode::Stmt(Stmt::Var(parts, ..))) if !seen.insert(parts.0.name.to_string()) => {
+                change(&parts.0.name);
             }
             Some(ASTNode::Stmt(Stmt::For(parts, _))) => {
                 change(&parts.0.name);
