@@ -8,6 +8,7 @@ GUESTS := target/$(WASM)/guest
 # What `serve --plugins` reads; the guests that tests torment are not in it.
 PLUGINS := target/plugins
 CRASH_ROUNDS ?= 100
+FUZZ_SECONDS ?= 600
 LISTEN ?= 127.0.0.1:8080
 # The stories run against the debug build. `--workspace` everywhere: with other packages
 # selected, cargo unifies other features and builds the dependencies twice.
@@ -16,7 +17,7 @@ export POINTSMAN_PLUGINS ?= $(CURDIR)/$(PLUGINS)
 export POINTSMAN_TEST_PLUGINS ?= $(CURDIR)/$(GUESTS)
 HAS_NEXTEST = cargo nextest --version >/dev/null 2>&1
 
-.PHONY: help run plugins guests build lint test unit stories crash bench clean wasm-target
+.PHONY: help run plugins guests build lint test unit stories crash fuzz bench clean wasm-target
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -72,6 +73,9 @@ stories: build ## black-box stories; one of them: make stories ONLY=webchat
 crash: build ## kill -9 loop, CRASH_ROUNDS=100 rounds on each database
 	CRASH_ROUNDS=$(CRASH_ROUNDS) tests/pg.sh run \
 	  cargo test --locked --workspace --test stories -- --nocapture --test-threads 1 crash::
+
+fuzz: ## mutated rules for FUZZ_SECONDS=600: reading and running them must end and be repeatable
+	FUZZ_SECONDS=$(FUZZ_SECONDS) cargo test --locked --package pointsman-rules --lib -- --nocapture fuzz::
 
 bench: plugins ## floors and the release build in the same run; table, JSON and plot in target/bench
 	cargo build --locked --release -p pointsman -p pointsman-tests --bin pointsman --bin bench

@@ -79,17 +79,17 @@ pub enum Actor {
 pub type Changes = BTreeMap<String, [serde_json::Value; 2]>;
 
 macro_rules! events {
-    ($($(#[$doc:meta])* $variant:ident $({ $($(#[$fdoc:meta])* $field:ident : $ty:ty),* $(,)? })? = $name:literal;)*) => {
+    ($($(#[doc = $doc:literal])* $variant:ident $({ $($(#[doc = $fdoc:literal])* $field:ident : $ty:ty),* $(,)? })? = $name:literal;)*) => {
         /// What happened.
         #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
         #[serde(tag = "type")]
         pub enum EventBody {
-            $($(#[$doc])* #[serde(rename = $name)] $variant $({ $($(#[$fdoc])* $field: $ty),* })?,)*
+            $($(#[doc = $doc])* #[serde(rename = $name)] $variant $({ $($(#[doc = $fdoc])* $field: $ty),* })?,)*
         }
 
         /// The name of a kind of event, as rules subscribe to it.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum EventKind { $($(#[$doc])* $variant,)* }
+        pub enum EventKind { $($(#[doc = $doc])* $variant,)* }
 
         impl EventKind {
             /// Every kind, in the order of the documentation.
@@ -98,6 +98,18 @@ macro_rules! events {
             /// The stable name, e.g. `message.received`.
             pub fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name,)* }
+            }
+
+            /// One sentence.
+            pub fn doc(self) -> &'static str {
+                match self { $(Self::$variant => concat!($($doc),*).trim_ascii(),)* }
+            }
+
+            /// The stored fields of its body and a sentence for each, with a space before it.
+            pub fn fields(self) -> &'static [(&'static str, &'static str)] {
+                match self {
+                    $(Self::$variant => &[$($((stringify!($field), concat!($($fdoc),*))),*)?],)*
+                }
             }
 
             /// The kind with this name.

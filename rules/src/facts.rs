@@ -432,6 +432,20 @@ pub struct TemplateFacts {
     pub slots: Vec<String>,
 }
 
+impl TemplateFacts {
+    /// `en` asks for any English, `en-GB` for that one; vendors write `_` or `-`.
+    pub(crate) fn speaks(&self, wanted: &str) -> bool {
+        let plain = |language: &str| language.replace('_', "-").to_lowercase();
+        let (has, wanted) = (plain(&self.language), plain(wanted));
+        has == wanted || has.strip_prefix(&wanted).is_some_and(|rest| rest.starts_with('-'))
+    }
+
+    /// Are these exactly the slots to fill? Each is named once.
+    pub(crate) fn takes_slots<'a>(&self, mut given: impl ExactSizeIterator<Item = &'a str>) -> bool {
+        self.slots.len() == given.len() && given.all(|slot| self.slots.iter().any(|s| s == slot))
+    }
+}
+
 impl Directory {
     /// The group with this name or id.
     pub fn group(&self, name: &str) -> Option<&GroupFacts> {

@@ -3,6 +3,8 @@
 
 mod call;
 
+pub(crate) use call::{key, quoted};
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};

@@ -48,6 +48,9 @@ pub fn starters() -> &'static [Starter] {
             "window-expiring",
             "unsupported-media",
             "out-of-office",
+            "first-reply-late",
+            "assignee-away",
+            "end-at-once",
         ]
     });
     &STARTERS
@@ -68,6 +71,8 @@ mod tests {
             let script =
                 script.unwrap_or_else(|p| panic!("{}: {}", starter.key, p[0].render(starter.source)));
             let cases = Cases::parse(starter.cases).unwrap_or_else(|p| panic!("{}: {p:?}", starter.key));
+            assert_eq!(script.warnings(), [], "{}", starter.key);
+            assert!(starter.source.contains("Answers: "), "{} says what it answers", starter.key);
             let results = run_cases(&script, &cases);
             assert!(results.len() >= 2, "{}", starter.key);
             for result in results {
@@ -85,6 +90,9 @@ mod tests {
             assert_eq!(Script::parse(starter.source).unwrap().check(&new), [], "{}", starter.key);
         }
         let disabled: Vec<_> = starters().iter().filter(|s| !s.default_enabled).map(|s| s.key).collect();
-        assert_eq!(disabled, ["window-expired-template", "out-of-office"]);
+        assert_eq!(
+            disabled,
+            ["window-expired-template", "out-of-office", "first-reply-late", "assignee-away", "end-at-once"]
+        );
     }
 }

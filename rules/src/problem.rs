@@ -6,6 +6,27 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+/// Does a problem keep the rule from running?
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// It does.
+    #[default]
+    Error,
+    /// It does not, but it is hardly meant.
+    Warning,
+}
+
+impl Severity {
+    /// `error` or `warning`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+        }
+    }
+}
+
 /// One mistake in a rule file or a cases file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
@@ -19,12 +40,27 @@ pub struct Problem {
     pub message: String,
     /// What to do about it.
     pub hint: Option<String>,
+    /// Does it keep the rule from running?
+    #[serde(default)]
+    pub severity: Severity,
 }
 
 impl Problem {
     /// A problem without a hint.
     pub fn new(line: u32, column: u32, code: &'static str, message: impl Into<String>) -> Self {
-        Self { line, column, code: Cow::Borrowed(code), message: message.into(), hint: None }
+        let (code, message) = (Cow::Borrowed(code), message.into());
+        Self { line, column, code, message, hint: None, severity: Severity::Error }
+    }
+
+    /// The same problem as one that does not keep the rule from running.
+    #[must_use]
+    pub fn as_warning(self) -> Self {
+        Self { severity: Severity::Warning, ..self }
+    }
+
+    /// Does it keep the rule from running?
+    pub fn is_error(&self) -> bool {
+        self.severity == Severity::Error
     }
 
     /// The same problem with advice.
@@ -45,7 +81,7 @@ impl Problem {
 
     /// The problem with the line it is about and a caret under the place.
     pub fn render(&self, source: &str) -> String {
-        let mut out = format!("error[{}]: {}", self.code, self.message);
+        let mut out = format!("{}[{}]: {}", self.severity.word(), self.code, self.message);
         let line = usize::try_from(self.line).ok().and_then(|n| n.checked_sub(1));
         if let Some(text) = line.and_then(|n| source.lines().nth(n)) {
             let number = self.line.to_string();

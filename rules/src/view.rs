@@ -170,6 +170,19 @@ impl View {
     }
 }
 
+/// The stored name of a field of `event` that belongs to some events only; `None` for those of every event.
+pub(crate) fn stored_as(name: &str) -> Option<&str> {
+    Some(match name {
+        "type" | "id" | "at" | "actor" | "depth" => return None,
+        "ends_at" => "ends_at_ms",
+        "closes_at" => "closes_at_ms",
+        "closed_at" => "closed_at_ms",
+        "until" => "until_ms",
+        "is_on" => "on",
+        same => same,
+    })
+}
+
 /// The sentence for a field that a fact does not have.
 pub(crate) fn unknown_field(fact: &Fact, name: &str) -> String {
     let message = format!("`{}` has no field `{name}`", fact.name);

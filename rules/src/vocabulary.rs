@@ -9,12 +9,11 @@ mod register;
 use std::fmt;
 
 use rhai::{Dynamic, EvalAltResult, Position};
-use serde::Serialize;
 
 use crate::facts::Directory;
 use crate::intent::Intent;
 use crate::names::Thing;
-use crate::view::{FACTS, Snapshot};
+use crate::view::{Shape, Snapshot};
 
 pub(crate) use args::Args;
 pub use kind::{BUTTONS_MAX, Kind, LABELS_MAX, LEVEL_MAX, NAME_CHARS_MAX, POLICIES};
@@ -35,7 +34,7 @@ words! {
     send_message, send_template, send_message_or_template, notify, call_webhook,
     start_timer, cancel_timer, opt_out, block_contact, run_rule, stop_rules,
     contains, contains_any, contains_all, has_word, starts_with, ends_with, matches,
-    agents, calendar,
+    agents, agent, calendar,
 }
 
 /// One word of the language.
@@ -72,7 +71,21 @@ enum Act {
     /// Compares the folded text before the dot.
     Text(fn(&str, &Args) -> bool),
     /// Looks something up; `fields` are those of the answer.
-    Fact { fields: &'static [&'static str], get: fn(&Snapshot, &Args) -> Result<Dynamic, Wrong> },
+    Fact { fields: &'static [AnswerField], get: fn(&Snapshot, &Args) -> Result<Dynamic, Wrong> },
+}
+
+/// A field of what a look-up answers.
+pub struct AnswerField {
+    /// As scripts write it.
+    pub name: &'static str,
+    /// What it holds; may also be missing.
+    pub shape: Shape,
+    /// One sentence.
+    pub doc: &'static str,
+}
+
+const fn field(name: &'static str, shape: Shape, doc: &'static str) -> AnswerField {
+    AnswerField { name, shape, doc }
 }
 
 impl Word {
@@ -86,7 +99,7 @@ impl Word {
     }
 
     /// The fields of what it answers, when it answers with fields.
-    pub fn fields(&self) -> &'static [&'static str] {
+    pub fn fields(&self) -> &'static [AnswerField] {
         match self.act {
             Act::Fact { fields, .. } => fields,
             Act::Intent(_) | Act::Text(_) => &[],
@@ -165,72 +178,3 @@ fn no_such(thing: Thing, name: &str, directory: &Directory) -> Wrong {
 fn answer<const N: usize>(fields: [(&'static str, Dynamic); N]) -> Dynamic {
     fields.into_iter().map(|(name, value)| (name.into(), value)).collect::<rhai::Map>().into()
 }
-
-/// The whole language as data: what editors and documentation show.
-#[derive(Debug, Serialize)]
-pub struct Vocabulary {
-    words: Vec<WordDoc>,
-    facts: Vec<FactDoc>,
-}
-
-#[derive(Debug, Serialize)]
-struct WordDoc {
-    name: &'static str,
-    family: &'static str,
-    signature: String,
-    doc: &'static str,
-    example: &'static str,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    fields: &'static [&'static str],
-}
-
-#[derive(Debug, Serialize)]
-struct FactDoc {
-    name: &'static str,
-    doc: &'static str,
-    fields: Vec<FieldDoc>,
-}
-
-#[derive(Debug, Serialize)]
-struct FieldDoc {
-    name: String,
-    shape: &'static str,
-    doc: &'static str,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    words: &'static [&'static str],
-}
-
-/// Every word and fact, for documentation, editors and the golden file.
-pub fn describe() -> Vocabulary {
-    let words = WORDS.iter().map(|w| WordDoc {
-        name: w.name,
-        family: w.family(),
-        signature: w.signature(),
-        doc: w.doc,
-        example: w.example,
-        fields: w.fields(),
-    });
-    let facts = FACTS.iter().map(|f| FactDoc { name: f.name, doc: f.doc, fields: fields_of(f, "") });
-    let now = FactDoc { name: "now", doc: "The moment of the decision.", fields: Vec::new() };
-    Vocabulary { words: words.collect(), facts: facts.chain([now]).collect() }
-}
-
-fn fields_of(fact: &crate::view::Fact, prefix: &str) -> Vec<FieldDoc> {
-    use crate::view::Shape;
-    let mut out = Vec::new();
-    for field in fact.fields {
-        let name = format!("{prefix}{}", field.name);
-        let words = if let Shape::Word(words) = field.shape { words } else { &[] };
-        let nested = if let Shape::Fields(inner) = field.shape {
-            fields_of(inner, &format!("{name}."))
-        } else {
-            Vec::new()
-        };
-        out.push(FieldDoc { name, shape: field.shape.word(), doc: field.doc, words });
-        out.extend(nested);
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use pointsman_rules::case::{CaseResult, Cases, run_cases};
+use pointsman_rules::loops;
 use pointsman_rules::problem::Problem;
 use pointsman_rules::script::Script;
 use serde_json::{Value, json};
@@ -110,19 +111,40 @@ fn read(file: &RuleFile) -> Result<(Script, Option<Cases>), Vec<Mistakes<'_>>> {
 }
 
 fn check(files: &[RuleFile], out: Out) -> Result<(), CliError> {
-    let wrong: Vec<_> = files.iter().filter_map(|file| read(file).err()).flatten().collect();
+    let (mut found, mut scripts) = (Vec::new(), Vec::new());
+    for file in files {
+        match read(file) {
+            Ok((script, _)) => {
+                let problems = script.warnings().to_vec();
+                found.push(Mistakes { path: file.shown(), source: &file.source, problems });
+                scripts.push(script);
+            }
+            Err(wrong) => found.extend(wrong),
+        }
+    }
+    found.retain(|file| !file.problems.is_empty());
+    let rounds: Vec<_> = loops::find(&scripts).into_iter().map(|found| found.drawing).collect();
+    let all = || found.iter().flat_map(|file| &file.problems);
+    let mistakes = all().filter(|problem| problem.is_error()).count();
+    let warnings = all().count() - mistakes + rounds.len();
     let value = json!({
-        "ok": wrong.is_empty(), "files": files.len(), "mistakes": wrong.iter().map(Mistakes::json).collect::<Vec<_>>(),
+        "ok": mistakes == 0, "files": files.len(), "mistakes": found.iter().map(Mistakes::json).collect::<Vec<_>>(),
+        "loops": rounds,
     });
     out.result(&value, || {
-        let mut parts: Vec<_> = wrong.iter().map(Mistakes::text).collect();
-        parts.push(match wrong.iter().map(|file| file.problems.len()).sum::<usize>() {
-            0 => format!("{} without mistakes", count(files.len(), "rule")),
-            problems => format!("{} in {}", count(problems, "mistake"), count(files.len(), "rule")),
+        let mut parts: Vec<_> = found.iter().map(Mistakes::text).collect();
+        parts.extend(
+            rounds.iter().map(|round| format!("warning[rule_loop]: these rules start each other: {round}")),
+        );
+        let warnings =
+            if warnings == 0 { String::new() } else { format!(", {}", count(warnings, "warning")) };
+        parts.push(match mistakes {
+            0 => format!("{} without mistakes{warnings}", count(files.len(), "rule")),
+            mistakes => format!("{} in {}{warnings}", count(mistakes, "mistake"), count(files.len(), "rule")),
         });
         parts.join("\n\n")
     })?;
-    if wrong.is_empty() { Ok(()) } else { Err(CliError::Said) }
+    if mistakes == 0 { Ok(()) } else { Err(CliError::Said) }
 }
 
 fn test(files: &[RuleFile], out: Out) -> Result<(), CliError> {

@@ -53,6 +53,9 @@ pub struct FieldProblem {
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+    /// `error` or `warning`, for a rule: warnings keep nothing from running.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub severity: Option<String>,
     /// The line with a caret under the place.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub excerpt: Option<String>,

@@ -21,7 +21,9 @@ use crate::store::audit::{self, Change};
 use crate::store::rules::{self, Rule, Version};
 
 mod check;
+mod form;
 mod view;
+mod vocabulary;
 
 use view::{CheckView, RuleView, VersionView};
 
@@ -33,6 +35,8 @@ pub(super) fn router() -> OpenApiRouter<Api> {
     OpenApiRouter::default()
         .routes(routes!(list, create))
         .routes(routes!(check_source))
+        .merge(vocabulary::router())
+        .merge(form::router())
         .routes(routes!(get, change, remove))
         .routes(routes!(publish))
         .routes(routes!(versions))

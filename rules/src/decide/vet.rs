@@ -161,7 +161,7 @@ impl<'a> Vetting<'a> {
             return refuse("unknown_template", format!("template `{name}` belongs to another channel"));
         }
         if let Some(language) = &call.language {
-            found.retain(|t| speaks(&t.language, language));
+            found.retain(|t| t.speaks(language));
             if found.is_empty() {
                 return refuse(
                     "unknown_template_language",
@@ -176,10 +176,8 @@ impl<'a> Vetting<'a> {
                 format!("template `{name}` is not approved by the vendor"),
             );
         }
-        let fits = |t: &TemplateFacts| {
-            t.slots.len() == call.slots.len() && t.slots.iter().all(|s| call.slots.contains_key(s))
-        };
-        match found.first().filter(|_| !found.iter().any(|t| fits(t))) {
+        let fits = |t: &&TemplateFacts| t.takes_slots(call.slots.keys().map(String::as_str));
+        match found.first().filter(|_| !found.iter().any(fits)) {
             Some(template) => {
                 let reason = format!("template `{name}` has the slots [{}]", template.slots.join(", "));
                 refuse("template_slots", reason)
@@ -209,11 +207,4 @@ impl<'a> Vetting<'a> {
 
 fn refuse(code: &'static str, reason: impl Into<String>) -> Verdict {
     Err(Refused::new(code, reason))
-}
-
-/// `en` asks for any English, `en-GB` for that one; vendors write `_` or `-`.
-fn speaks(has: &str, wants: &str) -> bool {
-    let plain = |language: &str| language.replace('_', "-").to_lowercase();
-    let (has, wants) = (plain(has), plain(wants));
-    has == wants || has.strip_prefix(&wants).is_some_and(|rest| rest.starts_with('-'))
 }

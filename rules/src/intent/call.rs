@@ -79,7 +79,8 @@ fn list(items: impl Iterator<Item = String>) -> String {
     format!("[{}]", items.collect::<Vec<_>>().join(", "))
 }
 
-fn quoted(text: &str) -> String {
+/// Text as a rule writes it.
+pub(crate) fn quoted(text: &str) -> String {
     let mut out = String::from('"');
     for c in text.chars() {
         match c {
@@ -96,7 +97,7 @@ fn quoted(text: &str) -> String {
 }
 
 /// Map keys need quotes unless they are plain words.
-fn key(name: &str) -> String {
+pub(crate) fn key(name: &str) -> String {
     let plain = name.starts_with(|c: char| c.is_ascii_lowercase())
         && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
     if plain { name.to_owned() } else { quoted(name) }

@@ -6,6 +6,9 @@ use super::{CALL_LEVELS_MAX, ENTRIES_MAX, OPERATIONS_MAX, STRING_BYTES_MAX, WALL
 use crate::problem::{Problem, nearest};
 use crate::vocabulary::{FORBIDDEN, Wrong};
 
+/// What most often is the matter where the text cannot be read on.
+const SYNTAX_HINT: &str = "is a bracket, a quote, a comma or a `;` missing, here or just before?";
+
 /// Line and column of a place; 0 when it has none.
 pub(crate) fn place(position: Position) -> (u32, u32) {
     let small = |n: Option<usize>| n.and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
@@ -85,10 +88,10 @@ pub(crate) fn syntax(error: &ParseError) -> Problem {
                 Some((_, why)) => {
                     new("forbidden", format!("`{word}` is not available in rules")).with_hint(*why)
                 }
-                None => new("syntax", sentence(&error.err_type().to_string())),
+                None => new("syntax", sentence(&error.err_type().to_string())).with_hint(SYNTAX_HINT),
             }
         }
-        other => new("syntax", sentence(&other.to_string())),
+        other => new("syntax", sentence(&other.to_string())).with_hint(SYNTAX_HINT),
     }
 }
 

@@ -1,27 +1,40 @@
 //! The check pass: walks a compiled rule without running it and finds unknown
-//! functions and fields, wrong literals, comparisons that can never be true and
-//! writes to what is read-only. Collects the names that need the directory.
+//! functions and fields, wrong types, comparisons that can never be true, code
+//! that can never run and writes to what is read-only. Collects what the rule
+//! may ask for, and the names and templates that need the directory.
+
+pub(super) mod chain;
+mod flow;
+mod types;
+
+use std::collections::BTreeSet;
 
 use rhai::{AST, ASTNode, Dynamic, Expr, FnCallExpr, Position, Stmt};
 
-use super::NameRef;
 use super::functions::Functions;
+use super::{NameRef, TemplateRef};
 use crate::event::EventKind;
 use crate::names::Thing;
-use crate::problem::{Problem, nearest};
+use crate::problem::{Problem, Severity, nearest};
 use crate::sandbox::{names, place};
-use crate::view::{FACTS, Fact, Shape, unknown_field};
-use crate::vocabulary::{Kind, Word, about, word};
+use crate::view::{Shape, stored_as, unknown_field};
+use crate::vocabulary::{AnswerField, Kind, Word, about, word};
+use chain::{chain_of, fact, fields_of_call, root, shape_of};
+use types::{Type, Variables};
 
 /// What the pass found.
 #[derive(Default)]
 pub(super) struct Found {
     pub(super) problems: Vec<Problem>,
     pub(super) names: Vec<NameRef>,
+    pub(super) templates: Vec<TemplateRef>,
+    /// Intents that it may ask for.
+    pub(super) asks: BTreeSet<&'static str>,
 }
 
-pub(super) fn check(ast: &AST, source: &str) -> Found {
-    let functions = Functions::of(ast);
+/// `on`: the events that start the rule.
+pub(super) fn check(ast: &AST, source: &str, on: &[EventKind]) -> Found {
+    let (functions, variables) = (Functions::of(ast), Variables::of(ast));
     let mut found = Found::default();
     for name in functions.hiding_words() {
         // The engine does not keep where a function was declared.
@@ -30,18 +43,34 @@ pub(super) fn check(ast: &AST, source: &str) -> Found {
         let message = format!("`{name}` is a word of the language; name your function otherwise");
         found.problems.push(Problem::new(line, 1, "hides_word", message));
     }
-    let mut pass = Pass { functions: &functions, found: &mut found, is_function: false };
+    let mut pass =
+        Pass { functions: &functions, variables: &variables, on, found: &mut found, is_function: false };
+    flow::block(ast.statements(), pass.found);
     for statement in ast.statements() {
         statement.walk(&mut Vec::new(), &mut |path: &[ASTNode<'_>]| pass.node(path));
     }
-    // Closures see what they capture; declared functions see their parameters only.
-    let mut closures = ast.clone_functions_only();
-    closures.retain_functions(|_, _, name, _| name.starts_with("anon$"));
-    closures.walk(&mut |path: &[ASTNode<'_>]| pass.node(path));
-    let mut declared = ast.clone_functions_only();
-    declared.retain_functions(|_, _, name, _| !name.starts_with("anon$"));
-    pass.is_function = true;
-    declared.walk(&mut |path: &[ASTNode<'_>]| pass.node(path));
+    for function in ast.iter_functions() {
+        let mut one = ast.clone_functions_only();
+        one.retain_functions(|_, _, name, count| name == function.name && count == function.params.len());
+        // Closures see what they capture; declared functions see their parameters only.
+        pass.is_function = !function.name.starts_with("anon$");
+        let mut has_ended = false;
+        one.walk(&mut |path: &[ASTNode<'_>]| {
+            if let [ASTNode::Stmt(statement)] = path {
+                if has_ended {
+                    flow::unreachable(statement, pass.found);
+                }
+                has_ended = flow::ends(statement);
+            }
+            pass.node(path)
+        });
+    }
+    let is_sound = !found.problems.iter().any(Problem::is_error);
+    if is_sound && found.asks.is_empty() && !ast.statements().is_empty() {
+        let problem = Problem::new(1, 1, "asks_for_nothing", "the rule never asks for anything");
+        let hint = "call a word such as `route_to_group(\"…\")` or `notify(\"admins\", \"…\")`";
+        found.problems.push(problem.with_hint(hint).as_warning());
+    }
     found
 }
 
@@ -52,10 +81,18 @@ impl Found {
         let last = self.problems.len() - 1;
         &mut self.problems[last]
     }
+
+    fn warn(&mut self, at: Position, code: &'static str, message: impl Into<String>) -> &mut Problem {
+        let problem = self.add(at, code, message);
+        problem.severity = Severity::Warning;
+        problem
+    }
 }
 
 struct Pass<'a> {
     functions: &'a Functions,
+    variables: &'a Variables,
+    on: &'a [EventKind],
     found: &'a mut Found,
     is_function: bool,
 }
@@ -75,6 +112,10 @@ impl Pass<'_> {
     }
 
     fn statement(&mut self, statement: &Stmt) {
+        flow::statement(statement, self.found);
+        if let Some((condition, at)) = flow::conditions(statement) {
+            self.condition(condition, at);
+        }
         match statement {
             Stmt::FnCall(call, at) => self.call(call, None, *at),
             Stmt::Assignment(parts) => {
@@ -91,13 +132,23 @@ impl Pass<'_> {
         }
     }
 
+    /// Nothing but true and false decides; a missing value or a text is an error at run time.
+    fn condition(&mut self, expr: &Expr, at: Position) {
+        let Some(kind) = self.variables.type_of(expr).filter(|kind| *kind != Type::Flag) else { return };
+        let hint = match kind {
+            Type::Facts | Type::Text | Type::Moment => "is it there? Write `… != ()`",
+            Type::List | Type::Map => "is there anything in it? Write `….len() > 0`",
+            Type::Number | Type::Flag | Type::Missing => "compare it, e.g. `… > 0`",
+        };
+        let message = format!("a condition must be true or false, and this is {}", kind.word());
+        self.found.add(at, "not_a_condition", message).hint = Some(hint.to_owned());
+    }
+
     fn declared(&mut self, name: &str, at: Position) {
         if names().any(|known| known == name) {
-            self.found.add(
-                at,
-                "hides_fact",
-                format!("`{name}` is already a name of the language; choose another"),
-            );
+            let message = format!("`{name}` is already a name of the language");
+            self.found.add(at, "hides_fact", message).hint =
+                Some(format!("choose another, e.g. `my_{name}`"));
         }
     }
 
@@ -118,15 +169,16 @@ impl Pass<'_> {
             }
             Expr::FnCall(call, at) => self.call(call, None, *at),
             Expr::Dot(..) if !in_chain => self.chain(expr),
+            Expr::And(parts, _) | Expr::Or(parts, _) => {
+                parts.iter().for_each(|part| self.condition(part, part.start_position()));
+            }
             _ => {}
         }
     }
 
     /// `a.b.c(…)`: every field on the way, and the words that follow.
     fn chain(&mut self, expr: &Expr) {
-        let mut links = Vec::new();
-        flatten(expr, &mut links);
-        let mut links = links.into_iter();
+        let mut links = chain_of(expr).into_iter();
         let Some(first) = links.next() else { return };
         let mut fields = fields_of_call(first);
         let mut shape = fact(first).map(Shape::Fields);
@@ -151,17 +203,34 @@ impl Pass<'_> {
         let Shape::Fields(fact) = shape else { return None };
         let field = fact.field(name);
         if field.is_none() && fact.is_closed() {
-            self.found.add(at, "unknown_field", unknown_field(fact, name));
+            let names: Vec<_> = fact.fields.iter().map(|field| field.name).collect();
+            self.found.add(at, "unknown_field", unknown_field(fact, name)).hint =
+                Some(format!("known fields: {}", names.join(", ")));
+        }
+        if fact.name == "event" {
+            self.event_field(name, at);
         }
         field.map(|f| f.shape)
     }
 
-    fn answer_field(&mut self, word: &Word, known: &[&str], name: &str, at: Position) {
-        if known.contains(&name) {
+    /// A field of other events is always missing here.
+    fn event_field(&mut self, name: &str, at: Position) {
+        let has = |kind: &EventKind| kind.fields().iter().any(|(stored, _)| stored_as(name) == Some(*stored));
+        let owners: Vec<&str> = EventKind::ALL.iter().filter(|k| has(k)).map(|k| k.name()).collect();
+        if !owners.is_empty() && !self.on.is_empty() && !self.on.iter().any(has) {
+            let message = format!("`event.{name}` is always missing for the events that start this rule");
+            self.found.warn(at, "always_missing", message).hint =
+                Some(format!("it belongs to {}", owners.join(", ")));
+        }
+    }
+
+    fn answer_field(&mut self, word: &Word, known: &[AnswerField], name: &str, at: Position) {
+        if known.iter().any(|field| field.name == name) {
             return;
         }
-        let hint = nearest(name, known.iter().copied()).map_or_else(
-            || format!("known fields: {}", known.join(", ")),
+        let names = || known.iter().map(|field| field.name);
+        let hint = nearest(name, names()).map_or_else(
+            || format!("known fields: {}", names().collect::<Vec<_>>().join(", ")),
             |near| format!("did you mean `{near}`?"),
         );
         self.found.add(at, "unknown_field", format!("`{}` has no field `{name}`", word.name)).hint =
@@ -171,6 +240,9 @@ impl Pass<'_> {
     /// A call; `subject` is what stands before the dot, if there is a dot, and its shape, if known.
     fn call(&mut self, call: &FnCallExpr, subject: Option<Option<Shape>>, at: Position) {
         if call.is_operator_call() {
+            if let ("!", [operand]) = (call.name.as_str(), call.args.as_slice()) {
+                self.condition(operand, operand.start_position());
+            }
             self.comparison(call, at);
             return;
         }
@@ -194,14 +266,63 @@ impl Pass<'_> {
             && !(matches!(shape, Shape::List) && word.name == "contains")
         {
             let message = format!("`{}` works on text, and this is {}", word.name, shape.word());
-            self.found.add(at, "wrong_type", message);
+            self.found.add(at, "wrong_type", message).hint = Some(format!("write `{}`", word.signature()));
+        }
+        if word.family() == "intent" {
+            self.found.asks.insert(word.name);
         }
         for (index, arg) in call.args.iter().enumerate().map(|(i, a)| (i + before, a)) {
             let Some(param) = word.params.get(index) else { break };
-            if let Some(value) = arg.get_literal_value(None) {
-                self.literal(word, index, param.kind, &value, arg.start_position());
+            let at = arg.start_position();
+            if let Some(value) = self.variables.value_of(arg) {
+                self.literal(word, index, param.kind, &value, at);
+            } else if let Some(kind) = self.variables.type_of(arg).filter(|kind| !kind.fits(param.kind)) {
+                let message = format!(
+                    "`{}`, {}: {} is needed here, not {}",
+                    word.name,
+                    param.name,
+                    param.kind.word(),
+                    kind.word()
+                );
+                self.found.add(at, "wrong_type", message).hint =
+                    Some(format!("write `{}`", word.signature()));
+            } else if let (Kind::Slots, Expr::Map(entries, _)) = (param.kind, arg) {
+                self.slots(entries.0.iter().map(|(name, value)| (name.as_str(), value)));
             }
         }
+        self.template(word, call, at);
+    }
+
+    /// Slots whose values are known to be no text.
+    fn slots<'a>(&mut self, entries: impl Iterator<Item = (&'a str, &'a Expr)>) {
+        for (name, value) in entries {
+            let Some(kind) = self.variables.type_of(value).filter(|kind| !kind.fits_slot()) else { continue };
+            let message = format!("slot `{name}` needs text, not {}", kind.word());
+            self.found.add(value.start_position(), "bad_slots", message).hint =
+                Some("give it text, e.g. `contact.name ?? \"there\"`".to_owned());
+        }
+    }
+
+    /// A template that is named in so many words; the directory knows its languages and slots.
+    fn template(&mut self, word: &Word, call: &FnCallExpr, at: Position) {
+        let Some(first) = word.params.iter().position(|p| p.kind == Kind::Named(Thing::Template)) else {
+            return;
+        };
+        let literal = |expr: &Expr| self.variables.value_of(expr)?.into_string().ok();
+        let Some(name) = call.args.get(first).and_then(literal) else { return };
+        let slots = match call.args.get(first + 2) {
+            None | Some(Expr::Unit(_)) => Some(Vec::new()),
+            Some(Expr::Map(entries, _)) => {
+                Some(entries.0.iter().map(|(name, _)| name.name.to_string()).collect())
+            }
+            Some(other) => {
+                let map = self.variables.value_of(other).and_then(|value| value.try_cast::<rhai::Map>());
+                map.map(|map| map.keys().map(ToString::to_string).collect())
+            }
+        };
+        let place = place(call.args.get(first + 2).map_or(at, Expr::start_position));
+        let language = call.args.get(first + 1).and_then(literal);
+        self.found.templates.push(TemplateRef { name, language, slots, place });
     }
 
     fn literal(&mut self, word: &Word, index: usize, kind: Kind, value: &Dynamic, at: Position) {
@@ -210,7 +331,8 @@ impl Pass<'_> {
         }
         if let Err(wrong) = kind.check(value) {
             let wrong = about(word, index, wrong);
-            self.found.add(at, wrong.code, wrong.message).hint = wrong.hint;
+            let hint = wrong.hint.unwrap_or_else(|| format!("write `{}`", word.signature()));
+            self.found.add(at, wrong.code, wrong.message).hint = Some(hint);
         } else if let Some((thing, name)) = kind.named(value) {
             self.name(thing, name, at);
         }
@@ -228,11 +350,22 @@ impl Pass<'_> {
         }
         let [left, right] = call.args.as_slice() else { return };
         for (side, other) in [(left, right), (right, left)] {
-            if let (Some(shape), Some(value)) = (shape_of(side), other.get_literal_value(None))
-                && !value.is_unit()
-            {
-                self.compared(shape, &value, other.start_position(), at);
+            if let (Some(shape), Some(value)) = (shape_of(side), self.variables.value_of(other)) {
+                if !value.is_unit() {
+                    self.compared(shape, &value, other.start_position(), at);
+                }
+                return;
             }
+        }
+        let types = (self.variables.type_of(left), self.variables.type_of(right));
+        if let (Some(left), Some(right)) = types
+            && left != right
+            && left != Type::Missing
+            && right != Type::Missing
+        {
+            let message = format!("this compares {} with {}", left.word(), right.word());
+            self.found.add(at, "wrong_type", message).hint =
+                Some("values of different types are never equal".to_owned());
         }
     }
 
@@ -260,10 +393,23 @@ impl Pass<'_> {
         let Some(text) = text else { return };
         match shape {
             Shape::Word(words) => self.known_word(&text, words.to_vec(), at),
-            Shape::Event => self.known_word(&text, EventKind::ALL.iter().map(|k| k.name()).collect(), at),
+            Shape::Event => {
+                self.known_word(&text, EventKind::ALL.iter().map(|k| k.name()).collect(), at);
+                self.handler(&text, at);
+            }
             Shape::Group => self.name(Thing::Group, text, at),
             Shape::Agent => self.name(Thing::Agent, text, at),
             _ => {}
+        }
+    }
+
+    /// A branch for an event that does not start the rule.
+    fn handler(&mut self, name: &str, at: Position) {
+        let Some(kind) = EventKind::from_name(name) else { return };
+        if !self.on.is_empty() && !self.on.contains(&kind) {
+            let message = format!("`{name}` does not start this rule");
+            self.found.warn(at, "unreachable_handler", message).hint =
+                Some(format!("add `{name}` to the `on` line, or remove this"));
         }
     }
 
@@ -277,59 +423,4 @@ impl Pass<'_> {
         );
         self.found.add(at, "unknown_word", format!("`{text}` can never stand here")).hint = Some(hint);
     }
-}
-
-/// The fact that an expression names, unless a variable of the rule hides it.
-fn fact(expr: &Expr) -> Option<&'static Fact> {
-    let Expr::Variable(parts, index, _) = expr else { return None };
-    if index.is_some() || parts.0.is_some() {
-        return None;
-    }
-    FACTS.iter().find(|f| f.name == parts.1.as_str()).copied()
-}
-
-/// The language's own name at the root of an expression.
-fn root(expr: &Expr) -> Option<&'static str> {
-    match expr {
-        Expr::Dot(parts, ..) | Expr::Index(parts, ..) => root(&parts.lhs),
-        Expr::Variable(parts, index, _) if index.is_none() && parts.0.is_none() => {
-            names().find(|name| *name == parts.1.as_str())
-        }
-        _ => None,
-    }
-}
-
-/// The links of a chain of dots, from left to right.
-fn flatten<'a>(expr: &'a Expr, links: &mut Vec<&'a Expr>) {
-    match expr {
-        Expr::Dot(parts, ..) => {
-            flatten(&parts.lhs, links);
-            flatten(&parts.rhs, links);
-        }
-        other => links.push(other),
-    }
-}
-
-/// The fields of what a look-up answers: `calendar("Office").is_open`.
-fn fields_of_call(expr: &Expr) -> Option<(&'static Word, &'static [&'static str])> {
-    let Expr::FnCall(call, _) = expr else { return None };
-    word(&call.name).filter(|w| !w.fields().is_empty()).map(|w| (w, w.fields()))
-}
-
-/// The shape of a fact's field, when the expression is nothing but that.
-fn shape_of(expr: &Expr) -> Option<Shape> {
-    let mut links = Vec::new();
-    flatten(expr, &mut links);
-    let (first, rest) = links.split_first()?;
-    if let Expr::Variable(parts, None, _) = first
-        && parts.0.is_none()
-        && parts.1 == "now"
-        && rest.is_empty()
-    {
-        return Some(Shape::Moment);
-    }
-    rest.iter().try_fold(Shape::Fields(fact(first)?), |shape, link| match (shape, link) {
-        (Shape::Fields(fact), Expr::Property(parts, _)) => fact.field(&parts.2).map(|f| f.shape),
-        _ => None,
-    })
 }

@@ -94,7 +94,7 @@ impl Functions {
         // Words of the domain are likelier to be meant than the language's own functions.
         match nearest(name, words()).or_else(|| nearest(name, others)) {
             Some(near) => problem.with_hint(format!("did you mean `{near}`?")),
-            None => problem,
+            None => problem.with_hint("every word stands in docs/rules-reference.md"),
         }
     }
 }

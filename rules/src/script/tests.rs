@@ -142,11 +142,15 @@ fn a_syntax_error_has_its_place() {
 }
 
 #[test]
-fn a_schedule_filter_must_compile() {
-    let source = "//! A\n//! on: schedule.tick\n//! cron: 0 9 * * *\n//! where: conversation.status ==\n";
-    assert_eq!(Script::parse(source).unwrap_err()[0].line, 4);
-    let found = Script::parse(&source.replace("==", "== \"close\"")).unwrap_err();
-    assert_eq!((found[0].line, found[0].code.as_ref()), (4, "unknown_word"));
+fn a_schedule_filter_is_checked_like_the_rest() {
+    let source =
+        "//! A\n//! on: schedule.tick\n//! cron: 0 9 * * *\n//! where: status = close and group = Biling\n";
+    let found = Script::parse(source).unwrap_err();
+    assert_eq!((found[0].line, found[0].column, found[0].code.as_ref()), (4, 21, "bad_filter"));
+    let script = Script::parse(&source.replace("close", "closed")).unwrap();
+    let found = script.check(&crate::case::given::default_directory());
+    assert_eq!((found[0].line, found[0].column, found[0].code.as_ref()), (4, 40, "unknown_group"));
+    assert_eq!(found[0].hint.as_deref(), Some("did you mean `Billing`?"));
 }
 
 #[test]
@@ -211,5 +215,178 @@ fn s10_hostile_sources_are_refused_and_never_overflow_the_stack() {
         let began = std::time::Instant::now();
         let _ = Script::parse(&format!("{HEADER}{source}"));
         assert!(began.elapsed().as_secs() < 5, "{shown}: {:?}", began.elapsed());
+    }
+}
+
+/// The warnings of a rule that can run, as (line, code).
+fn warnings(source: &str) -> Vec<(u32, String)> {
+    let script = Script::parse(source).unwrap_or_else(|p| panic!("{}", p[0].render(source)));
+    script.warnings().iter().map(|p| (p.line, p.code.to_string())).collect()
+}
+
+#[test]
+fn types_that_are_known_are_compared() {
+    for body in [
+        r#"let limit = "5"; if message.attachments > limit { archive() }"#,
+        r#"let n = message.attachments + 1; if n == "2" { archive() }"#,
+        r#"if contact.name == window.minutes_left { archive() }"#,
+        r#"if `${contact.name}` == 5 { archive() }"#,
+        r#"if conversation.labels.len() == "1" { archive() }"#,
+        r#"if message.text.contains("a") == "true" { archive() }"#,
+        r#"if calendar("Office").is_open == "yes" { archive() }"#,
+        r#"if (contact.name ?? "x") == 1 { archive() }"#,
+        r#"if now - conversation.created_at > "2h" { archive() }"#,
+        r#"if conversation.last_inbound_at == "yesterday" { archive() }"#,
+        r#"set_status(message.attachments);"#,
+        r#"let t = ["a"]; set_status(t);"#,
+        r#"send_message(conversation.labels);"#,
+        r#"start_timer("a", conversation.created_at);"#,
+        r#"route_to_group(conversation);"#,
+        r#"set_ai(message.text);"#,
+        r#"escalate(contact.name, "x");"#,
+        r#"notify("admins", window.minutes_left);"#,
+    ] {
+        let found = problems(body);
+        assert_eq!(found.first().map(|p| p.code.as_ref()), Some("wrong_type"), "{body}: {found:?}");
+    }
+    assert_eq!(one(r#"send_template("a", "en", #{ n: conversation.labels });"#).0, "bad_slots");
+}
+
+#[test]
+fn what_may_have_any_type_is_left_alone() {
+    let body = r#"
+        let plan = contact.attributes.plan;
+        let n = 5;
+        n = message.text;
+        for x in [1, "a"] { if x == "a" { archive(); } }
+        fn f(n) { n == "x" }
+        if plan == 5 || plan == "five" || n == "x" || f(1) || event.payload == 3 { archive(); }
+        if changes.status == () || contact.name != () && message.text.len() > 3 { set_ai(!conversation.ai_is_on); }
+        let later = now + "2h";
+        snooze(later);
+        set_attribute("until", later.unix_ms + 1);
+        add_labels([`at-${message.attachments}`]);
+        assign_agent(contact.attributes.manager ?? ());
+        send_message(#{ text: `Hi ${contact.name}`, buttons: [] });
+        let list = []; list.push("a"); if list == () { archive(); }
+    "#;
+    assert_eq!(problems(body).into_iter().filter(|p| p.code != "bad_message").collect::<Vec<_>>(), []);
+}
+
+#[test]
+fn a_condition_must_be_true_or_false() {
+    for (body, hint) in [
+        ("if contact.name { archive() }", "is it there? Write `… != ()`"),
+        ("if !message.text { archive() }", "is it there? Write `… != ()`"),
+        (
+            "if contact.blocked || conversation.labels { archive() }",
+            "is there anything in it? Write `….len() > 0`",
+        ),
+        ("while window.minutes_left { archive() }", "compare it, e.g. `… > 0`"),
+        ("let x = window.is_open && window.minutes_left; archive();", "compare it, e.g. `… > 0`"),
+    ] {
+        let found = problems(body);
+        assert_eq!(found.iter().map(|p| p.code.as_ref()).collect::<Vec<_>>(), ["not_a_condition"], "{body}");
+        assert_eq!(found[0].hint.as_deref(), Some(hint), "{body}");
+    }
+}
+
+#[test]
+fn what_can_never_run_is_a_warning() {
+    for (body, code) in [
+        ("archive(); return;\narchive();", "unreachable_code"),
+        ("archive(); if contact.blocked { throw 1;\n archive(); }", "unreachable_code"),
+        ("archive(); if contact.blocked { return; } else { return; }\nopt_out();", "unreachable_code"),
+        ("fn f() { return 1;\n 2 } archive(); f();", "unreachable_code"),
+        ("for x in [1] { archive(); break;\n archive(); }", "unreachable_code"),
+        ("\nif true { archive(); }", "constant_condition"),
+        ("\nif false { archive(); }", "constant_condition"),
+        ("\nwhile true { archive(); }", "endless_loop"),
+        ("\nloop { archive(); }", "endless_loop"),
+        ("\nif event.type == \"window.expired\" { archive(); }", "unreachable_handler"),
+        ("\nif event.class == \"opted_out\" { archive(); }", "always_missing"),
+    ] {
+        assert_eq!(warnings(&format!("{HEADER}{body}")), [(4, code.to_owned())], "{body}");
+    }
+    assert_eq!(warnings(&format!("{HEADER}let x = 1;")), [(1, "asks_for_nothing".to_owned())]);
+    let fine = "loop { archive(); break; } if event.type == \"message.received\" { return; } archive();";
+    assert_eq!(warnings(&format!("{HEADER}{fine}")), []);
+    let both = "//! A\n//! on: message.failed, message.sent\nif event.class == \"x\" { archive(); }";
+    assert_eq!(warnings(both), []);
+}
+
+#[test]
+fn a_warning_stands_beside_errors_and_says_so() {
+    let found = problems("if true { set_status(\"x\"); }");
+    let seen: Vec<_> = found.iter().map(|p| (p.code.as_ref(), p.is_error())).collect();
+    assert_eq!(seen, [("constant_condition", false), ("unknown_status", true)]);
+    assert!(found[0].render("\n\nif true {").starts_with("warning[constant_condition]"));
+}
+
+#[test]
+fn templates_are_filled_as_their_vendor_approved() {
+    let directory = crate::case::given::default_directory();
+    for (call, code, hint) in [
+        (r#"send_template("follow_up");"#, "template_slots", "write `#{ name: … }`"),
+        (r#"send_template("follow_up", "en", #{ nam: "x" });"#, "template_slots", "write `#{ name: … }`"),
+        (
+            r#"send_template("follow_up", (), #{ name: "x", b: 1 });"#,
+            "template_slots",
+            "write `#{ name: … }`",
+        ),
+        (
+            r#"send_template("follow_up", (), #{ name: contact.name, b: message.text });"#,
+            "template_slots",
+            "write `#{ name: … }`",
+        ),
+        (
+            r#"send_message_or_template("a", "follow_up", "de", #{ name: "x" });"#,
+            "unknown_template_language",
+            "it is there in `en`",
+        ),
+        (r#"send_template("folow_up");"#, "unknown_template", "did you mean `follow_up`?"),
+    ] {
+        let script = Script::parse(&format!("{HEADER}{call}")).unwrap();
+        let found = script.check(&directory);
+        let seen: Vec<_> =
+            found.iter().map(|p| (p.line, p.code.as_ref(), p.hint.as_deref().unwrap_or(""))).collect();
+        assert_eq!(seen, [(3, code, hint)], "{call}");
+    }
+    for call in [
+        r#"send_template("follow_up", "EN", #{ name: contact.name ?? "there" });"#,
+        r#"let slots = #{ name: "x" }; send_template("follow_up", (), slots);"#,
+        r#"let slots = contact.attributes; send_template("follow_up", (), slots.x);"#,
+    ] {
+        assert_eq!(Script::parse(&format!("{HEADER}{call}")).unwrap().check(&directory), [], "{call}");
+    }
+}
+
+#[test]
+fn every_problem_says_what_to_do() {
+    for body in [
+        "unheard_of(1);",
+        "let x = message.nothing_like_it;",
+        "let x = calendar(\"Office\").nothing_like_it;",
+        "set_status(5);",
+        "escalate(7, \"x\");",
+        "add_labels([]);",
+        "send_message(\"\");",
+        "let message = 1; archive();",
+        "if conversation.labels.has_word(\"x\") { archive(); }",
+        "if message.attachments == \"2\" { archive(); }",
+        "if contact.name { archive(); }",
+        "return; archive();",
+        "message.text = 1;",
+        "let x = this; archive();",
+        "fn f() { message } f(); archive();",
+    ] {
+        let found = match Script::parse(&format!("{HEADER}{body}")) {
+            Ok(script) => script.warnings().to_vec(),
+            Err(found) => found,
+        };
+        assert!(
+            !found.is_empty() && found.iter().all(|p| p.hint.is_some() && p.line > 0),
+            "{body}: {found:?}"
+        );
     }
 }

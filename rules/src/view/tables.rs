@@ -53,6 +53,11 @@ static EVENT: Fact = Fact {
         level: Shape::Number, "Level of an escalation." => |s| s.body("level");
         timer: Shape::Text, "Id of the timer." => |s| s.body("timer");
         name: Shape::Text, "Name of the timer or webhook." => |s| s.body("name");
+        rule: Shape::Text, "Id of the rule that is started." => |s| s.body("rule");
+        agent: Shape::Agent, "Who was asked to take it." => |s| body_id(s, "agent").map(|id| agent(s, id));
+        until: Shape::Moment, "How long the agent may think." => |s| s.body("until_ms").as_int().ok().map(Moment);
+        group: Shape::Group, "The group that was asked for." => |s| body_group(s).map(|id| group(s, id));
+        attachment: Shape::Text, "Id of the file." => |s| s.body("attachment");
         payload: Shape::Any, "What the webhook carried." => |s| s.body("payload");
     },
     by_name: None,
@@ -250,6 +255,10 @@ fn agent(s: &Snapshot, id: UserId) -> String {
 
 fn body_id(s: &Snapshot, name: &str) -> Option<UserId> {
     UserId::parse(&s.body(name).into_immutable_string().ok()?).ok()
+}
+
+fn body_group(s: &Snapshot) -> Option<GroupId> {
+    GroupId::parse(&s.body("group").into_immutable_string().ok()?).ok()
 }
 
 fn window_closes(s: &Snapshot) -> Option<i64> {

@@ -1,7 +1,8 @@
 //! `agents`: who of a group is there.
 
-use super::{Act, Kind, Word, param};
+use super::{Act, Kind, Word, field, param};
 use crate::names::Thing;
+use crate::view::Shape;
 use rhai::Dynamic;
 
 pub(super) static WORD: Word = Word {
@@ -11,7 +12,10 @@ pub(super) static WORD: Word = Word {
     doc: "How many agents a group has: `online` and `total`.",
     example: r#"agents("Support").online"#,
     act: Act::Fact {
-        fields: &["online", "total"],
+        fields: &[
+            field("online", Shape::Number, "Members who are there now."),
+            field("total", Shape::Number, "All members."),
+        ],
         get: |snapshot, args| {
             let directory = &snapshot.facts.directory;
             let name = args.text(0);

@@ -1,9 +1,9 @@
 //! `calendar`: is it open now, and when next.
 
-use super::{Act, Kind, Word, param};
+use super::{Act, Kind, Word, field, param};
 use crate::names::Thing;
 use rhai::Dynamic;
-use crate::view::Moment;
+use crate::view::{Moment, Shape};
 
 pub(super) static WORD: Word = Word {
     name: "calendar",
@@ -12,7 +12,10 @@ pub(super) static WORD: Word = Word {
     doc: "Working hours: `is_open` now, and `next_open`.",
     example: r#"calendar("Office hours").is_open"#,
     act: Act::Fact {
-        fields: &["is_open", "next_open"],
+        fields: &[
+            field("is_open", Shape::Flag, "Is it open now?"),
+            field("next_open", Shape::Moment, "When it opens; now while it is open."),
+        ],
         get: |snapshot, args| {
             let directory = &snapshot.facts.directory;
             let name = args.text(0);

@@ -68,6 +68,78 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Every one that is told apart in the documentation, in its order.
+    pub(crate) const ALL: &'static [Self] = &[
+        Self::Text,
+        Self::Phrases,
+        Self::Pattern,
+        Self::Switch,
+        Self::Level,
+        Self::Any,
+        Self::Name,
+        Self::Labels,
+        Self::Status,
+        Self::Priority,
+        Self::Policy,
+        Self::Duration,
+        Self::Until,
+        Self::Content,
+        Self::Slots,
+        Self::TimerOptions,
+        Self::Assignee,
+        Self::Named(Thing::Group),
+        Self::Named(Thing::Agent),
+        Self::Named(Thing::Recipient),
+        Self::Named(Thing::Calendar),
+        Self::Named(Thing::Template),
+        Self::Named(Thing::Webhook),
+        Self::Named(Thing::Rule),
+    ];
+
+    /// What may stand there, in a sentence.
+    pub(crate) fn doc(self) -> &'static str {
+        match self {
+            Self::Subject | Self::Text | Self::Phrase => "Text in quotes, or a value that is text.",
+            Self::Phrases => "A list of texts, or one text.",
+            Self::Pattern => {
+                "A regular expression in quotes or backticks; no look-around and no back-references."
+            }
+            Self::Switch => "`on` or `off`; `true` and `false` mean the same.",
+            Self::Level => "1 to 5; 1 is the lowest.",
+            Self::Any => "Text, number, true or false, list or map; `()` removes it.",
+            Self::Name => "A short text that you choose, at most 64 characters.",
+            Self::Labels => "A list of up to 20 labels, or one label.",
+            Self::Status => "The state of a case.",
+            Self::Priority => "How urgent a case is.",
+            Self::Policy => "How a group chooses an agent.",
+            Self::Duration => {
+                "Text such as `\"90s\"`, `\"10m\"`, `\"2h\"`, `\"1d\"` or `\"1h30m\"`, or a number of seconds; at most 400 days."
+            }
+            Self::Until => "A moment such as `now + \"2h\"`, RFC 3339 text, or a duration from now.",
+            Self::Content => "Text, or `#{ text: \"…\", buttons: [#{ id: \"…\", title: \"…\" }] }`.",
+            Self::Slots => "A map of slot names to what they show: `#{ name: contact.name ?? \"there\" }`.",
+            Self::TimerOptions => "A calendar's name, or `#{ calendar: \"…\", keep: true }`.",
+            Self::Assignee => "An agent, `\"last_responding\"` for who answered last, or `()` for nobody.",
+            Self::Named(Thing::Group) => "A group's name or id.",
+            Self::Named(Thing::Agent) => "An agent's e-mail, name or id.",
+            Self::Named(Thing::Recipient) => "A group, an agent, `\"admins\"` or `\"assignee\"`.",
+            Self::Named(Thing::Calendar) => "A calendar's name.",
+            Self::Named(Thing::Template) => "A template's name.",
+            Self::Named(Thing::Webhook) => "An outgoing webhook's name.",
+            Self::Named(Thing::Rule) => "A published rule's name or id.",
+        }
+    }
+
+    /// The only words that may stand there; empty when others may.
+    pub(crate) fn words(self) -> &'static [&'static str] {
+        match self {
+            Self::Status => Status::WORDS,
+            Self::Priority => Priority::WORDS,
+            Self::Policy => POLICIES,
+            _ => &[],
+        }
+    }
+
     /// How the documentation calls it.
     pub fn word(self) -> &'static str {
         match self {
@@ -128,9 +200,9 @@ impl Kind {
             },
             Self::Any => to_json(value).map(drop).ok_or_else(|| self.mismatch(value)),
             Self::Labels => labels(value).unwrap_or_else(|| Err(self.mismatch(value))),
-            Self::Status => self.one_of(value, Status::WORDS, "unknown_status"),
-            Self::Priority => self.one_of(value, Priority::WORDS, "unknown_priority"),
-            Self::Policy => self.one_of(value, POLICIES, "unknown_policy"),
+            Self::Status => self.one_of(value, "unknown_status"),
+            Self::Priority => self.one_of(value, "unknown_priority"),
+            Self::Policy => self.one_of(value, "unknown_policy"),
             Self::Duration => duration_of(value).map(drop).ok_or_else(|| self.bad_duration(value)),
             Self::Until => moment_of(value)
                 .or_else(|| duration_of(value))
@@ -180,7 +252,8 @@ impl Kind {
         wrong.hint("write e.g. \"90s\", \"10m\", \"2h\", \"1d\", or an integer of seconds; at most 400 days")
     }
 
-    fn one_of(self, value: &Dynamic, words: &[&str], code: &'static str) -> Result<(), Wrong> {
+    fn one_of(self, value: &Dynamic, code: &'static str) -> Result<(), Wrong> {
+        let words = self.words();
         let given = text_of(value).ok_or_else(|| self.mismatch(value))?;
         if words.contains(&given.as_str()) {
             return Ok(());

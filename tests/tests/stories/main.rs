@@ -14,6 +14,7 @@ mod faults;
 mod files;
 mod intake;
 mod lanes;
+mod language;
 mod ledger;
 mod media;
 mod operations;

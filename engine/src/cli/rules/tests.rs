@@ -65,3 +65,13 @@ fn cases_pass_and_fail_with_a_difference() {
     let text = case_lines(&bad[0], &run_cases(&script, &cases.unwrap()));
     assert!(text.contains("FAIL  fire is urgent") && text.contains("cases.toml:1"), "{text}");
 }
+
+#[test]
+fn warnings_are_told_and_let_pass() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = write(folder.path(), "rule.rhai", &GOOD.replace("if message", "return;\nif message"));
+    let files = files::find(&[path]).unwrap();
+    assert!(check(&files, Out { json: false }).is_ok());
+    let (script, _) = read(&files[0]).ok().unwrap();
+    assert_eq!(script.warnings()[0].code, "unreachable_code");
+}

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use pointsman_rules::case::{CaseResult, Cases, run_cases};
 use pointsman_rules::ids::{RuleId, TenantId};
+use pointsman_rules::loops;
 use pointsman_rules::problem::Problem as RuleProblem;
 use pointsman_rules::script::Script;
 
@@ -16,6 +17,8 @@ use crate::store::{catalog, rules};
 struct Outcome {
     script: Option<Script>,
     problems: Vec<FieldProblem>,
+    /// What is hardly meant, though the rule can run.
+    warnings: Vec<FieldProblem>,
     cases: Vec<CaseResult>,
 }
 
@@ -50,7 +53,7 @@ pub(super) async fn checked(
     Err(Problem::refused("rule_invalid", detail).with_errors(outcome.problems))
 }
 
-/// The same as an answer.
+/// The same as an answer, with warnings and the loop that the rule would close.
 ///
 /// # Errors
 /// The database's own.
@@ -60,11 +63,17 @@ pub(super) async fn report(
     source: &str,
     cases: Option<&str>,
 ) -> Result<CheckView, Problem> {
-    let outcome = examine(api, tenant, source, cases).await?;
+    let mut outcome = examine(api, tenant, source, cases).await?;
+    if let Some(script) = &outcome.script {
+        let view = api.flow.catalog.view(&api.flow, tenant).await?;
+        let others = view.rules.rules().iter().map(|rule| &rule.script);
+        let round = loops::through(script, others).map(|found| field("/source", &found.problem(), source));
+        outcome.warnings.extend(round);
+    }
     let ok = outcome.problems.is_empty() && outcome.cases.iter().all(|case| case.passed);
     Ok(CheckView {
         ok,
-        problems: outcome.problems,
+        problems: outcome.problems.into_iter().chain(outcome.warnings).collect(),
         cases: outcome.cases.into_iter().map(Into::into).collect(),
     })
 }
@@ -102,13 +111,19 @@ async fn examine(api: &Api, tenant: TenantId, source: &str, cases: Option<&str>)
     tokio::task::spawn_blocking(move || {
         let script = match Script::parse(&source) {
             Ok(script) => script,
-            Err(problems) => {
-                let problems = problems.iter().map(|problem| field("/source", problem, &source)).collect();
-                return Outcome { script: None, problems, cases: Vec::new() };
+            Err(found) => {
+                let (errors, warnings): (Vec<_>, Vec<_>) =
+                    found.iter().partition(|problem| problem.is_error());
+                let fields = |list: Vec<&RuleProblem>| {
+                    list.into_iter().map(|p| field("/source", p, &source)).collect()
+                };
+                let (problems, warnings) = (fields(errors), fields(warnings));
+                return Outcome { script: None, problems, warnings, cases: Vec::new() };
             }
         };
         let unknown = script.check(&directory);
         let mut problems: Vec<_> = unknown.iter().map(|problem| field("/source", problem, &source)).collect();
+        let warnings = script.warnings().iter().map(|problem| field("/source", problem, &source)).collect();
         let mut results = Vec::new();
         match cases.as_deref().map(|text| (text, Cases::parse(text))) {
             Some((_, Ok(parsed))) => results = run_cases(&script, &parsed),
@@ -117,7 +132,7 @@ async fn examine(api: &Api, tenant: TenantId, source: &str, cases: Option<&str>)
             }
             None => {}
         }
-        Outcome { script: Some(script), problems, cases: results }
+        Outcome { script: Some(script), problems, warnings, cases: results }
     })
     .await
     .map_err(|error| Problem::internal("checking a rule failed", &error))
@@ -131,6 +146,7 @@ fn field(pointer: &str, problem: &RuleProblem, source: &str) -> FieldProblem {
         line: Some(problem.line).filter(|line| *line > 0),
         column: Some(problem.column).filter(|column| *column > 0),
         hint: problem.hint.clone(),
+        severity: Some(problem.severity.word().to_owned()),
         excerpt: Some(problem.render(source)),
     }
 }

@@ -103,3 +103,81 @@ async fn a_rule_is_not_switched_on_while_it_names_what_is_not_there() {
     stage.post("/api/v1/groups", &admin, json!({"name": "Billing"})).await.expect(201);
     assert_eq!(stage.patch(&path, &admin, json!({"enabled": true})).await.expect(200)["enabled"], true);
 }
+
+#[tokio::test]
+async fn a_warning_keeps_nothing_from_being_published() {
+    let stage = Stage::new().await;
+    let admin = stage.key(Role::Admin).await;
+    let source = "//! Escalates\n//! on: conversation.updated\n//! chain: true\n\nif true {\n    escalate(1, \"x\");\n}\n";
+    let answer = stage.post("/api/v1/rules/check", &admin, json!({"source": source})).await.expect(200);
+    let problem = &answer["problems"][0];
+    assert_eq!((&answer["ok"], &problem["line"]), (&json!(true), &json!(5)), "{answer}");
+    assert_eq!((&problem["code"], &problem["severity"]), (&json!("constant_condition"), &json!("warning")));
+    stage.post("/api/v1/rules", &admin, json!({"source": source})).await.expect(201);
+    let both = source.replace("escalate(1,", "escalate(9,");
+    let refused =
+        stage.post("/api/v1/rules", &admin, json!({"source": both})).await.problem(422, "rule_invalid");
+    assert_eq!(refused["errors"].as_array().map(Vec::len), Some(1), "{refused}");
+    assert_eq!(refused["errors"][0]["severity"], "error");
+}
+
+// Semantics 12.
+#[tokio::test]
+async fn a_check_draws_the_loop_that_a_rule_would_close() {
+    let stage = Stage::new().await;
+    let admin = stage.key(Role::Admin).await;
+    let rule =
+        |name: &str, on: &str, body: &str| format!("//! {name}\n//! on: {on}\n//! chain: true\n\n{body}\n");
+    let tag = rule("Tag", "conversation.escalated", "add_labels(\"x\");");
+    stage.post("/api/v1/rules", &admin, json!({"source": tag})).await.expect(201);
+    let source = rule("Escalate", "conversation.updated", "escalate(1, \"x\");");
+    let answer = stage.post("/api/v1/rules/check", &admin, json!({"source": source})).await.expect(200);
+    let problem = &answer["problems"][0];
+    assert_eq!((&answer["ok"], &problem["code"]), (&json!(true), &json!("rule_loop")), "{answer}");
+    let drawing = "Escalate → conversation.escalated → Tag → conversation.updated → Escalate";
+    assert!(problem["message"].as_str().unwrap().ends_with(drawing), "{problem}");
+}
+
+#[tokio::test]
+async fn editors_can_read_the_whole_language() {
+    let stage = Stage::new().await;
+    let agent = stage.key(Role::Agent).await;
+    let language = stage.get("/api/v1/rules/vocabulary", &agent).await.expect(200);
+    let names = |list: &str, key: &str| -> Vec<String> {
+        language[list].as_array().unwrap().iter().map(|it| it[key].as_str().unwrap().to_owned()).collect()
+    };
+    assert!(names("events", "name").contains(&"schedule.tick".to_owned()));
+    assert!(names("functions", "name").contains(&"route_to_group".to_owned()));
+    assert!(names("facts", "name").contains(&"conversation".to_owned()));
+    assert!(names("header", "key").contains(&"where".to_owned()));
+}
+
+#[tokio::test]
+async fn a_form_is_written_checked_and_read_again() {
+    let stage = Stage::new().await;
+    let admin = stage.key(Role::Admin).await;
+    stage.post("/api/v1/groups", &admin, json!({"name": "Billing"})).await.expect(201);
+    let mut form = json!({
+        "name": "Billing questions", "on": ["message.received"],
+        "when": {"test": {"fact": "message.text", "is": "contains_any", "value": ["refund"]}},
+        "do": [{"call": "route_to_group", "with": ["Biling"]}],
+    });
+    let written = stage.post("/api/v1/rules/form", &admin, json!({"form": form})).await.expect(200);
+    assert_eq!(written["problems"][0]["hint"], "did you mean `Billing`?", "{written}");
+    form["do"][0]["with"][0] = json!("Billing");
+    let written = stage.post("/api/v1/rules/form", &admin, json!({"form": form})).await.expect(200);
+    assert_eq!(written["problems"], json!([]));
+    let source = &written["source"];
+    stage.post("/api/v1/rules", &admin, json!({"source": source})).await.expect(201);
+    let read = stage.post("/api/v1/rules/form/read", &admin, json!({"source": source})).await.expect(200);
+    assert_eq!(read, json!({"form": form, "why": null}));
+    let loops = json!({"source": "//! A\n//! on: message.received\nfor x in [1] { archive(); }"});
+    let read = stage.post("/api/v1/rules/form/read", &admin, loops).await.expect(200);
+    assert_eq!(read, json!({"form": null, "why": "line 3: a form has no field for a loop"}));
+    form["do"][0]["call"] = json!("archive(); evil");
+    let refused =
+        stage.post("/api/v1/rules/form", &admin, json!({"form": form})).await.problem(422, "invalid");
+    assert_eq!(refused["errors"][0]["pointer"], "/form/do/0/call", "{refused}");
+    form["when"]["test"]["sign"] = json!("==");
+    stage.post("/api/v1/rules/form", &admin, json!({"form": form})).await.problem(422, "invalid");
+}

@@ -88,9 +88,9 @@ impl From<Version> for VersionView {
 /// What a check found.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct CheckView {
-    /// No problem, and every case passed.
+    /// No error, and every case passed.
     pub(super) ok: bool,
-    /// What is wrong, with line, column and advice.
+    /// Errors and warnings, with line, column and advice.
     pub(super) problems: Vec<FieldProblem>,
     /// How the cases went.
     pub(super) cases: Vec<CaseView>,

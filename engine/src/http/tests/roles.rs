@@ -93,6 +93,9 @@ POST /api/v1/raw-webhooks/{id}/replay admin
 GET /api/v1/rules agent
 POST /api/v1/rules admin
 POST /api/v1/rules/check admin
+POST /api/v1/rules/form admin
+POST /api/v1/rules/form/read admin
+GET /api/v1/rules/vocabulary agent
 GET /api/v1/rules/{id} agent
 PATCH /api/v1/rules/{id} admin
 DELETE /api/v1/rules/{id} admin

@@ -127,3 +127,43 @@ fn s5_a_tenant_sets_its_own_quotas() {
     let decision = run(vec![rule(1, "", two)], &event, &facts);
     assert_eq!(decision.runs[0].outcome, RunOutcome::Skipped { reason: SkipReason::Quota });
 }
+
+#[test]
+fn s10_regular_expressions_stay_linear_and_small() {
+    let (event, mut facts) = hello();
+    if let Some(message) = &mut facts.message {
+        message.text = Some("x".repeat(60_000));
+    }
+    let began = std::time::Instant::now();
+    for body in [
+        "if message.text.matches(\"(x+x+)+y\") { archive(); } opt_out();",
+        "if message.text.matches(\"^(x|x|x*)*$\") { opt_out(); }",
+        "if message.text.matches(`(?:x?){500}x{500}`) { opt_out(); }",
+    ] {
+        assert_eq!(calls(&run(vec![rule(1, "", body)], &event, &facts)), ["opt_out()"], "{body}");
+    }
+    assert!(began.elapsed().as_secs() < 5, "{:?}", began.elapsed());
+    let bomb = "let p = \"a\"; for i in 0..4 { p = `(${p}{100})`; } message.text.matches(p); archive();";
+    assert_eq!(failure(&run(vec![rule(1, "", bomb)], &event, &facts).runs[0]), "bad_pattern");
+    // A stopwatch that runs ends what the operation limit would let go on for long.
+    let counter = std::time::Instant::now();
+    let stopwatch = Stopwatch::new(move || u64::try_from(counter.elapsed().as_micros()).unwrap_or(u64::MAX));
+    let again = "for i in 0..20000 { message.text.matches(\"(x+x+)+y\"); } archive();";
+    let began = std::time::Instant::now();
+    let decision = decide(&RuleSet::new(vec![rule(1, "", again)]), &event, &facts, &stopwatch);
+    assert_eq!(failure(&decision.runs[0]), "too_slow");
+    assert!(began.elapsed().as_secs() < 5, "{:?}", began.elapsed());
+}
+
+#[test]
+fn s10_huge_literals_are_refused_or_bounded() {
+    let list = format!("let a = [{}]; archive();", "1,".repeat(20_000));
+    let map =
+        format!("let a = #{{ {} }}; archive();", (0..5_000).map(|n| format!("k{n}: 1,")).collect::<String>());
+    let text = format!("let a = \"{}\"; archive();", "x".repeat(70_000));
+    let nested = format!("let a = {}1{}; archive();", "[".repeat(500), "]".repeat(500));
+    for source in [list, map, text, nested] {
+        let found = Script::parse(&format!("//! A\n//! on: message.received\n{source}")).unwrap_err();
+        assert!(["syntax", "too_large"].contains(&found[0].code.as_ref()), "{:?}", found[0]);
+    }
+}
