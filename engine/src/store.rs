@@ -40,6 +40,8 @@ pub mod outgoing;
 pub mod queue;
 pub mod raw;
 pub mod raw_webhooks;
+pub mod rule_counts;
+pub mod rule_health;
 pub mod rules;
 pub mod seed;
 pub mod sessions;

@@ -126,6 +126,11 @@ pub enum Command {
         /// Which rule.
         rule: RuleId,
     },
+    /// Let a rule that the quota of starts holds back here begin again.
+    ResumeRule {
+        /// Which rule.
+        rule: RuleId,
+    },
     /// Block or unblock the contact.
     Block {
         /// Which contact.
