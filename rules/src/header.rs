@@ -6,6 +6,7 @@ use jiff::tz::TimeZone;
 use crate::event::EventKind;
 use crate::ids::ChannelId;
 use crate::problem::Problem;
+use crate::schedule::{self, Filter, Schedule};
 
 /// Where a rule stands that says nothing about it.
 pub const POSITION_DEFAULT: i64 = 100;
@@ -52,12 +53,8 @@ pub struct Header {
     pub enabled: bool,
     /// May it run on what other rules caused?
     pub chain: bool,
-    /// Five cron fields, for `schedule.tick`.
-    pub cron: Option<String>,
-    /// IANA zone of `cron`; UTC when absent.
-    pub timezone: Option<String>,
-    /// Which conversations a schedule looks at, as an expression of the rule language.
-    pub filter: Option<String>,
+    /// When `schedule.tick` comes, and for which conversations.
+    pub schedule: Option<Schedule>,
 }
 
 impl Header {
@@ -98,9 +95,7 @@ impl Default for Header {
             position: POSITION_DEFAULT,
             enabled: true,
             chain: false,
-            cron: None,
-            timezone: None,
-            filter: None,
+            schedule: None,
         }
     }
 }
@@ -109,6 +104,9 @@ impl Default for Header {
 struct Reader {
     header: Header,
     seen: Vec<(&'static str, u32)>,
+    cron: Option<String>,
+    timezone: Option<String>,
+    filter: Option<Filter>,
     problems: Vec<Problem>,
 }
 
@@ -194,16 +192,16 @@ impl Reader {
             }
             "enabled" => header.enabled = boolean(value)?,
             "chain" => header.chain = boolean(value)?,
-            "cron" => header.cron = Some(cron(value)?),
+            "cron" => self.cron = Some(cron(value)?),
             "timezone" => {
                 TimeZone::get(value.text).map_err(|_| {
                     value
                         .problem(format!("`{}` is not a time zone", value.text))
                         .with_hint("write an IANA name, e.g. `Europe/Madrid`")
                 })?;
-                header.timezone = Some(value.text.to_owned());
+                self.timezone = Some(value.text.to_owned());
             }
-            _ => header.filter = Some(value.text.to_owned()),
+            _ => self.filter = Some(Filter::parse(value.text, value.line, value.column)?),
         }
         Ok(())
     }
@@ -264,6 +262,11 @@ impl Reader {
                 self.problems.push(Problem::new(line, 5, "needless_key", message));
             }
         }
+        self.header.schedule = self.cron.map(|cron| Schedule {
+            cron,
+            zone: self.timezone.unwrap_or_else(|| schedule::ZONE_DEFAULT.to_owned()),
+            filter: self.filter.unwrap_or_default(),
+        });
         if self.problems.is_empty() { Ok(self.header) } else { Err(self.problems) }
     }
 }
@@ -276,16 +279,11 @@ fn boolean(value: Value<'_>) -> Result<bool, Problem> {
     }
 }
 
-/// Shape only: five fields of the usual characters. The scheduler reads the meaning.
 fn cron(value: Value<'_>) -> Result<String, Problem> {
-    let fields: Vec<&str> = value.text.split_whitespace().collect();
-    let plain = |f: &&str| f.chars().all(|c| c.is_ascii_alphanumeric() || "*,-/".contains(c));
-    if fields.len() == 5 && fields.iter().all(plain) {
-        return Ok(fields.join(" "));
-    }
-    Err(value
-        .problem(format!("`{}` is not a schedule", value.text))
-        .with_hint("write minute, hour, day of month, month and weekday, e.g. `0 9 * * 1-5`"))
+    schedule::read_cron(value.text).ok_or_else(|| {
+        let hint = "write minute, hour, day of month, month and weekday, e.g. `0 9 * * 1-5`";
+        value.problem(format!("`{}` is not a schedule that ever comes", value.text)).with_hint(hint)
+    })
 }
 
 /// Column of a part that was cut out of this line, in characters from 1.
@@ -309,7 +307,7 @@ mod tests {
         let header = Header::parse(
             "\n//! Billing questions\n//!\n//! Prose: may have colons, and says why.\n//! on: message.received, schedule.tick\n\
              //! channels: whatsapp, sms\n//! stage: reply\n//! position: -5\n//! enabled: false\n//! chain: true\n\
-             //! cron: 0 9 * * 1-5\n//! timezone: Europe/Madrid\n//! where: conversation.status == \"open\"\n\nlet x = 1;\n//! on: nonsense",
+             //! cron: 0 9 * * 1-5\n//! timezone: Europe/Madrid\n//! where: status = open\n\nlet x = 1;\n//! on: nonsense",
         )
         .unwrap();
         assert_eq!(header.name, "Billing questions");
@@ -317,8 +315,9 @@ mod tests {
         assert_eq!(header.channels, ["whatsapp", "sms"]);
         assert_eq!((header.stage, header.position), (Stage::Reply, -5));
         assert!(!header.enabled && header.chain);
-        assert_eq!(header.cron.as_deref(), Some("0 9 * * 1-5"));
-        assert_eq!(header.filter.as_deref(), Some("conversation.status == \"open\""));
+        let schedule = header.schedule.unwrap();
+        assert_eq!((schedule.cron.as_str(), schedule.zone.as_str()), ("0 9 * * 1-5", "Europe/Madrid"));
+        assert_eq!(schedule.filter, Filter::parse("status = open", 1, 1).unwrap());
     }
 
     #[test]

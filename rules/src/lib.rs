@@ -24,6 +24,7 @@ pub mod names;
 pub mod problem;
 pub mod quota;
 pub mod sandbox;
+pub mod schedule;
 pub mod script;
 pub mod sla;
 pub mod text;

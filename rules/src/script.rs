@@ -24,7 +24,6 @@ struct Inner {
     source: String,
     header: Header,
     ast: AST,
-    filter: Option<AST>,
     names: Vec<NameRef>,
 }
 
@@ -52,13 +51,6 @@ impl Script {
             Ok(header) => (header, Vec::new()),
             Err(problems) => (Header::default(), problems),
         };
-        let filter = match header.filter.as_deref().map(|text| compile_filter(source, text)).transpose() {
-            Ok(filter) => filter,
-            Err(found) => {
-                problems.extend(found);
-                None
-            }
-        };
         let ast = match compile(source) {
             Ok(ast) => ast,
             Err(problem) => {
@@ -72,9 +64,11 @@ impl Script {
             problems.sort_by_key(|p| (p.line, p.column));
             return Err(problems);
         }
+        let mut names = filter_names(source, &header);
+        names.extend(found.names);
         // Checked as written; folded constants only afterwards, so that no mistake is folded away.
         let ast = sandbox::engine().optimize_ast(&sandbox::names_only(), ast, OptimizationLevel::Simple);
-        Ok(Self(Arc::new(Inner { source: source.to_owned(), header, ast, filter, names: found.names })))
+        Ok(Self(Arc::new(Inner { source: source.to_owned(), header, ast, names })))
     }
 
     /// Names in the rule that this directory does not have, with the nearest that it has.
@@ -96,11 +90,6 @@ impl Script {
         &self.0.source
     }
 
-    /// Which conversations a schedule looks at; all of them when absent.
-    pub(crate) fn filter(&self) -> Option<&AST> {
-        self.0.filter.as_ref()
-    }
-
     pub(crate) fn ast(&self) -> &AST {
         &self.0.ast
     }
@@ -118,16 +107,23 @@ fn compile(source: &str) -> Result<AST, Problem> {
     sandbox::plain_engine().compile_with_scope(&scope, source).map_err(|error| sandbox::syntax(&error))
 }
 
-/// The `where` of a schedule; it stands in the header, so only its line is known.
-fn compile_filter(source: &str, filter: &str) -> Result<AST, Vec<Problem>> {
-    let is_filter = |line: &str| line.trim_start().starts_with("//!") && line.contains("where:");
-    let line =
-        source.lines().position(is_filter).and_then(|index| u32::try_from(index + 1).ok()).unwrap_or(0);
-    let moved = |p: Problem| Problem { line, column: 5, message: format!("`where`: {}", p.message), ..p };
-    let compiled = sandbox::plain_engine().compile_expression_with_scope(&sandbox::names_only(), filter);
-    let ast = compiled.map_err(|error| vec![moved(sandbox::syntax(&error))])?;
-    let found = check::check(&ast, filter);
-    if found.problems.is_empty() { Ok(ast) } else { Err(found.problems.into_iter().map(moved).collect()) }
+/// Names in the `where` line, with their places.
+fn filter_names(source: &str, header: &Header) -> Vec<NameRef> {
+    let Some(schedule) = &header.schedule else { return Vec::new() };
+    let is_filter =
+        |line: &str| line.trim_start().trim_start_matches("//!").trim_start().starts_with("where:");
+    let Some((index, text)) = source.lines().enumerate().find(|(_, line)| is_filter(line)) else {
+        return Vec::new();
+    };
+    let small = |n: usize| u32::try_from(n + 1).unwrap_or(u32::MAX);
+    let column = |name: &str| text.find(name).map_or(0, |at| text[..at].chars().count());
+    let name = |(thing, name): (Thing, &str)| NameRef {
+        thing,
+        name: name.to_owned(),
+        line: small(index),
+        column: small(column(name)),
+    };
+    schedule.filter.names().into_iter().map(name).collect()
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use super::trace::{Overridden, Refusal, RuleRun, RunOutcome, SkipReason};
 use super::{CompiledRule, Decision, Planned, RuleSet, conflict, vet};
 use crate::event::{CAUSE_DEPTH_MAX, Event, EventBody};
 use crate::facts::Facts;
-use crate::header::Stage;
+use crate::header::{Header, Stage};
 use crate::intent::Intent;
 use crate::sandbox::{self, Stopwatch, run};
 use crate::view::Snapshot;
@@ -86,11 +86,19 @@ impl<'a> Turn<'a> {
             Some(SkipReason::Stopped)
         } else if self.reply_taken && header.stage == Stage::Reply {
             Some(SkipReason::ReplyTaken)
+        } else if self.is_filtered(header) {
+            Some(SkipReason::Filter)
         } else if vet::is_parked(rule.id, self.facts) {
             Some(SkipReason::Quota)
         } else {
             None
         }
+    }
+
+    /// A tick was meant for this conversation; it may have changed since.
+    fn is_filtered(&self, header: &Header) -> bool {
+        let is_tick = matches!(self.event.body, EventBody::ScheduleTick { .. });
+        is_tick && header.schedule.as_ref().is_some_and(|schedule| !schedule.filter.takes(self.facts))
     }
 
     /// Runs one rule; answers with the rules that it wants to run next.
@@ -100,21 +108,7 @@ impl<'a> Turn<'a> {
             let scope = sandbox::scope(&snapshot);
             (snapshot, scope)
         });
-        let filtered = match (rule.script.filter(), &self.event.body) {
-            (Some(filter), EventBody::ScheduleTick { .. }) => {
-                Some(run::execute(filter, scope, snapshot, self.stopwatch))
-            }
-            _ => None,
-        };
-        let ran = match filtered {
-            Some(failed) if failed.failure.is_some() => failed,
-            Some(answer) if answer.value.as_bool() != Ok(true) => {
-                let reason = SkipReason::Filter;
-                self.decision.runs.push(blank(rule, RunOutcome::Skipped { reason }));
-                return Vec::new();
-            }
-            _ => run::execute(rule.script.ast(), scope, snapshot, self.stopwatch),
-        };
+        let ran = run::execute(rule.script.ast(), scope, snapshot, self.stopwatch);
         let outcome = match ran.failure {
             Some(problem) => RunOutcome::Failed { problem },
             None if ran.intents.is_empty() => RunOutcome::NotMatched,

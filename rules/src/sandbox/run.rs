@@ -64,8 +64,6 @@ thread_local! {
 
 /// What a run left behind.
 pub(crate) struct Ran {
-    /// What the script's last expression came to.
-    pub(crate) value: Dynamic,
     /// Asked for until the end or the failure; (line, intent).
     pub(crate) intents: Vec<(u32, Intent)>,
     pub(crate) failure: Option<Problem>,
@@ -93,13 +91,8 @@ pub(crate) fn execute(
     let result = engine().eval_ast_with_scope::<Dynamic>(scope, ast);
     scope.rewind(size);
     let run = RUN.take();
-    let (value, failure) = match result {
-        Ok(value) => (value, None),
-        Err(failure) => (Dynamic::UNIT, Some(error::problem(&failure))),
-    };
     Ran {
-        value,
-        failure,
+        failure: result.err().map(|failure| error::problem(&failure)),
         operations: run.as_ref().map_or(0, |r| r.operations),
         micros: stopwatch.micros().saturating_sub(started_us),
         intents: run.map(|r| r.intents).unwrap_or_default(),

@@ -142,11 +142,15 @@ fn a_syntax_error_has_its_place() {
 }
 
 #[test]
-fn a_schedule_filter_must_compile() {
-    let source = "//! A\n//! on: schedule.tick\n//! cron: 0 9 * * *\n//! where: conversation.status ==\n";
-    assert_eq!(Script::parse(source).unwrap_err()[0].line, 4);
-    let found = Script::parse(&source.replace("==", "== \"close\"")).unwrap_err();
-    assert_eq!((found[0].line, found[0].code.as_ref()), (4, "unknown_word"));
+fn a_schedule_filter_is_checked_like_the_rest() {
+    let source =
+        "//! A\n//! on: schedule.tick\n//! cron: 0 9 * * *\n//! where: status = close and group = Biling\n";
+    let found = Script::parse(source).unwrap_err();
+    assert_eq!((found[0].line, found[0].column, found[0].code.as_ref()), (4, 21, "bad_filter"));
+    let script = Script::parse(&source.replace("close", "closed")).unwrap();
+    let found = script.check(&crate::case::given::default_directory());
+    assert_eq!((found[0].line, found[0].column, found[0].code.as_ref()), (4, 40, "unknown_group"));
+    assert_eq!(found[0].hint.as_deref(), Some("did you mean `Billing`?"));
 }
 
 #[test]
