@@ -42,6 +42,8 @@ pub mod raw;
 pub mod raw_webhooks;
 pub mod rule_counts;
 pub mod rule_health;
+pub mod rule_hooks;
+pub mod rule_ticks;
 pub mod rules;
 pub mod seed;
 pub mod sessions;

@@ -10,8 +10,8 @@ use prometheus_client::metrics::family::Family;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Flow, FlowError, account, erase, file, publishing, removal, retention, rule_watch, templates, tenant,
-    upload,
+    Flow, FlowError, account, erase, file, publishing, removal, retention, rule_watch, schedule, templates,
+    tenant, upload,
 };
 use crate::store::aging::Aged;
 use crate::store::jobs::{self, Claim, Ending};
@@ -34,6 +34,7 @@ pub static JOBS: &[Job] = &[
     hourly("retention.unfinished", |round| Box::pin(upload::sweep(round))),
     hourly("retention.uploads", |round| Box::pin(file::sweep(round))),
     hourly("retention.webhooks", |round| retention::delete(round, Aged::Webhooks)),
+    Job { name: "rules.tick", every_ms: MINUTE_MS, work: |round| Box::pin(schedule::run(round)) },
     Job {
         name: "rules.publish",
         every_ms: MINUTE_MS,

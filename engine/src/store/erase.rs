@@ -45,6 +45,8 @@ pub const TABLES: &[Table] = &[
     table("contacts", "id"),
     table("templates", "channel_id, id"),
     table("channel_health", "channel_id"),
+    table("rule_ticks", "rule_id"),
+    table("rule_hooks", "id"),
     table("rule_counts", "rule_id, day, what"),
     table("rule_holds", "rule_id, conversation_id"),
     table("rule_health", "rule_id"),

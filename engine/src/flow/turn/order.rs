@@ -49,6 +49,12 @@ fn command(case: &mut Case<'_>, command: Command, known: Option<&Message>) -> Re
         Command::MarkRead => case.mark_read(),
         Command::RunRule { rule } => run_rule(case, rule),
         Command::ResumeRule { rule } => case.resume_rule(rule),
+        Command::Tick { rule } => tick(case, rule),
+        Command::Hook { name, payload } => {
+            case.open_case()?;
+            case.raise(EventBody::WebhookReceived { name, payload });
+            Ok(())
+        }
         Command::Block { on, .. } => case.set_blocked(on),
         Command::Contact { news } => {
             case.raise(match news {
@@ -60,6 +66,15 @@ fn command(case: &mut Case<'_>, command: Command, known: Option<&Message>) -> Re
             Ok(())
         }
     }
+}
+
+fn tick(case: &mut Case<'_>, rule: RuleId) -> Result<(), Refused> {
+    let view = case.view.clone();
+    if !view.rules.rules().iter().any(|it| it.id == rule) {
+        return Err(Refused::new("rule_inactive", "The rule does not run any more."));
+    }
+    case.raise(EventBody::ScheduleTick { rule });
+    Ok(())
 }
 
 /// Semantics 14. Says at once what would leave the agent without any effect.
