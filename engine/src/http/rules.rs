@@ -24,6 +24,7 @@ use crate::store::rules::{self, Rule, Version};
 mod check;
 mod order;
 mod parked;
+mod schedule;
 mod stats;
 mod versions;
 mod view;
@@ -40,6 +41,7 @@ pub(super) fn router() -> OpenApiRouter<Api> {
         .routes(routes!(get, change, remove))
         .merge(order::router())
         .merge(parked::router())
+        .merge(schedule::router())
         .merge(stats::router())
         .merge(versions::router())
 }
@@ -82,9 +84,8 @@ pub struct RuleSource {
     cases: Option<String>,
 }
 
-/// Which rules are listed.
+/// Which rules are listed. The list has no pages; what other lists take is let through.
 #[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct RuleFilter {
     /// Only those that run on this event, e.g. `rule.manual`: what an agent may run by hand.

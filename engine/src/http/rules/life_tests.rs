@@ -27,7 +27,7 @@ async fn a_version_is_read_compared_and_gone_back_to() {
     let admin = stage.key(Role::Admin).await;
     let (one, two) = (rule("Tidies", "", "archive();"), rule("Tidies", "", "reopen();"));
     let (path, _) = made(&stage, &admin, &one).await;
-    stage.get(&format!("{path}/diff"), &admin).await.problem(404, "not_found");
+    stage.get(&format!("{path}/diff"), &admin).await.problem(409, "no_draft");
     stage.patch(&path, &admin, json!({"source": two})).await.expect(200);
     let diff = stage.get(&format!("{path}/diff"), &admin).await.expect(200);
     assert_eq!((&diff["from"], &diff["to"]), (&json!("version 1"), &json!("draft")));

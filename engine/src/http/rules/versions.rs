@@ -224,11 +224,13 @@ async fn side(
     let missing = |what: String| Problem::new(StatusCode::NOT_FOUND, "not_found", what);
     match given.unwrap_or(usual) {
         "draft" => {
-            let draft = rule.draft.clone().ok_or_else(|| missing("this rule has no draft".to_owned()))?;
+            let none = || Problem::conflict("no_draft", "this rule has no draft; name two versions");
+            let draft = rule.draft.clone().ok_or_else(none)?;
             Ok(("draft".to_owned(), draft))
         }
         "published" => {
-            let it = running.ok_or_else(|| missing("this rule was never published".to_owned()))?;
+            let none = || Problem::conflict("never_published", "this rule was never published");
+            let it = running.ok_or_else(none)?;
             Ok((format!("version {}", it.number), it.source.clone()))
         }
         number => {
