@@ -99,7 +99,7 @@ async fn a_rule_that_keeps_failing_is_parked_until_it_is_resumed(backend: Backen
     Ok(())
 }
 
-// Semantics 14. S75: macros, as far as rules are them.
+// Semantics 14.
 async fn agents_run_rules_by_hand(backend: Backend) -> Result<()> {
     let scene = Scene::quiet(Server::start(backend).await?).await?;
     let by_hand = rule("Vip", "rule.manual", "", "set_priority(\"urgent\");\nadd_labels([\"vip\"]);");
@@ -143,17 +143,17 @@ async fn a_schedule_visits_what_its_filter_takes_once(backend: Backend) -> Resul
     let (open, closed) = (id(&open)?, id(&closed)?);
     let end = json!({"status": "closed"});
     scene.api.post(&format!("/api/v1/conversations/{closed}/end"), end).await?.expect(200)?;
-    let keys = "//! cron: */30 * * * *\n//! where: status != closed\n";
+    let keys = "//! cron: */5 * * * *\n//! where: status != closed\n";
     let made =
         publish(&scene.api, &rule("Visits", "schedule.tick", keys, "add_labels([\"visited\"]);")).await?;
     let schedule = format!("{}/schedule", path(&made)?);
     scene.server.advance(MINUTE)?;
     let counts = |row: &Value| row["counts_from"].is_string();
     let begun = becomes(&scene.api, &schedule, "the schedule is taken up", counts).await?;
-    ensure!(begun["next_at"].is_string() && begun["cron"] == "*/30 * * * *", "{begun}");
-    let begun = begun["last_at"].clone(); // a half hour may have just begun
+    ensure!(begun["next_at"].is_string() && begun["cron"] == "*/5 * * * *", "{begun}");
+    let begun = begun["last_at"].clone(); // five minutes may have just begun
     let before = count(&scene.api, open, "schedule.tick").await?;
-    scene.server.advance(MINUTE * 31)?;
+    scene.server.advance(MINUTE * 6)?; // shorter than what ends an idle chat
     becomes(&scene.api, &schedule, "the tick is given out", |row| row["last_at"] != begun).await?;
     label(&scene, CUSTOMER, "visited").await?;
     ensure!(count(&scene.api, open, "schedule.tick").await? == before + 1, "not exactly once");

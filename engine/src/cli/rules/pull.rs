@@ -22,7 +22,7 @@ const SLUG_CHARS_MAX: usize = 60;
 
 /// Write a server's rules into files
 #[derive(Debug, Clone, Args)]
-pub(super) struct Pull {
+pub(in super::super) struct Pull {
     /// Where: a folder with rule.rhai and cases.toml for each rule; made when it is missing
     dir: PathBuf,
     #[command(flatten)]

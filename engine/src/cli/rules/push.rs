@@ -20,7 +20,7 @@ const DIFF_CONTEXT_LINES: usize = 3;
 
 /// Put rule files into a running server
 #[derive(Debug, Clone, Args)]
-pub(super) struct Push {
+pub(in super::super) struct Push {
     /// Rule files, or directories that are searched for them
     #[arg(required = true)]
     paths: Vec<PathBuf>,
@@ -254,5 +254,5 @@ fn difference(file: &RuleFile, rule: &Value) -> String {
     };
     let rule_diff = side(rule["source"].as_str().unwrap_or_default(), &file.source, "rule.rhai");
     let cases = file.cases.as_deref().unwrap_or_default();
-    rule_diff + &side(rule["cases"].as_str().unwrap_or_default(), cases, "cases.toml")
+    format!("{rule_diff}{}", side(rule["cases"].as_str().unwrap_or_default(), cases, "cases.toml"))
 }

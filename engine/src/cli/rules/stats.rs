@@ -10,7 +10,7 @@ use super::RULES;
 
 /// How often rules fired, were skipped or failed, and how long they took
 #[derive(Debug, Clone, Args)]
-pub(super) struct Stats {
+pub(in super::super) struct Stats {
     /// Only the rule with this name or id
     rule: Option<String>,
     /// How many days back, today included
