@@ -271,6 +271,19 @@ mod tests {
         });
     }
 
+    fn directory() -> Directory {
+        let team = |n, name: &str| pointsman_rules::facts::GroupFacts {
+            id: group(n),
+            name: name.into(),
+            members: vec![],
+            calendar: None,
+            language: None,
+            assignment: pointsman_rules::assign::Assignment::default(),
+            targets: pointsman_rules::sla::Targets::default(),
+        };
+        Directory { groups: vec![team(1, "Billing"), team(2, "Support")], ..Directory::default() }
+    }
+
     #[test]
     fn a_filter_finds_what_the_turn_would_take() {
         each_db(|db| async move {
@@ -308,19 +321,7 @@ mod tests {
             let waits = format!("waiting_since_ms = {}", NOW_MS - 60_000);
             let third = format!("id = '{}'", conversation(3));
             set(&db, tenant(1), "conversations", &waits, &third).await;
-            let mut directory = Directory::default();
-            let mut facts = pointsman_rules::facts::GroupFacts {
-                id: group(1),
-                name: "Billing".into(),
-                members: vec![],
-                calendar: None,
-                language: None,
-                assignment: pointsman_rules::assign::Assignment::default(),
-                targets: pointsman_rules::sla::Targets::default(),
-            };
-            directory.groups.push(facts.clone());
-            (facts.id, facts.name) = (group(2), "Support".into());
-            directory.groups.push(facts);
+            let directory = directory();
             let cases: [(&str, &[u128]); 12] = [
                 ("status != closed", &[1, 3]),
                 ("status in (open, closed)", &[1, 2]),

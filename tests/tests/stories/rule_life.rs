@@ -183,7 +183,7 @@ async fn a_call_of_a_rules_url_reaches_its_conversation_once(backend: Backend) -
     let payload = json!({"customer": {"phone": CUSTOMER}, "state": "paid"});
     let outside = scene.api.with_key(None);
     outside.post(at, payload.clone()).await?.problem(401, "unauthorized")?;
-    let now = jiff::Timestamp::now().as_second();
+    let now = text_at(&hook, "/created_at")?.parse::<jiff::Timestamp>()?.as_second();
     let (text, time) = (payload.to_string(), now.to_string());
     let signature = signed(secret, "msg_1", now, &text)?;
     let headers =
@@ -223,7 +223,8 @@ async fn a_planned_draft_publishes_itself(backend: Backend) -> Result<()> {
     let path = path(&made)?;
     let draft = json!({"source": rule("Plans", "message.received", "", "add_labels([\"two\"]);")});
     scene.api.patch(&path, draft).await?.expect(200)?;
-    let at = jiff::Timestamp::now() + jiff::SignedDuration::from_mins(10);
+    let now: jiff::Timestamp = text_at(&made, "/updated_at")?.parse()?;
+    let at = now + jiff::SignedDuration::from_mins(10);
     let planned = json!({"at": at.to_string(), "message": "by itself"});
     let planned = scene.api.post(&format!("{path}/publish"), planned).await?.expect(200)?;
     ensure!(planned["publish_at"].is_string() && planned["version"]["number"] == 1, "{planned}");
