@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use pointsman_rules::decide::{RuleRun, RunOutcome, SkipReason};
 use pointsman_rules::event::Event;
 use pointsman_rules::ids::{ConversationId, RuleId, TenantId};
+use pointsman_rules::quota::MINUTES_MAX;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -194,14 +195,18 @@ pub async fn flush(flow: &Flow) -> Result<(), FlowError> {
     Ok(())
 }
 
-/// Forgets counts that are too old.
+/// Forgets counts that are too old, and where rules were held back longer ago than any quota looks.
 ///
 /// # Errors
 /// The store's.
 pub async fn sweep(round: &Round) -> Result<Outcome, FlowError> {
-    let (tenant, today) = (round.tenant, round.flow.clock.now_ms().div_euclid(DAY_MS));
+    let (tenant, now_ms) = (round.tenant, round.flow.clock.now_ms());
+    let (day, held_ms) = (now_ms.div_euclid(DAY_MS) - COUNT_DAYS_MAX, now_ms - MINUTES_MAX * 60_000);
     let step = round.flow.db.write(Durability::Soft, move |tx| {
-        Box::pin(rule_counts::forget(tx, tenant, today - COUNT_DAYS_MAX, ROWS_PER_STEP))
+        Box::pin(async move {
+            rule_health::forget_holds(tx, tenant, held_ms).await?;
+            rule_counts::forget(tx, tenant, day, ROWS_PER_STEP).await
+        })
     });
     let is_last = step.await? < u64::from(ROWS_PER_STEP);
     Ok(if is_last { Outcome::Done } else { Outcome::Snoozed })

@@ -84,7 +84,7 @@ pub async fn clear(tx: &mut Tx, tenant: TenantId, rule: RuleId) -> Result<bool, 
     Ok(tx.execute("resume a rule", sql, args![tenant, rule]).await? > 0)
 }
 
-/// The quota holds a rule back in a conversation. What is older than `keep_ms` is forgotten: no quota looks back so far.
+/// The quota holds a rule back in a conversation.
 ///
 /// # Errors
 /// The database's own.
@@ -93,13 +93,20 @@ pub async fn hold(
     tenant: TenantId,
     rule: RuleId,
     conversation: ConversationId,
-    (now_ms, keep_ms): (i64, i64),
+    now_ms: i64,
 ) -> Result<(), StoreError> {
     let sql = "insert into rule_holds (tenant_id, rule_id, conversation_id, since_ms) values ($1, $2, $3, $4) \
                on conflict (tenant_id, rule_id, conversation_id) do update set since_ms = excluded.since_ms";
-    tx.execute("hold a rule back", sql, args![tenant, rule, conversation, now_ms]).await?;
-    let sql = "delete from rule_holds where tenant_id = $1 and rule_id = $2 and since_ms < $3";
-    tx.execute("forget old holds", sql, args![tenant, rule, now_ms - keep_ms]).await.map(|_| ())
+    tx.execute("hold a rule back", sql, args![tenant, rule, conversation, now_ms]).await.map(|_| ())
+}
+
+/// Forgets that rules were held back before `before_ms`.
+///
+/// # Errors
+/// The database's own.
+pub async fn forget_holds(tx: &mut Tx, tenant: TenantId, before_ms: i64) -> Result<u64, StoreError> {
+    let sql = "delete from rule_holds where tenant_id = $1 and since_ms < $2";
+    tx.execute("forget old holds", sql, args![tenant, before_ms]).await
 }
 
 /// A conversation in which the quota held a rule back.
@@ -186,13 +193,15 @@ mod tests {
                 Box::pin(async move {
                     let (tenant, rule) = (TenantId::new(1, 1), RuleId::new(1, 1));
                     let at = |n| ConversationId::new(1, n);
-                    hold(tx, tenant, rule, at(1), (100, 50)).await?;
-                    hold(tx, tenant, rule, at(2), (120, 50)).await?;
+                    hold(tx, tenant, rule, at(1), 100).await?;
+                    hold(tx, tenant, rule, at(2), 120).await?;
                     let held_at: Vec<_> = held(tx, tenant, rule, 0, 9).await?;
                     let listed: Vec<_> = held_at.iter().map(|it| (it.conversation, it.since_ms)).collect();
                     assert_eq!(listed, [(at(2), 120), (at(1), 100)]);
                     assert_eq!(held(tx, tenant, rule, 100, 9).await?.len(), 1);
-                    hold(tx, tenant, rule, at(2), (160, 50)).await?;
+                    hold(tx, tenant, rule, at(2), 160).await?;
+                    assert_eq!(held(tx, tenant, rule, 0, 9).await?.len(), 2, "once per conversation");
+                    assert_eq!(forget_holds(tx, tenant, 110).await?, 1);
                     assert_eq!(held(tx, tenant, rule, 0, 9).await?.len(), 1);
                     Ok::<_, StoreError>(())
                 })

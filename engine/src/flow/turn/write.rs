@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use pointsman_rules::facts::Status;
 use pointsman_rules::ids::{ConversationId, LaneId, TenantId};
-use pointsman_rules::quota::MINUTES_MAX;
 
 use super::Turned;
 use crate::flow::Flow;
@@ -171,8 +170,7 @@ async fn changes(tx: &mut Tx, kept: &[&Turned], now_ms: i64) -> Result<(), Store
             jobs::wake(tx, tenant, crate::flow::templates::JOB, now_ms).await?;
         }
         for (rule, conversation) in &out.holds {
-            let age = (now_ms, MINUTES_MAX * 60_000);
-            rule_health::hold(tx, tenant, *rule, *conversation, age).await?;
+            rule_health::hold(tx, tenant, *rule, *conversation, now_ms).await?;
         }
         for conversation in &out.placed {
             queue::arrived(tx, tenant, *conversation).await?;
