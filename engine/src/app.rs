@@ -163,7 +163,10 @@ impl App {
         }
         let _ = counting.await; // it ends by itself
         if let Err(error) = tally::flush(&self.flow).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "the last counts of channels are lost");
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the last counts of channels and rules are lost"
+            );
         }
         tracing::info!("stopped");
         broken.map_or(Ok(()), Err)

@@ -30,8 +30,13 @@ pub mod mask;
 pub mod order;
 pub mod phone;
 pub mod presence;
+pub mod publishing;
 pub mod removal;
 pub mod retention;
+pub mod rule_hook;
+pub mod rule_order;
+pub mod rule_watch;
+pub mod schedule;
 pub mod slot;
 pub mod sniff;
 pub mod suppress;
@@ -125,6 +130,8 @@ pub struct Flow {
     pub calls: webhook::Calls,
     /// What went through channels and is not written yet.
     pub tallies: tally::Tallies,
+    /// What became of rules.
+    pub watch: rule_watch::Watch,
     /// Where images wait to be decoded.
     studio: thumbnail::Studio,
     intake: Intake,
@@ -143,7 +150,7 @@ impl Flow {
         let office = Office::new(clock.clone(), settings.clone(), links.clone());
         let dispatch = dispatch(db.clone(), office.clone());
         let owner = crate::crypto::hex(&clock.random().to_be_bytes()).into();
-        let (catalog, job_runs, calls, tallies, studio, arriving) = Default::default();
+        let (catalog, job_runs, calls, tallies, watch, studio, arriving) = Default::default();
         Self {
             db,
             clock,
@@ -157,6 +164,7 @@ impl Flow {
             job_runs,
             calls,
             tallies,
+            watch,
             studio,
             intake,
             office,

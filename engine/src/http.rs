@@ -45,6 +45,7 @@ pub mod problem;
 pub mod rate;
 pub mod raw_webhooks;
 pub mod request_id;
+pub mod rule_hooks;
 pub mod rules;
 pub mod signin;
 pub mod stream;
@@ -72,6 +73,7 @@ fn families() -> OpenApiRouter<Api> {
         .merge(plugins::router())
         .merge(channels::router())
         .merge(rules::router())
+        .merge(rule_hooks::router())
         .merge(contacts::router())
         .merge(conversations::router())
         .merge(actions::router())
@@ -94,6 +96,7 @@ fn others() -> Router<Api> {
     Router::new()
         .merge(health::router())
         .merge(hooks::router())
+        .merge(rule_hooks::door())
         .merge(files::router())
         .merge(uploads::about())
         .merge(chat::router())

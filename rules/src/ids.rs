@@ -144,6 +144,8 @@ ids! {
     AuditId = "aud", "audit entry";
     /// An endpoint of another program that is told what happens.
     WebhookId = "whk", "webhook";
+    /// A URL of rules.
+    HookId = "hok", "rule hook";
     /// One thing that one webhook is told.
     DeliveryId = "dlv", "delivery";
     /// Two contacts that became one.

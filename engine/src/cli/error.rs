@@ -11,6 +11,8 @@ use crate::store::StoreError;
 pub(super) const EXIT_FAILURE: u8 = 1;
 /// The command line itself is wrong.
 pub(super) const EXIT_USAGE: u8 = 2;
+/// A plan that was shown and not carried out: there is something to do.
+pub(super) const EXIT_PENDING: u8 = 3;
 /// The settings are wrong (EX_USAGE of sysexits.h).
 pub(super) const EXIT_CONFIG: u8 = 64;
 /// The server or the database does not answer (EX_UNAVAILABLE of sysexits.h).
@@ -37,6 +39,9 @@ pub(super) enum CliError {
     /// Anything else.
     #[error("{0}")]
     Failed(String),
+    /// The command has already said what there is to do.
+    #[error("")]
+    Pending,
     /// The command has already said what is wrong.
     #[error("")]
     Said,
@@ -90,6 +95,7 @@ impl CliError {
         match self {
             Self::Config(_) | Self::Setting(_) => EXIT_CONFIG,
             Self::Usage(_) => EXIT_USAGE,
+            Self::Pending => EXIT_PENDING,
             Self::Unavailable(_) => EXIT_UNAVAILABLE,
             Self::Refused(refusal) if refusal.status >= 502 => EXIT_UNAVAILABLE,
             Self::Refused(_) | Self::Failed(_) | Self::Said => EXIT_FAILURE,
@@ -101,7 +107,7 @@ impl CliError {
 
     /// For standard error; `None`: nothing is left to say.
     pub(super) fn said(&self, json: bool) -> Option<String> {
-        if matches!(self, Self::Said) || self.exit_code() == 0 {
+        if matches!(self, Self::Said | Self::Pending) || self.exit_code() == 0 {
             return None;
         }
         if !json {

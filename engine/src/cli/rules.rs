@@ -1,8 +1,12 @@
 //! `pointsman rules`: check and test rule files without a server, and push them to one.
 
 mod files;
+mod junit;
+mod pull;
+mod push;
+mod stats;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use pointsman_rules::case::{CaseResult, Cases, run_cases};
@@ -11,10 +15,10 @@ use pointsman_rules::problem::Problem;
 use pointsman_rules::script::Script;
 use serde_json::{Value, json};
 
-use super::client::{ApiArgs, Client, encoded};
 use super::error::CliError;
-use super::output::{Out, text};
+use super::output::Out;
 use files::RuleFile;
+use junit::{Case, Suite};
 
 const RULES: &str = "/api/v1/rules";
 
@@ -25,8 +29,12 @@ pub(super) enum Rules {
     Check(Paths),
     /// Run the cases beside rule files
     Test(Paths),
-    /// Put rule files into a running server and publish them
-    Push(Push),
+    /// Show what rule files would change on a running server, and with --yes change it
+    Push(push::Push),
+    /// Write a server's rules into files
+    Pull(pull::Pull),
+    /// How often rules fired, were skipped or failed
+    Stats(stats::Stats),
 }
 
 /// Rule files
@@ -35,30 +43,19 @@ pub(super) struct Paths {
     /// Rule files, or directories that are searched for them
     #[arg(required = true)]
     paths: Vec<PathBuf>,
-}
-
-/// Put rule files into a running server
-#[derive(Debug, Clone, Args)]
-pub(super) struct Push {
-    /// Rule files, or directories that are searched for them
-    #[arg(required = true)]
-    paths: Vec<PathBuf>,
-    /// Keep them as drafts
-    #[arg(long)]
-    draft: bool,
-    /// What the new version is for
-    #[arg(long)]
-    message: Option<String>,
-    #[command(flatten)]
-    api: ApiArgs,
+    /// Also write what was found as JUnit XML
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
 }
 
 impl Rules {
     pub(super) async fn run(self, out: Out) -> Result<(), CliError> {
         match self {
-            Self::Check(paths) => check(&files::find(&paths.paths)?, out),
-            Self::Test(paths) => test(&files::find(&paths.paths)?, out),
+            Self::Check(paths) => check(&files::find(&paths.paths)?, paths.junit.as_deref(), out),
+            Self::Test(paths) => test(&files::find(&paths.paths)?, paths.junit.as_deref(), out),
             Self::Push(push) => push.run(out).await,
+            Self::Pull(pull) => pull.run(out).await,
+            Self::Stats(stats) => stats.run(out).await,
         }
     }
 }
@@ -110,7 +107,13 @@ fn read(file: &RuleFile) -> Result<(Script, Option<Cases>), Vec<Mistakes<'_>>> {
     }
 }
 
-fn check(files: &[RuleFile], out: Out) -> Result<(), CliError> {
+fn check(files: &[RuleFile], junit: Option<&Path>, out: Out) -> Result<(), CliError> {
+    if let Some(path) = junit {
+        let case = |file: &RuleFile| Case { name: "check".to_owned(), failure: mistakes(file) };
+        let suites: Vec<_> =
+            files.iter().map(|file| Suite { name: file.shown(), cases: vec![case(file)] }).collect();
+        junit::write(path, &suites)?;
+    }
     let (mut found, mut scripts) = (Vec::new(), Vec::new());
     for file in files {
         match read(file) {
@@ -147,12 +150,21 @@ fn check(files: &[RuleFile], out: Out) -> Result<(), CliError> {
     if mistakes == 0 { Ok(()) } else { Err(CliError::Said) }
 }
 
-fn test(files: &[RuleFile], out: Out) -> Result<(), CliError> {
+/// What is wrong with a file, if anything is.
+fn mistakes(file: &RuleFile) -> Option<String> {
+    let wrong = read(file).err()?;
+    Some(wrong.iter().map(Mistakes::text).collect::<Vec<_>>().join("\n\n"))
+}
+
+fn test(files: &[RuleFile], junit: Option<&Path>, out: Out) -> Result<(), CliError> {
+    let mut suites = Vec::new();
     let (mut lines, mut values, mut passed, mut failed) = (Vec::new(), Vec::new(), 0, 0);
     for file in files {
         match read(file) {
             Err(wrong) => {
                 failed += 1;
+                let case = Case { name: "check".to_owned(), failure: mistakes(file) };
+                suites.push(Suite { name: file.shown(), cases: vec![case] });
                 lines.extend(wrong.iter().map(Mistakes::text));
                 values.push(json!({"path": file.shown(), "mistakes": wrong.iter().map(Mistakes::json).collect::<Vec<_>>()}));
             }
@@ -162,12 +174,19 @@ fn test(files: &[RuleFile], out: Out) -> Result<(), CliError> {
             }
             Ok((script, Some(cases))) => {
                 let results = run_cases(&script, &cases);
+                let cases = results
+                    .iter()
+                    .map(|it| Case { name: it.name.clone(), failure: (!it.passed).then(|| it.diff.clone()) });
+                suites.push(Suite { name: file.shown(), cases: cases.collect() });
                 let good = results.iter().filter(|result| result.passed).count();
                 (passed, failed) = (passed + good, failed + results.len() - good);
                 lines.push(case_lines(file, &results));
                 values.push(json!({"path": file.shown(), "cases": results}));
             }
         }
+    }
+    if let Some(path) = junit {
+        junit::write(path, &suites)?;
     }
     out.result(&json!({"ok": failed == 0, "passed": passed, "failed": failed, "files": values}), || {
         lines.push(format!("{} passed, {failed} failed", count(passed, "case")));
@@ -191,52 +210,6 @@ fn case_lines(file: &RuleFile, results: &[CaseResult]) -> String {
 
 fn count(number: usize, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
-}
-
-impl Push {
-    async fn run(self, out: Out) -> Result<(), CliError> {
-        let files = files::find(&self.paths)?;
-        let wrong: Vec<_> = files.iter().filter_map(|file| read(file).err()).flatten().collect();
-        if !wrong.is_empty() {
-            check(&files, out)?; // says it all; nothing is pushed
-        }
-        let client = Client::new(&self.api)?;
-        let known = client.list(RULES).await?;
-        let mut pushed = Vec::new();
-        for file in &files {
-            let rule = self.push(&client, &known, file).await;
-            pushed.push(rule.inspect_err(|_| out.remark(&format!("{}:", file.shown())))?);
-        }
-        Ok(out.result(&json!({"items": &pushed}), || {
-            let line = |rule: &Value| {
-                let version = text(rule, "/version/number");
-                let state =
-                    if version.is_empty() { "draft".to_owned() } else { format!("version {version}") };
-                format!("{}  {}  {state}", text(rule, "/id"), text(rule, "/name"))
-            };
-            pushed.iter().map(line).collect::<Vec<_>>().join("\n")
-        })?)
-    }
-
-    /// A rule of the same name gets a new version; otherwise it is new.
-    async fn push(&self, client: &Client, known: &[Value], file: &RuleFile) -> Result<Value, CliError> {
-        let name = Script::parse(&file.source).map(|script| script.header().name.clone()).unwrap_or_default();
-        let mut body = json!({"source": file.source});
-        if let Some(cases) = &file.cases {
-            body["cases"] = cases.clone().into();
-        }
-        let Some(rule) = known.iter().find(|rule| rule["name"] == name) else {
-            body["publish"] = (!self.draft).into();
-            return client.post(RULES, &body).await;
-        };
-        let path = format!("{RULES}/{}", encoded(&text(rule, "/id")));
-        let changed = client.patch(&path, &body).await?;
-        if self.draft {
-            return Ok(changed);
-        }
-        let message = self.message.as_ref().map_or_else(|| json!({}), |message| json!({"message": message}));
-        client.post(&format!("{path}/publish"), &message).await
-    }
 }
 
 #[cfg(test)]

@@ -17,11 +17,12 @@ use std::sync::Arc;
 use pointsman_rules::event::{Actor, Cause, Changes, Event, EventBody};
 use pointsman_rules::facts::{ConversationFacts, Facts, MessageFacts};
 use pointsman_rules::ids::{
-    ChannelId, ConversationId, EventId, IdentityId, LaneId, MessageId, TenantId, UserId,
+    ChannelId, ConversationId, EventId, IdentityId, LaneId, MessageId, RuleId, TenantId, UserId,
 };
 
 use super::catalog::{Channel, TenantView};
 use super::content::Content;
+use super::rule_watch::Ran;
 use super::webhook::outbox::Told;
 use crate::clock::Clock;
 use crate::plugins::TemplateChange;
@@ -138,6 +139,10 @@ pub struct Out {
     pub called: Vec<Told>,
     /// What the rules made of it.
     pub runs: Vec<RunRecord>,
+    /// The same in short.
+    pub ran: Vec<Ran>,
+    /// Where the quota of starts holds a rule back from now on.
+    pub holds: Vec<(RuleId, ConversationId)>,
     /// Timers.
     pub timers: Vec<TimerChange>,
     /// People to tell.

@@ -3,13 +3,13 @@
 //! Dropped when somebody says so, and after a while in any case, because another
 //! process may have changed them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use pointsman_rules::assign::Policy;
 use pointsman_rules::decide::{CompiledRule, RuleSet};
 use pointsman_rules::facts::{ChannelFacts, Directory};
-use pointsman_rules::ids::{ChannelId, TenantId};
+use pointsman_rules::ids::{ChannelId, RuleId, TenantId};
 use pointsman_rules::script::Script;
 use serde::{Deserialize, Serialize};
 
@@ -107,6 +107,8 @@ pub struct TenantView {
     pub directory: Arc<Directory>,
     /// Published rules.
     pub rules: RuleSet,
+    /// Those whose last run failed, as far as was known when this was read.
+    pub ailing: HashSet<RuleId>,
     /// Endpoints of other programs.
     pub webhooks: Vec<Subscriber>,
     /// What the tenant set for itself.
@@ -124,7 +126,8 @@ impl TenantView {
         let hands_out =
             by_group || rules.rules().iter().any(|rule| rule.script.source().contains("assign_by_policy"));
         let (directory, webhooks, settings) = (Arc::new(directory), Vec::new(), TenantSettings::default());
-        Self { directory, rules, webhooks, settings, is_deleting: false, hands_out }
+        let ailing = HashSet::new();
+        Self { directory, rules, ailing, webhooks, settings, is_deleting: false, hands_out }
     }
 }
 
@@ -217,8 +220,10 @@ impl Catalog {
         let settings = details.as_ref().map(|it| tenant::read(tenant, &it.settings)).unwrap_or_default();
         let is_deleting = details.is_some_and(|it| it.deleting_ms.is_some());
         directory.quotas = settings.quotas.clone();
-        let view = TenantView::new(directory, compile(catalog::published(tx, tenant).await?));
-        let view = Arc::new(TenantView { webhooks, settings, is_deleting, ..view });
+        let published = catalog::published(tx, tenant).await?;
+        let ailing = published.iter().filter(|it| it.is_ailing).map(|it| it.rule).collect();
+        let view = TenantView::new(directory, compile(published));
+        let view = Arc::new(TenantView { ailing, webhooks, settings, is_deleting, ..view });
         self.change(|inner| {
             inner.views.insert(tenant, Cached { value: view.clone(), read_ms: now_ms });
         });

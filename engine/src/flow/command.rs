@@ -126,6 +126,23 @@ pub enum Command {
         /// Which rule.
         rule: RuleId,
     },
+    /// A moment of a rule's schedule.
+    Tick {
+        /// Which rule.
+        rule: RuleId,
+    },
+    /// A program called a rule's own URL.
+    Hook {
+        /// The name of the URL.
+        name: String,
+        /// What it said.
+        payload: serde_json::Value,
+    },
+    /// Let a rule that the quota of starts holds back here begin again.
+    ResumeRule {
+        /// Which rule.
+        rule: RuleId,
+    },
     /// Block or unblock the contact.
     Block {
         /// Which contact.

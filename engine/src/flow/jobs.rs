@@ -9,7 +9,10 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use tokio_util::sync::CancellationToken;
 
-use super::{Flow, FlowError, account, erase, file, removal, retention, templates, tenant, upload};
+use super::{
+    Flow, FlowError, account, erase, file, publishing, removal, retention, rule_watch, schedule, templates,
+    tenant, upload,
+};
 use crate::store::aging::Aged;
 use crate::store::jobs::{self, Claim, Ending};
 use crate::store::{Durability, tenants};
@@ -19,6 +22,7 @@ pub static JOBS: &[Job] = &[
     Job { name: "contacts.erase", every_ms: MINUTE_MS, work: |round| Box::pin(erase::resume(round)) },
     hourly("channels.check", |round| Box::pin(account::check_all(round))),
     hourly("channels.removed", |round| Box::pin(removal::sweep(round))),
+    hourly("retention.rule_counts", |round| Box::pin(rule_watch::sweep(round))),
     hourly("retention.answers", |round| retention::delete(round, Aged::Answers)),
     hourly("retention.calls", |round| retention::delete(round, Aged::Calls)),
     hourly("retention.deliveries", |round| retention::delete(round, Aged::Deliveries)),
@@ -30,6 +34,12 @@ pub static JOBS: &[Job] = &[
     hourly("retention.unfinished", |round| Box::pin(upload::sweep(round))),
     hourly("retention.uploads", |round| Box::pin(file::sweep(round))),
     hourly("retention.webhooks", |round| retention::delete(round, Aged::Webhooks)),
+    Job { name: "rules.tick", every_ms: MINUTE_MS, work: |round| Box::pin(schedule::run(round)) },
+    Job {
+        name: "rules.publish",
+        every_ms: MINUTE_MS,
+        work: |round| Box::pin(publishing::publish_due(round)),
+    },
     hourly(templates::JOB, templates::refresh),
     hourly(tenants::ERASE, |round| tenant::erase(round)),
 ];

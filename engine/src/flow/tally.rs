@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pointsman_rules::ids::{ChannelId, TenantId};
 
-use super::{Flow, FlowError};
+use super::{Flow, FlowError, rule_watch};
 use crate::store::Durability;
 use crate::store::channel_health::{self, Tally};
 
@@ -42,11 +42,17 @@ impl Tallies {
     }
 }
 
-/// Writes what was counted since the last time.
+/// Writes what was counted of channels and rules since the last time.
 ///
 /// # Errors
 /// The store's; the counts are kept for the next time.
 pub async fn flush(flow: &Flow) -> Result<(), FlowError> {
+    let channels = flush_channels(flow).await;
+    rule_watch::flush(flow).await?;
+    channels
+}
+
+async fn flush_channels(flow: &Flow) -> Result<(), FlowError> {
     let taken = flow.tallies.take();
     if taken.is_empty() {
         return Ok(());

@@ -13,6 +13,8 @@ mod load;
 mod order;
 #[cfg(test)]
 mod property_tests;
+#[cfg(test)]
+mod rule_tests;
 mod strangers;
 #[cfg(test)]
 mod tests;
@@ -35,6 +37,7 @@ use super::case::{Case, Out, Refused};
 use super::catalog::{Channel, TenantView};
 use super::command::{Command, Order};
 use super::deliver::Begun;
+use super::rule_watch::Ran;
 use super::{Flow, FlowError};
 use crate::bus::News;
 use crate::clock::Clock;
@@ -269,6 +272,8 @@ fn show_to_rules(clock: &Clock, case: &mut Case<'_>) {
         let Some(facts) = case.facts(&event) else { continue };
         let mut decision = decide(&view.rules, &event, &facts, &stopwatch);
         case.note_starts(&decision.runs);
+        let conversation = facts.conversation.id;
+        case.out.ran.extend(decision.runs.iter().map(|run| Ran::new(run, &event, conversation)));
         let refusals = apply(case, &event, std::mem::take(&mut decision.planned));
         if decision.runs.is_empty() {
             continue;
@@ -319,6 +324,7 @@ fn announce(flow: &Flow, turned: &[Turned], written: &Written) {
         deliver |= wants_more && !begun.contains(&it.claim.lane);
         flow.bus.publish(News::Turned { lane: it.claim.lane, seq: it.done });
         publish_events(flow, it.claim.tenant, &it.out);
+        flow.watch.count(it.claim.tenant, &it.out.ran);
         if !it.out.templates.is_empty() {
             flow.forget(it.claim.tenant, Some(it.claim.channel));
         }
@@ -328,6 +334,9 @@ fn announce(flow: &Flow, turned: &[Turned], written: &Written) {
             let tally = Tally { failed: it.out.failed, ..Tally::default() };
             flow.tallies.add(it.claim.tenant, it.claim.channel, tally);
         }
+    }
+    for tenant in &written.parked {
+        flow.forget(*tenant, None);
     }
     if more {
         flow.bus.ring(Task::Turn);

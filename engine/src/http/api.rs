@@ -47,6 +47,16 @@ impl From<StoreError> for Refused {
     }
 }
 
+/// For what reads only, as a transaction does.
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Problem(problem) => *problem,
+            Refused::Store(error) => error.into(),
+        }
+    }
+}
+
 impl Api {
     /// `registry` holds the metrics of the other rooms; this room adds its own.
     pub fn new(flow: Flow, mut registry: Registry) -> Self {

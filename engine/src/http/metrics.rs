@@ -67,6 +67,11 @@ impl Metrics {
             "Ended calls of outgoing webhooks by this process",
             flow.calls.ended.clone(),
         );
+        registry.register(
+            "pointsman_rule_runs",
+            "What became of rules on events in this process",
+            flow.watch.ended.clone(),
+        );
         registry.register_collector(Box::new(Sql(flow.db.clone())));
         metrics
     }

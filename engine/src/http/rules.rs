@@ -4,15 +4,16 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use pointsman_rules::ids::{RuleId, RuleVersionId};
+use pointsman_rules::event::EventKind;
+use pointsman_rules::ids::{RuleId, RuleVersionId, TenantId};
 use serde::Deserialize;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::auth::{Admin, Principal};
 use super::etag::{IfMatch, Tagged};
-use super::paging::{List, Page, Query};
+use super::paging::{List, Query};
 use super::path::Id;
 use super::problem::Problem;
 use super::{Api, Refused, body};
@@ -22,14 +23,18 @@ use crate::store::rules::{self, Rule, Version};
 
 mod check;
 mod form;
+mod order;
+mod parked;
+mod schedule;
+mod stats;
+mod versions;
 mod view;
 mod vocabulary;
 
-use view::{CheckView, RuleView, VersionView};
+use view::{CheckView, RuleView};
 
 /// Rules of one tenant at most; all of them are looked at for every event.
 const RULES_MAX: i64 = 500;
-const MESSAGE_CHARS_MAX: usize = 500;
 
 pub(super) fn router() -> OpenApiRouter<Api> {
     OpenApiRouter::default()
@@ -38,8 +43,11 @@ pub(super) fn router() -> OpenApiRouter<Api> {
         .merge(vocabulary::router())
         .merge(form::router())
         .routes(routes!(get, change, remove))
-        .routes(routes!(publish))
-        .routes(routes!(versions))
+        .merge(order::router())
+        .merge(parked::router())
+        .merge(schedule::router())
+        .merge(stats::router())
+        .merge(versions::router())
 }
 
 /// A new rule.
@@ -80,19 +88,26 @@ pub struct RuleSource {
     cases: Option<String>,
 }
 
-/// Why it is published.
-#[derive(Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Publication {
-    /// For the history.
-    message: Option<String>,
+/// Which rules are listed. The list has no pages; what other lists take is let through.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct RuleFilter {
+    /// Only those that run on this event, e.g. `rule.manual`: what an agent may run by hand.
+    on: Option<String>,
 }
 
 /// Rules in the order in which they run.
-#[utoipa::path(get, path = "/api/v1/rules", tag = "rules", responses((status = 200, body = List<RuleView>)))]
-async fn list(State(api): State<Api>, who: Principal) -> Result<Json<List<RuleView>>, Problem> {
+#[utoipa::path(get, path = "/api/v1/rules", tag = "rules", params(RuleFilter), responses((status = 200, body = List<RuleView>)))]
+async fn list(
+    State(api): State<Api>,
+    who: Principal,
+    Query(filter): Query<RuleFilter>,
+) -> Result<Json<List<RuleView>>, Problem> {
+    let wanted = filter.on.as_deref().map(|name| EventKind::from_name(name).ok_or(name)).transpose();
+    let wanted = wanted.map_err(|name| Problem::field("/on", format!("`{name}` is not an event")))?;
     let found = rules::list(&mut api.read().await?, who.tenant).await?;
-    Ok(Json(List::whole(found.into_iter().map(|(rule, version)| view::rule(rule, version)).collect())))
+    let shown = found.into_iter().map(|(rule, version)| view::rule(rule, version));
+    Ok(Json(List::whole(shown.filter(|it| wanted.is_none_or(|kind| it.runs_on(kind))).collect())))
 }
 
 /// Adds a rule and, unless told otherwise, publishes it.
@@ -103,8 +118,13 @@ async fn create(
     body::Json(new): body::Json<NewRule>,
 ) -> Result<Tagged<RuleView>, Problem> {
     let (clock, tenant) = (&api.flow.clock, who.tenant);
-    let script = check::checked(&api, tenant, &new.source, new.cases.as_deref()).await?;
-    let (now_ms, header, publish) = (clock.now_ms(), script.header(), new.publish.unwrap_or(true));
+    let publish = new.publish.unwrap_or(true);
+    // A draft may have cases that fail; the answer shows them.
+    let cases = new.cases.as_deref();
+    cases.map_or(Ok(()), check::readable_cases)?;
+    let script = check::checked(&api, tenant, &new.source, cases.filter(|_| publish)).await?;
+    let results = check::results(&api, tenant, Some(&new.source), cases).await?;
+    let (now_ms, header) = (clock.now_ms(), script.header());
     let id = RuleId::new(now_ms, clock.random());
     let version = publish.then(|| Version {
         id: RuleVersionId::new(now_ms, clock.random()),
@@ -124,6 +144,9 @@ async fn create(
         cases: new.cases,
         published: version.as_ref().map(|v| v.id),
         published_number: i64::from(publish),
+        plan: None,
+        plan_problem: None,
+        parked: None,
         version: 1,
         created_ms: now_ms,
         updated_ms: now_ms,
@@ -148,7 +171,7 @@ async fn create(
     })
     .await?;
     api.changed(tenant, None);
-    Ok(Tagged::created(1, view::rule(rule, version)))
+    Ok(Tagged::created(1, view::rule(rule, version).with_cases(results)))
 }
 
 /// Checks a rule, and its cases if given, without keeping anything.
@@ -169,15 +192,12 @@ async fn get(
     Id(id): Id<RuleId>,
 ) -> Result<Tagged<RuleView>, Problem> {
     let mut tx = api.read().await?;
-    let rule = rules::get(&mut tx, who.tenant, id).await?.ok_or_else(|| Problem::not_found("rule"))?;
-    let version = match rule.published {
-        Some(version) => rules::get_version(&mut tx, who.tenant, version).await?,
-        None => None,
-    };
+    let (rule, version) = find(&mut tx, who.tenant, id).await?;
     Ok(Tagged::ok(rule.version, view::rule(rule, version)))
 }
 
-/// Changes the draft, the cases, or whether it runs.
+/// Changes the draft, the cases, or whether it runs. The cases are run and their results shown; they refuse nothing
+/// before the rule is published.
 #[utoipa::path(patch, path = "/api/v1/rules/{id}", tag = "rules", params(("id" = String, Path)), request_body = RuleChange, responses((status = 200, body = RuleView)))]
 async fn change(
     State(api): State<Api>,
@@ -198,19 +218,20 @@ async fn change(
     }
     let now_ms = api.flow.clock.now_ms();
     let clock = api.flow.clock.clone();
+    let is_saved = change.source.is_some() || change.cases.is_some();
     let (source, enabled, cases) = (change.source, change.enabled, change.cases);
     let (rule, version) = api
         .write(move |tx| {
             let (source, cases, seen) = (source.clone(), cases.clone(), seen.clone());
             let (who, clock) = (who.clone(), clock.clone());
             Box::pin(async move {
-                let mut rule = rules::get(tx, tenant, id).await?.ok_or_else(|| Problem::not_found("rule"))?;
+                let (mut rule, version) = find(tx, tenant, id).await?;
                 seen.check(rule.version)?;
-                let version = match rule.published {
-                    Some(version) => rules::get_version(tx, tenant, version).await?,
-                    None => None,
-                };
                 let before = view::rule(rule.clone(), version.clone());
+                if source.is_some() && source != rule.draft {
+                    // What was planned was another text.
+                    (rule.plan, rule.plan_problem) = (None, None);
+                }
                 rule.draft = source.or(rule.draft);
                 rule.enabled = enabled.unwrap_or(rule.enabled);
                 rule.cases = cases.unwrap_or(rule.cases);
@@ -224,94 +245,10 @@ async fn change(
         })
         .await?;
     api.changed(tenant, None);
-    Ok(Tagged::ok(rule.version, view::rule(rule, version)))
-}
-
-/// Publishes the draft: it runs from the next event on. Its cases must pass.
-#[utoipa::path(post, path = "/api/v1/rules/{id}/publish", tag = "rules", params(("id" = String, Path)), request_body = Publication, responses((status = 200, body = RuleView)))]
-async fn publish(
-    State(api): State<Api>,
-    Admin(who): Admin,
-    Id(id): Id<RuleId>,
-    seen: IfMatch,
-    body::Json(publication): body::Json<Publication>,
-) -> Result<Tagged<RuleView>, Problem> {
-    if publication.message.as_ref().is_some_and(|message| message.chars().count() > MESSAGE_CHARS_MAX) {
-        return Err(Problem::field("/message", format!("must have at most {MESSAGE_CHARS_MAX} characters")));
-    }
-    let (clock, tenant) = (&api.flow.clock, who.tenant);
-    let mut tx = api.read().await?;
-    let read = rules::get(&mut tx, tenant, id).await?;
-    let read = read.ok_or_else(|| Problem::not_found("rule"))?;
-    seen.check(read.version)?;
-    let running = match read.published {
-        Some(version) => rules::get_version(&mut tx, tenant, version).await?,
-        None => None,
-    };
-    drop(tx);
-    let before = view::rule(read.clone(), running);
-    let Some(source) = read.draft.clone() else {
-        return Err(Problem::conflict(
-            "nothing_to_publish",
-            "there is no draft; change the rule's source first",
-        ));
-    };
-    let script = check::checked(&api, tenant, &source, read.cases.as_deref()).await?;
-    let now_ms = clock.now_ms();
-    let version = Version {
-        id: RuleVersionId::new(now_ms, clock.random()),
-        rule: id,
-        number: read.published_number + 1,
-        source,
-        author: who.id(),
-        message: publication.message,
-        created_ms: now_ms,
-    };
-    let (read_version, header) = (read.version, script.header());
-    let rule = Rule {
-        name: header.name.clone(),
-        position: header.position,
-        draft: None,
-        published: Some(version.id),
-        published_number: version.number,
-        updated_ms: now_ms,
-        ..read
-    };
-    let what = Change::edited(&before, &view::rule(rule.clone(), Some(version.clone())));
-    let entry = who.did(clock, "rule.publish", id, what);
-    let (row, row_version) = (rule.clone(), version.clone());
-    api.write(move |tx| {
-        let (row, version, entry) = (row.clone(), row_version.clone(), entry.clone());
-        Box::pin(async move {
-            let now = rules::get(tx, tenant, id).await?.ok_or_else(|| Problem::not_found("rule"))?;
-            if now.version != read_version {
-                let detail = "somebody changed this rule at the same moment; read it and try again";
-                return Err(Problem::conflict("changed_meanwhile", detail).into());
-            }
-            check_name(tx, &row, tenant).await?;
-            rules::insert_version(tx, tenant, &version).await?;
-            rules::update(tx, tenant, &row).await?;
-            Ok::<_, Refused>(audit::append(tx, tenant, &entry).await?)
-        })
-    })
-    .await?;
-    api.changed(tenant, None);
-    Ok(Tagged::ok(read_version + 1, view::rule(Rule { version: read_version + 1, ..rule }, Some(version))))
-}
-
-/// Published versions of a rule, newest first.
-#[utoipa::path(get, path = "/api/v1/rules/{id}/versions", tag = "rules", params(("id" = String, Path), Page), responses((status = 200, body = List<VersionView>)))]
-async fn versions(
-    State(api): State<Api>,
-    who: Principal,
-    Id(id): Id<RuleId>,
-    Query(page): Query<Page>,
-) -> Result<Json<List<VersionView>>, Problem> {
-    let (rows, below) = (page.rows()?, page.after::<i64>()?);
-    let mut tx = api.read().await?;
-    rules::get(&mut tx, who.tenant, id).await?.ok_or_else(|| Problem::not_found("rule"))?;
-    let found = rules::versions(&mut tx, who.tenant, id, below, rows).await?;
-    Ok(Json(List::page(found, rows, |v| v.number, VersionView::from)))
+    let text = rule.draft.as_ref().or(version.as_ref().map(|it| &it.source));
+    let cases = rule.cases.as_deref().filter(|_| is_saved);
+    let results = check::results(&api, tenant, text.map(String::as_str), cases).await?;
+    Ok(Tagged::ok(rule.version, view::rule(rule, version).with_cases(results)))
 }
 
 /// Removes a rule. What it did stays explained.
@@ -338,13 +275,28 @@ async fn remove(
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn check_name(tx: &mut Tx, rule: &Rule, tenant: pointsman_rules::ids::TenantId) -> Result<(), Refused> {
+/// A rule with the version that runs.
+async fn find(tx: &mut Tx, tenant: TenantId, id: RuleId) -> Result<(Rule, Option<Version>), Refused> {
+    let rule = rules::get(tx, tenant, id).await?.ok_or_else(|| Problem::not_found("rule"))?;
+    let version = match rule.published {
+        Some(version) => rules::get_version(tx, tenant, version).await?,
+        None => None,
+    };
+    Ok((rule, version))
+}
+
+async fn check_name(tx: &mut Tx, rule: &Rule, tenant: TenantId) -> Result<(), Refused> {
     if rules::is_name_taken(tx, tenant, &rule.name, rule.id).await? {
-        let message = format!("another rule is called `{}`; change the first line of the header", rule.name);
-        return Err(Problem::field("/source", message).into());
+        return Err(name_taken(&rule.name).into());
     }
     Ok(())
 }
 
+fn name_taken(name: &str) -> Problem {
+    Problem::field("/source", format!("another rule is called `{name}`; change the first line of the header"))
+}
+
+#[cfg(test)]
+mod life_tests;
 #[cfg(test)]
 mod tests;

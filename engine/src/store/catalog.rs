@@ -208,16 +208,19 @@ pub struct PublishedRule {
     pub name: String,
     /// Its script.
     pub source: String,
+    /// Did its last run fail?
+    pub is_ailing: bool,
 }
 
-/// The enabled, published rules of a tenant.
+/// The enabled, published rules of a tenant that are not parked.
 ///
 /// # Errors
 /// The database's own.
 pub async fn published(tx: &mut Tx, tenant: TenantId) -> Result<Vec<PublishedRule>, StoreError> {
-    let sql = "select r.id, v.id, r.name, v.source from rules r join rule_versions v \
-               on v.tenant_id = r.tenant_id and v.id = r.published_version_id \
-               where r.tenant_id = $1 and r.enabled order by r.id";
+    let sql = "select r.id, v.id, r.name, v.source, h.failures from rules r join rule_versions v \
+               on v.tenant_id = r.tenant_id and v.id = r.published_version_id left join rule_health h \
+               on h.tenant_id = r.tenant_id and h.rule_id = r.id \
+               where r.tenant_id = $1 and r.enabled and h.parked_ms is null order by r.id";
     tx.all("read rules", sql, args![tenant])
         .await?
         .iter()
@@ -228,6 +231,7 @@ pub async fn published(tx: &mut Tx, tenant: TenantId) -> Result<Vec<PublishedRul
                 version: c.id("version")?,
                 name: c.text("name")?,
                 source: c.text("source")?,
+                is_ailing: c.opt_int("failures")?.is_some(),
             })
         })
         .collect()

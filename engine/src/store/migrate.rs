@@ -24,6 +24,8 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (10, "channels", include_str!("../../../migrations/0010_channels.sql")),
     (20, "pace", include_str!("../../../migrations/0020_pace.sql")),
     (11, "media", include_str!("../../../migrations/0011_media.sql")),
+    (16, "rule calls", include_str!("../../../migrations/0016_rule_calls.sql")),
+    (15, "rule life", include_str!("../../../migrations/0015_rule_life.sql")),
 ];
 
 fn migrator() -> Migrator {

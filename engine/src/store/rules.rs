@@ -4,7 +4,8 @@
 use pointsman_rules::ids::{RuleId, RuleVersionId, TenantId};
 
 use super::filter::of_table;
-use super::{Arg, Row, StoreError, Tx};
+use super::rule_health::Parked;
+use super::{Arg, Columns, Row, StoreError, Tx};
 use crate::args;
 
 /// A rule as kept.
@@ -26,12 +27,29 @@ pub struct Rule {
     pub published: Option<RuleVersionId>,
     /// Number of the last version; 0: never published.
     pub published_number: i64,
+    /// The draft publishes itself.
+    pub plan: Option<Plan>,
+    /// Why the last plan came to nothing; JSON.
+    pub plan_problem: Option<String>,
+    /// Failures took it out of service. Not written with the rule; see [`super::rule_health`].
+    pub parked: Option<Parked>,
     /// Counts changes, from 1.
     pub version: i64,
     /// Unix milliseconds.
     pub created_ms: i64,
     /// Unix milliseconds.
     pub updated_ms: i64,
+}
+
+/// When a draft publishes itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// Not before this moment, unix milliseconds.
+    pub at_ms: i64,
+    /// Who planned it: id of the user or key.
+    pub author: String,
+    /// What for.
+    pub message: Option<String>,
 }
 
 /// A published version.
@@ -53,8 +71,9 @@ pub struct Version {
     pub created_ms: i64,
 }
 
-const COLUMNS: &str = "id, name, position, enabled, draft, cases, published_version_id, published_number, version, \
-    created_ms, updated_ms";
+const COLUMNS: &str = "id, name, position, enabled, draft, cases, published_version_id, published_number, publish_ms, \
+    publish_author, publish_message, publish_problem, version, created_ms, updated_ms";
+const PARKED_COLUMNS: &str = "parked_ms, failures, event_id, problem";
 const VERSION_COLUMNS: &str = "id, rule_id, number, source, author, message, created_ms";
 
 fn rule(row: &Row) -> Result<Rule, StoreError> {
@@ -68,10 +87,35 @@ fn rule(row: &Row) -> Result<Rule, StoreError> {
         cases: c.opt_text("cases")?,
         published: c.opt_id("published_version_id")?,
         published_number: c.int("published_number")?,
+        plan: plan(&mut c)?,
+        plan_problem: c.opt_text("publish_problem")?,
         version: c.int("version")?,
         created_ms: c.int("created_ms")?,
         updated_ms: c.int("updated_ms")?,
+        parked: parked(&mut c)?,
     })
+}
+
+fn plan(c: &mut Columns<'_>) -> Result<Option<Plan>, StoreError> {
+    let (at_ms, author) = (c.opt_int("publish_ms")?, c.opt_text("publish_author")?);
+    let message = c.opt_text("publish_message")?;
+    Ok(at_ms.zip(author).map(|(at_ms, author)| Plan { at_ms, author, message }))
+}
+
+fn parked(c: &mut Columns<'_>) -> Result<Option<Parked>, StoreError> {
+    let (since_ms, failures) = (c.opt_int("parked_ms")?, c.opt_int("failures")?);
+    let (event, problem) = (c.opt_id("event_id")?, c.opt_text("problem")?);
+    let known = since_ms.zip(failures).zip(event.zip(problem));
+    Ok(known.map(|((since_ms, failures), (event, problem))| Parked { since_ms, failures, event, problem }))
+}
+
+/// Rules with what parked them.
+fn select(tail: &str) -> String {
+    let (rule, parked) = (of_table("r", COLUMNS), of_table("h", PARKED_COLUMNS));
+    format!(
+        "select {rule}, {parked} from rules r left join rule_health h on h.tenant_id = r.tenant_id \
+        and h.rule_id = r.id and h.parked_ms is not null where {tail}"
+    )
 }
 
 fn version(row: &Row) -> Result<Version, StoreError> {
@@ -92,7 +136,7 @@ fn version(row: &Row) -> Result<Version, StoreError> {
 /// # Errors
 /// The database's own.
 pub async fn insert(tx: &mut Tx, tenant: TenantId, r: &Rule) -> Result<(), StoreError> {
-    let mut values = until_published(tenant, r);
+    let mut values = until_planned(tenant, r);
     values.extend(args![r.version, r.created_ms, r.updated_ms]);
     let head = format!("insert into rules (tenant_id, {COLUMNS})");
     tx.insert_many("add a rule", &head, vec![values], "").await.map(|_| ())
@@ -104,17 +148,32 @@ pub async fn insert(tx: &mut Tx, tenant: TenantId, r: &Rule) -> Result<(), Store
 /// The database's own.
 pub async fn update(tx: &mut Tx, tenant: TenantId, r: &Rule) -> Result<bool, StoreError> {
     let sql = "update rules set name = $3, position = $4, enabled = $5, draft = $6, cases = $7, \
-        published_version_id = $8, published_number = $9, updated_ms = $10, version = version + 1 \
+        published_version_id = $8, published_number = $9, publish_ms = $10, publish_author = $11, \
+        publish_message = $12, publish_problem = $13, updated_ms = $14, version = version + 1 \
         where tenant_id = $1 and id = $2";
-    let mut values = until_published(tenant, r);
+    let mut values = until_planned(tenant, r);
     values.extend(args![r.updated_ms]);
     Ok(tx.execute("change a rule", sql, values).await? == 1)
 }
 
-/// The values of the tenant and of the columns up to `published_number`.
-fn until_published(tenant: TenantId, r: &Rule) -> Vec<Arg> {
-    let (draft, cases) = (r.draft.clone(), r.cases.clone());
-    args![tenant, r.id, &r.name, r.position, r.enabled, draft, cases, r.published, r.published_number]
+/// The values of the tenant and of the columns up to `publish_problem`.
+fn until_planned(tenant: TenantId, r: &Rule) -> Vec<Arg> {
+    let (draft, cases, plan) = (r.draft.clone(), r.cases.clone(), r.plan.as_ref());
+    args![
+        tenant,
+        r.id,
+        &r.name,
+        r.position,
+        r.enabled,
+        draft,
+        cases,
+        r.published,
+        r.published_number,
+        plan.map(|it| it.at_ms),
+        plan.map(|it| it.author.clone()),
+        plan.and_then(|it| it.message.clone()),
+        r.plan_problem.clone()
+    ]
 }
 
 /// Adds a published version.
@@ -141,7 +200,7 @@ pub async fn delete(tx: &mut Tx, tenant: TenantId, id: RuleId) -> Result<bool, S
 /// # Errors
 /// The database's own, or a row that cannot be read.
 pub async fn get(tx: &mut Tx, tenant: TenantId, id: RuleId) -> Result<Option<Rule>, StoreError> {
-    let sql = format!("select {COLUMNS} from rules where tenant_id = $1 and id = $2");
+    let sql = select("r.tenant_id = $1 and r.id = $2");
     tx.first("read a rule", &sql, args![tenant, id]).await?.as_ref().map(rule).transpose()
 }
 
@@ -181,7 +240,7 @@ pub async fn is_name_taken(
 /// # Errors
 /// The database's own, or a row that cannot be read.
 pub async fn list(tx: &mut Tx, tenant: TenantId) -> Result<Vec<(Rule, Option<Version>)>, StoreError> {
-    let sql = format!("select {COLUMNS} from rules where tenant_id = $1 order by position, id");
+    let sql = select("r.tenant_id = $1 order by r.position, r.id");
     let rules = tx.all("list rules", &sql, args![tenant]).await?;
     let columns = of_table("v", VERSION_COLUMNS);
     let sql = format!(
@@ -201,6 +260,32 @@ pub async fn list(tx: &mut Tx, tenant: TenantId) -> Result<Vec<(Rule, Option<Ver
             Ok((rule, version))
         })
         .collect()
+}
+
+/// Rules whose draft should have published itself by now, the first first.
+///
+/// # Errors
+/// The database's own, or a row that cannot be read.
+pub async fn due(tx: &mut Tx, tenant: TenantId, now_ms: i64, limit: u32) -> Result<Vec<Rule>, StoreError> {
+    let sql = select("r.tenant_id = $1 and r.publish_ms <= $2 order by r.publish_ms, r.id limit $3");
+    tx.all("look for planned rules", &sql, args![tenant, now_ms, limit]).await?.iter().map(rule).collect()
+}
+
+/// The version with this number.
+///
+/// # Errors
+/// The database's own, or a row that cannot be read.
+pub async fn numbered(
+    tx: &mut Tx,
+    tenant: TenantId,
+    rule: RuleId,
+    number: i64,
+) -> Result<Option<Version>, StoreError> {
+    let sql = format!(
+        "select {VERSION_COLUMNS} from rule_versions where tenant_id = $1 and rule_id = $2 and number = $3"
+    );
+    let row = tx.first("read a rule version", &sql, args![tenant, rule, number]).await?;
+    row.as_ref().map(version).transpose()
 }
 
 /// A published version.
@@ -256,6 +341,9 @@ mod tests {
                         cases: None,
                         published: None,
                         published_number: 0,
+                        plan: None,
+                        plan_problem: None,
+                        parked: None,
                         version: 1,
                         created_ms: 1,
                         updated_ms: 1,
@@ -295,6 +383,11 @@ mod tests {
                     assert!(delete(tx, tenant, late.id).await? && get(tx, tenant, late.id).await?.is_none());
                     assert_eq!(count(tx, tenant).await?, 1);
                     assert_eq!(get_version(tx, tenant, version(1).id).await?, Some(version(1)));
+                    assert_eq!(numbered(tx, tenant, late.id, 2).await?, Some(version(2)));
+                    let plan = Plan { at_ms: 50, author: "usr_x".into(), message: Some("later".into()) };
+                    update(tx, tenant, &Rule { plan: Some(plan.clone()), ..early }).await?;
+                    assert!(due(tx, tenant, 49, 9).await?.is_empty());
+                    assert_eq!(due(tx, tenant, 50, 9).await?[0].plan, Some(plan));
                     Ok::<_, StoreError>(())
                 })
             })

@@ -78,6 +78,7 @@ arg_from_id!(
     RequestId,
     AuditId,
     WebhookId,
+    HookId,
     DeliveryId,
     MergeId,
     ErasureId,

@@ -1,4 +1,4 @@
-//! Writes what was counted of channels every few seconds, in every process: also
+//! Writes what was counted of channels and rules every few seconds, in every process: also
 //! one that only answers requests takes webhooks.
 
 use std::time::Duration;
@@ -20,7 +20,7 @@ pub async fn keep_tallies(flow: Flow, stop: CancellationToken) {
         if let Err(error) = tally::flush(&flow).await {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
-                "counts of channels wait for the database"
+                "counts of channels and rules wait for the database"
             );
         }
     }

@@ -124,7 +124,7 @@ async fn rules_are_checked_tested_and_pushed(backend: Backend) -> Result<()> {
     ensure!(said.contains("set_priority"), "no hint: {said}");
     let examples = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples");
     succeeded(&server.cli(&["rules", "test", examples]).await?)?;
-    succeeded(&server.cli(&["rules", "push", &good]).await?)?;
+    succeeded(&server.cli(&["rules", "push", "--yes", &good]).await?)?;
     let rules = server.api()?.list("/api/v1/rules").await?;
     ensure!(rules.iter().any(|rule| rule["name"] == "Urgent"), "{rules:?}");
     Ok(())

@@ -19,6 +19,7 @@ mod ledger;
 mod media;
 mod operations;
 mod processes;
+mod rule_life;
 mod rules;
 mod secrets;
 mod service;

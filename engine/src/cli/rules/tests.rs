@@ -48,7 +48,7 @@ fn a_mistake_is_shown_with_place_excerpt_and_hint() {
     assert!(text.contains("bad.rhai:5:42\n"), "{text}");
     assert!(text.contains("5 | if message.text") && text.contains("^"), "{text}");
     assert!(text.contains("did you mean `set_priority`?"), "{text}");
-    assert!(matches!(check(&files, Out { json: false }), Err(CliError::Said)));
+    assert!(matches!(check(&files, None, Out { json: false }), Err(CliError::Said)));
 }
 
 #[test]
@@ -57,10 +57,10 @@ fn cases_pass_and_fail_with_a_difference() {
     let path = write(folder.path(), "rule.rhai", GOOD);
     write(folder.path(), "cases.toml", CASES);
     let good = files::find(std::slice::from_ref(&path)).unwrap();
-    assert!(test(&good, Out { json: false }).is_ok());
+    assert!(test(&good, None, Out { json: false }).is_ok());
     write(folder.path(), "cases.toml", &CASES.replace("\"urgent\")", "\"low\")"));
     let bad = files::find(&[path]).unwrap();
-    assert!(matches!(test(&bad, Out { json: true }), Err(CliError::Said)));
+    assert!(matches!(test(&bad, None, Out { json: true }), Err(CliError::Said)));
     let (script, cases) = read(&bad[0]).ok().unwrap();
     let text = case_lines(&bad[0], &run_cases(&script, &cases.unwrap()));
     assert!(text.contains("FAIL  fire is urgent") && text.contains("cases.toml:1"), "{text}");

@@ -2,10 +2,18 @@
 //! and who is told when a rule is parked by it.
 
 use pointsman_rules::decide::{RuleRun, RunOutcome, SkipReason};
+use pointsman_rules::ids::RuleId;
 
-use super::{Case, Notice, NoticeTo};
+use super::{Case, Notice, NoticeTo, Refused};
 
 impl Case<'_> {
+    /// Forgets how often a rule was started here: its quota begins again.
+    pub(in crate::flow) fn resume_rule(&mut self, rule: RuleId) -> Result<(), Refused> {
+        self.open_case()?.facts.rule_starts.remove(&rule);
+        self.touched = true;
+        Ok(())
+    }
+
     /// Counts the rules that asked for something, and tells admins once about each that the quota holds back now.
     pub(in crate::flow) fn note_starts(&mut self, runs: &[RuleRun]) {
         let (now_ms, quota) = (self.now_ms, self.view.directory.quotas.starts);
@@ -25,6 +33,7 @@ impl Case<'_> {
                 continue;
             }
             starts.told_ms = Some(now_ms);
+            self.out.holds.push((run.rule, conversation.facts.id));
             let (name, count, minutes) = (&run.name, quota.starts_max, quota.minutes);
             self.out.notices.push(Notice {
                 to: NoticeTo::Admins,

@@ -1,8 +1,8 @@
 //! What people and programs ask of a conversation.
 
-use pointsman_rules::event::{Cause, EventBody};
+use pointsman_rules::event::{Cause, EventBody, EventKind};
 use pointsman_rules::facts::Status;
-use pointsman_rules::ids::EffectId;
+use pointsman_rules::ids::{EffectId, RuleId};
 
 use crate::crypto::hash16;
 use crate::flow::case::{BY_API, Case, Refused, Say};
@@ -47,8 +47,12 @@ fn command(case: &mut Case<'_>, command: Command, known: Option<&Message>) -> Re
         Command::SetPriority { priority } => case.set_priority(priority),
         Command::Label { add, remove } => case.label(&add, &remove),
         Command::MarkRead => case.mark_read(),
-        Command::RunRule { rule } => {
-            case.raise(EventBody::RuleManual { rule });
+        Command::RunRule { rule } => run_rule(case, rule),
+        Command::ResumeRule { rule } => case.resume_rule(rule),
+        Command::Tick { rule } => tick(case, rule),
+        Command::Hook { name, payload } => {
+            case.open_case()?;
+            case.raise(EventBody::WebhookReceived { name, payload });
             Ok(())
         }
         Command::Block { on, .. } => case.set_blocked(on),
@@ -62,6 +66,34 @@ fn command(case: &mut Case<'_>, command: Command, known: Option<&Message>) -> Re
             Ok(())
         }
     }
+}
+
+fn tick(case: &mut Case<'_>, rule: RuleId) -> Result<(), Refused> {
+    let view = case.view.clone();
+    if !view.rules.rules().iter().any(|it| it.id == rule) {
+        return Err(Refused::new("rule_inactive", "The rule does not run any more."));
+    }
+    case.raise(EventBody::ScheduleTick { rule });
+    Ok(())
+}
+
+/// Semantics 14. Says at once what would leave the agent without any effect.
+fn run_rule(case: &mut Case<'_>, rule: RuleId) -> Result<(), Refused> {
+    let view = case.view.clone();
+    let Some(found) = view.rules.rules().iter().find(|it| it.id == rule) else {
+        let detail = "No such rule runs now: it is switched off, parked, not published or not there.";
+        return Err(Refused::new("rule_inactive", detail));
+    };
+    let header = found.script.header();
+    if !header.on.contains(&EventKind::RuleManual) {
+        let detail = "This rule is not made to be run by hand; add `rule.manual` to its `on` line.";
+        return Err(Refused::new("rule_not_manual", detail));
+    }
+    if !header.takes_channel(&case.channel.facts.kind, case.channel.facts.id) {
+        return Err(Refused::new("rule_other_channel", "This rule is for other channels; see its header."));
+    }
+    case.raise(EventBody::RuleManual { rule });
+    Ok(())
 }
 
 fn send(

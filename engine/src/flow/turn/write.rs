@@ -10,6 +10,7 @@ use super::Turned;
 use crate::flow::Flow;
 use crate::flow::case::{ContactChange, Notice, NoticeTo, TimerChange};
 use crate::flow::deliver::{self, Begun, Start};
+use crate::flow::rule_watch;
 use crate::flow::webhook::outbox::{self, Told};
 use crate::store::contacts::Person;
 use crate::store::conversations::Conversation;
@@ -17,7 +18,7 @@ use crate::store::effects::{self, EffectState, Ending};
 use crate::store::lanes::{self, Append, Finish, Task};
 use crate::store::{
     Durability, StoreError, Tx, attachments, contacts, conversations, intake, jobs, log, messages, notices,
-    queue, templates, timers,
+    queue, rule_health, templates, timers,
 };
 
 /// What was written.
@@ -28,6 +29,8 @@ pub(super) struct Written {
     pub(super) begun: Vec<Begun>,
     /// Is there something to tell other programs?
     pub(super) tells: bool,
+    /// Whose rules were parked.
+    pub(super) parked: Vec<TenantId>,
 }
 
 /// Begins at most `places` deliveries.
@@ -58,10 +61,11 @@ pub(super) async fn write(
                 for it in &kept {
                     tell(tx, clock, it.claim.tenant, &it.out.notices, now_ms).await?;
                 }
+                let parked = watch_rules(tx, &flow, &kept, now_ms).await?;
                 let tells = outbox::put(tx, clock, told(&kept)).await?;
                 let starts: Vec<Start> = kept.iter().filter_map(|it| start(it)).take(places).collect();
                 let begun = deliver::begin(tx, &flow, &starts).await?;
-                Ok(Written { lanes: ours, begun, tells })
+                Ok(Written { lanes: ours, begun, tells, parked })
             })
         })
         .await
@@ -165,6 +169,9 @@ async fn changes(tx: &mut Tx, kept: &[&Turned], now_ms: i64) -> Result<(), Store
             templates::set_status(tx, tenant, it.claim.channel, now).await?;
             jobs::wake(tx, tenant, crate::flow::templates::JOB, now_ms).await?;
         }
+        for (rule, conversation) in &out.holds {
+            rule_health::hold(tx, tenant, *rule, *conversation, now_ms).await?;
+        }
         for conversation in &out.placed {
             queue::arrived(tx, tenant, *conversation).await?;
         }
@@ -214,6 +221,24 @@ async fn deliveries(tx: &mut Tx, kept: &[&Turned], now_ms: i64) -> Result<(), St
         }
     }
     Ok(())
+}
+
+/// Answers whose rules were parked.
+async fn watch_rules(
+    tx: &mut Tx,
+    flow: &Flow,
+    kept: &[&Turned],
+    now_ms: i64,
+) -> Result<Vec<TenantId>, StoreError> {
+    let turns: Vec<_> = kept
+        .iter()
+        .filter_map(|it| Some((it.claim.tenant, &*it.desk.as_ref()?.1, it.out.ran.as_slice())))
+        .collect();
+    let parked = rule_watch::keep(tx, &flow.watch, &turns).await?;
+    for (tenant, notice) in &parked {
+        tell(tx, &flow.clock, *tenant, std::slice::from_ref(notice), now_ms).await?;
+    }
+    Ok(parked.into_iter().map(|(tenant, _)| tenant).collect())
 }
 
 async fn tell(

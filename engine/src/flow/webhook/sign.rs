@@ -8,16 +8,30 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
-use crate::crypto::{CryptoError, Secret, hmac_sha256_base64};
+use crate::crypto::{CryptoError, Secret, constant_time_eq, hmac_sha256_base64};
 
 /// What secrets begin with.
 const PREFIX: &str = "whsec_";
 /// How long the old secret signs beside the new one, milliseconds: 24 hours.
 pub const OVERLAP_MS: i64 = 24 * 3_600_000;
 
+/// A call that says it was made longer ago, or ahead, is not believed; milliseconds: what the specification advises.
+const SKEW_MS_MAX: i64 = 5 * 60_000;
+
 const ID: HeaderName = HeaderName::from_static("webhook-id");
 const TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
 const SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
+
+/// What the headers of a call say.
+#[derive(Debug, Clone, Copy)]
+pub struct Claimed<'a> {
+    /// `webhook-id`.
+    pub id: &'a str,
+    /// `webhook-timestamp`, seconds.
+    pub timestamp: &'a str,
+    /// `webhook-signature`: several, with spaces between.
+    pub signatures: &'a str,
+}
 
 /// The secrets of one endpoint.
 #[derive(Clone, Serialize, Deserialize)]
@@ -53,20 +67,36 @@ impl Secrets {
         self.before.as_ref().map(|(_, until_ms)| *until_ms).filter(|until_ms| *until_ms > now_ms)
     }
 
-    pub(super) fn to_json(&self) -> String {
+    /// Is one of the signatures ours, and fresh?
+    pub fn verify(&self, claimed: &Claimed<'_>, now_ms: i64, body: &str) -> bool {
+        let Ok(timestamp) = claimed.timestamp.parse::<i64>() else { return false };
+        if now_ms.saturating_sub(timestamp.saturating_mul(1_000)).saturating_abs() > SKEW_MS_MAX {
+            return false;
+        }
+        self.valid(now_ms).filter_map(|secret| signature(secret, claimed.id, timestamp, body)).any(|ours| {
+            claimed.signatures.split(' ').any(|given| constant_time_eq(given.as_bytes(), ours.as_bytes()))
+        })
+    }
+
+    /// The secret, and the one before while it counts.
+    fn valid(&self, now_ms: i64) -> impl Iterator<Item = &String> {
+        let before = self.before.iter().filter(move |(_, until_ms)| *until_ms > now_ms);
+        std::iter::once(&self.now).chain(before.map(|(secret, _)| secret))
+    }
+
+    pub(in crate::flow) fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default() // two texts and a number
     }
 
-    pub(super) fn from_json(json: &[u8]) -> Option<Self> {
+    pub(in crate::flow) fn from_json(json: &[u8]) -> Option<Self> {
         serde_json::from_slice(json).ok()
     }
 
     /// The headers of one call; the timestamp is that of the call, in seconds.
     pub(super) fn headers(&self, id: &str, now_ms: i64, body: &str) -> Result<HeaderMap, CryptoError> {
         let timestamp = now_ms.div_euclid(1_000);
-        let before = self.before.iter().filter(|(_, until_ms)| *until_ms > now_ms).map(|(secret, _)| secret);
-        let signatures: Vec<String> = std::iter::once(&self.now)
-            .chain(before)
+        let signatures: Vec<String> = self
+            .valid(now_ms)
             .map(|secret| signature(secret, id, timestamp, body))
             .collect::<Option<_>>()
             .ok_or(CryptoError::NotOurs)?;
@@ -104,6 +134,24 @@ mod tests {
         assert_eq!(headers["webhook-id"], ID_SENT);
         assert_eq!(headers["webhook-timestamp"], "1614265330");
         assert_eq!(headers["webhook-signature"], SIGNED);
+    }
+
+    #[test]
+    fn a_call_is_believed_while_it_is_fresh_and_only_with_its_own_words() {
+        let secrets = Secrets::new(&Secret::new(SECRET));
+        let now_ms = 1_614_265_330_000;
+        let claimed = Claimed { id: ID_SENT, timestamp: "1614265330", signatures: SIGNED };
+        assert!(secrets.verify(&claimed, now_ms + SKEW_MS_MAX, BODY));
+        assert!(secrets.verify(
+            &Claimed { signatures: &format!("v1,other {SIGNED}"), ..claimed },
+            now_ms,
+            BODY
+        ));
+        assert!(!secrets.verify(&claimed, now_ms + SKEW_MS_MAX + 1, BODY), "too old");
+        assert!(!secrets.verify(&claimed, now_ms - SKEW_MS_MAX - 1, BODY), "from the future");
+        assert!(!secrets.verify(&claimed, now_ms, "{}"));
+        assert!(!secrets.verify(&Claimed { id: "msg_other", ..claimed }, now_ms, BODY));
+        assert!(!secrets.verify(&Claimed { timestamp: "soon", ..claimed }, now_ms, BODY));
     }
 
     #[test]

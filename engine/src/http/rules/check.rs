@@ -9,7 +9,7 @@ use pointsman_rules::loops;
 use pointsman_rules::problem::Problem as RuleProblem;
 use pointsman_rules::script::Script;
 
-use super::view::CheckView;
+use super::view::{CaseView, CheckView};
 use crate::http::Api;
 use crate::http::problem::{FieldProblem, Problem};
 use crate::store::{catalog, rules};
@@ -76,6 +76,20 @@ pub(super) async fn report(
         problems: outcome.problems.into_iter().chain(outcome.warnings).collect(),
         cases: outcome.cases.into_iter().map(Into::into).collect(),
     })
+}
+
+/// How the cases go, if there are any. They refuse nothing.
+///
+/// # Errors
+/// The database's own.
+pub(super) async fn results(
+    api: &Api,
+    tenant: TenantId,
+    source: Option<&str>,
+    cases: Option<&str>,
+) -> Result<Option<Vec<CaseView>>, Problem> {
+    let (Some(source), Some(cases)) = (source, cases) else { return Ok(None) };
+    Ok(Some(report(api, tenant, source, Some(cases)).await?.cases))
 }
 
 /// May the published version be switched on? It may name what is not there (any more).

@@ -1,12 +1,15 @@
 //! Rules as the API shows them.
 
 use pointsman_rules::case::CaseResult;
+use pointsman_rules::event::EventKind;
 use pointsman_rules::header::Header;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::clock::rfc3339;
+use crate::flow::publishing::Barred;
 use crate::http::problem::FieldProblem;
+use crate::store::rule_health::Parked;
 use crate::store::rules::{Rule, Version};
 
 /// A rule.
@@ -30,8 +33,18 @@ pub(crate) struct RuleView {
     source: String,
     /// A source that was not published yet.
     draft: Option<String>,
+    /// When the draft publishes itself; `null`: not by itself.
+    #[schema(format = DateTime)]
+    publish_at: Option<String>,
+    /// Why it did not, the last time that it should have.
+    publish_problem: Option<BarredView>,
+    /// It failed again and again and does not run until it is resumed or mended; `null`: it is not parked.
+    parked: Option<ParkedView>,
     /// Cases, TOML.
     cases: Option<String>,
+    /// How the cases went with the draft, else with what runs; only when draft or cases were saved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cases_result: Option<Vec<CaseView>>,
     /// Also the `ETag`.
     revision: i64,
     /// When it was added.
@@ -40,6 +53,42 @@ pub(crate) struct RuleView {
     /// When it was changed last.
     #[schema(format = DateTime)]
     updated_at: String,
+}
+
+impl RuleView {
+    /// Does it run on this event?
+    pub(super) fn runs_on(&self, kind: EventKind) -> bool {
+        self.on.contains(&kind.name())
+    }
+
+    /// With how its cases went.
+    #[must_use]
+    pub(super) fn with_cases(self, cases_result: Option<Vec<CaseView>>) -> Self {
+        Self { cases_result, ..self }
+    }
+}
+
+/// Why a draft did not publish itself.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct BarredView {
+    /// Stable, as the API says it: `rule_invalid`, `cases_failed`…
+    code: String,
+    /// For people.
+    detail: String,
+}
+
+/// Why a rule does not run.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ParkedView {
+    /// Since when.
+    #[schema(format = DateTime)]
+    since: String,
+    /// How many events in a row it failed on.
+    failures: i64,
+    /// The last of them.
+    event: String,
+    /// How it failed there.
+    problem: String,
 }
 
 /// The version that runs.
@@ -134,9 +183,27 @@ pub(super) fn rule(rule: Rule, version: Option<Version>) -> RuleView {
         }),
         source,
         draft: rule.draft,
+        publish_at: rule.plan.map(|plan| rfc3339(plan.at_ms)),
+        publish_problem: rule.plan_problem.as_deref().and_then(barred),
+        parked: rule.parked.map(parked),
         cases: rule.cases,
+        cases_result: None,
         revision: rule.version,
         created_at: rfc3339(rule.created_ms),
         updated_at: rfc3339(rule.updated_ms),
+    }
+}
+
+fn barred(json: &str) -> Option<BarredView> {
+    let Barred { code, detail } = serde_json::from_str(json).ok()?;
+    Some(BarredView { code, detail })
+}
+
+pub(super) fn parked(it: Parked) -> ParkedView {
+    ParkedView {
+        since: rfc3339(it.since_ms),
+        failures: it.failures,
+        event: it.event.to_string(),
+        problem: it.problem,
     }
 }

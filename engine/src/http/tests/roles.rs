@@ -90,17 +90,31 @@ GET /api/v1/plugins/{id} admin
 GET /api/v1/raw-webhooks admin
 GET /api/v1/raw-webhooks/{id} admin
 POST /api/v1/raw-webhooks/{id}/replay admin
+GET /api/v1/rule-hooks admin
+POST /api/v1/rule-hooks admin
+DELETE /api/v1/rule-hooks/{id} admin
+POST /api/v1/rule-hooks/{id}/rotate admin
 GET /api/v1/rules agent
 POST /api/v1/rules admin
 POST /api/v1/rules/check admin
 POST /api/v1/rules/form admin
 POST /api/v1/rules/form/read admin
 GET /api/v1/rules/vocabulary agent
+POST /api/v1/rules/order admin
 GET /api/v1/rules/{id} agent
 PATCH /api/v1/rules/{id} admin
 DELETE /api/v1/rules/{id} admin
+GET /api/v1/rules/{id}/diff agent
+DELETE /api/v1/rules/{id}/draft admin
+GET /api/v1/rules/{id}/parked admin
+DELETE /api/v1/rules/{id}/publish admin
 POST /api/v1/rules/{id}/publish admin
+POST /api/v1/rules/{id}/resume admin
+POST /api/v1/rules/{id}/rollback admin
+GET /api/v1/rules/{id}/schedule agent
+GET /api/v1/rules/{id}/stats agent
 GET /api/v1/rules/{id}/versions agent
+GET /api/v1/rules/{id}/versions/{number} agent
 POST /api/v1/signin public
 POST /api/v1/signout agent
 GET /api/v1/stream agent
@@ -154,11 +168,14 @@ fn filled(path: &str) -> String {
         "notifications" => "ntf",
         "raw-webhooks" => "raw",
         "rules" => "rul",
+        "rule-hooks" => "hok",
         "users" => "usr",
         "jobs" => "eff",
         _ => "none",
     };
-    path.replace("{action}", "archive").replace("{id}", &format!("{prefix}_01jd0000000000000000000000"))
+    path.replace("{action}", "archive")
+        .replace("{number}", "1")
+        .replace("{id}", &format!("{prefix}_01jd0000000000000000000000"))
 }
 
 // S93

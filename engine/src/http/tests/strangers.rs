@@ -25,6 +25,7 @@ async fn furnish(stage: &Stage, owner: &str) -> BTreeMap<&'static str, String> {
         ("api-keys", made("api-keys", json!({"name": "k", "role": "agent"})).await),
         ("calendars", made("calendars", json!({"name": "C", "timezone": "UTC", "intervals": []})).await),
         ("rules", made("rules", json!({"source": rule})).await),
+        ("rule-hooks", made("rule-hooks", json!({"name": "shop"})).await),
         (
             "webhooks",
             made("webhooks", json!({"name": "w", "url": "https://example.com/in", "events": ["*"]})).await,
@@ -64,7 +65,7 @@ async fn another_tenants_things_are_not_there() {
         let Some(id) = ids.get(kind).filter(|_| path.starts_with(&format!("/api/v1/{kind}/{{id}}"))) else {
             continue;
         };
-        let at = path.replace("{id}", id).replace("{action}", "archive");
+        let at = path.replace("{id}", id).replace("{action}", "archive").replace("{number}", "1");
         for method in item.as_object().unwrap().keys() {
             let method = method.to_uppercase();
             let body = (method != "GET" && method != "DELETE").then(|| json!({}));
