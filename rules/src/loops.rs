@@ -77,9 +77,22 @@ impl Loop {
 
 /// The shortest loop that a rule closes with others; one of the same name among them gives way to it.
 pub fn through<'s>(script: &'s Script, others: impl IntoIterator<Item = &'s Script>) -> Option<Loop> {
+    around(script, others, true)
+}
+
+/// The same, but through another rule at least: one that only starts itself runs once in a chain and does no harm.
+pub fn between<'s>(script: &'s Script, others: impl IntoIterator<Item = &'s Script>) -> Option<Loop> {
+    around(script, others, false)
+}
+
+fn around<'s>(
+    script: &'s Script,
+    others: impl IntoIterator<Item = &'s Script>,
+    alone: bool,
+) -> Option<Loop> {
     let others = others.into_iter().filter(|other| other.header().name != script.header().name);
     let scripts: Vec<&Script> = std::iter::once(script).chain(others).collect();
-    Graph::new(&scripts).shortest_back(0).map(|steps| draw(&scripts, 0, &steps))
+    Graph::new(&scripts).shortest_back(0, alone).map(|steps| draw(&scripts, 0, &steps))
 }
 
 /// The loops among these rules, those with the fewest rules first; at most [`LOOPS_MAX`].
@@ -89,7 +102,7 @@ pub fn find<'s>(scripts: impl IntoIterator<Item = &'s Script>) -> Vec<Loop> {
     let mut seen = BTreeSet::new();
     let mut loops = Vec::new();
     for start in 0..scripts.len() {
-        let Some(steps) = graph.shortest_back(start) else { continue };
+        let Some(steps) = graph.shortest_back(start, true) else { continue };
         let round: BTreeSet<usize> = steps.iter().map(|step| step.to).collect();
         if seen.insert(round) {
             loops.push(draw(&scripts, start, &steps));
@@ -121,8 +134,8 @@ impl<'s> Graph<'s> {
         Self { scripts, listeners, by_name }
     }
 
-    /// The steps of the shortest way from a rule back to itself.
-    fn shortest_back(&self, start: usize) -> Option<Vec<Step>> {
+    /// The steps of the shortest way from a rule back to itself; `alone`: also without another one.
+    fn shortest_back(&self, start: usize, alone: bool) -> Option<Vec<Step>> {
         let mut came_from: BTreeMap<usize, (usize, Step)> = BTreeMap::new();
         let mut raised = BTreeSet::new();
         let mut queue = VecDeque::from([start]);
@@ -131,14 +144,16 @@ impl<'s> Graph<'s> {
             let by_name = script.runs().filter_map(|name| self.by_name.get(&name.to_lowercase()));
             let by_name = by_name.map(|to| Step { to: *to, by: None });
             // A second rule that raises the same event leads nowhere else, and not sooner.
-            let kinds: Vec<EventKind> =
-                script.asks().flat_map(raises).copied().filter(|k| raised.insert(*k)).collect();
+            // What the first one raises counts again where it may not lead back at once.
+            let is_open = !alone && from == start;
+            let kinds = script.asks().flat_map(raises).copied();
+            let kinds: Vec<EventKind> = kinds.filter(|k| is_open || raised.insert(*k)).collect();
             let by_event = kinds.iter().flat_map(|kind| {
                 let listeners = self.listeners.get(kind).into_iter().flatten();
                 listeners.map(|to| Step { to: *to, by: Some(*kind) })
             });
             for step in by_name.chain(by_event).collect::<Vec<_>>() {
-                if came_from.contains_key(&step.to) {
+                if came_from.contains_key(&step.to) || (is_open && step.to == start) {
                     continue;
                 }
                 came_from.insert(step.to, (from, step));
@@ -219,6 +234,10 @@ mod tests {
     fn a_rule_can_start_itself() {
         let scripts = [script("A", "on: conversation.updated; chain: true", "set_attribute(\"n\", 1);")];
         assert_eq!(drawings(&scripts), ["A → conversation.updated → A"]);
+        assert_eq!(between(&scripts[0], &scripts), None);
+        let other = script("B", "on: conversation.updated; chain: true", "set_priority(\"high\");");
+        let round = between(&scripts[0], [&other]).unwrap();
+        assert_eq!(round.drawing, "A → conversation.updated → B → conversation.updated → A");
         let timer =
             [script("Remind", "on: message.sent, timer.fired; chain: true", "start_timer(\"r\", \"1h\");")];
         assert_eq!(drawings(&timer), ["Remind → timer.fired → Remind"]);

@@ -5,6 +5,7 @@
 use pointsman_rules::case::{Cases, run_cases};
 use pointsman_rules::header::Header;
 use pointsman_rules::ids::{AuditId, NotificationId, RuleId, RuleVersionId, TenantId};
+use pointsman_rules::loops;
 use pointsman_rules::script::Script;
 use serde::{Deserialize, Serialize};
 
@@ -97,7 +98,7 @@ pub async fn write(
     Ok(Kept::Yes)
 }
 
-/// Semantics 12: compiles, knows all names, passes its cases. Off the reactor, since that takes a while.
+/// Semantics 12: compiles, knows all names, passes its cases, closes no loop. Off the reactor, since that takes a while.
 async fn gate(
     flow: &Flow,
     tenant: TenantId,
@@ -105,6 +106,7 @@ async fn gate(
     cases: Option<String>,
 ) -> Result<Result<Script, Barred>, FlowError> {
     let directory = catalog::directory(&mut flow.db.read().await?, tenant).await?;
+    let view = flow.catalog.view(flow, tenant).await?;
     let judged = tokio::task::spawn_blocking(move || {
         let barred = |code: &str, findings: Vec<String>| Barred {
             code: code.to_owned(),
@@ -122,7 +124,13 @@ async fn gate(
         let results = cases.map(|cases| run_cases(&script, &cases)).unwrap_or_default();
         let failed = results.iter().filter(|it| !it.passed);
         let failed: Vec<_> = failed.map(|it| format!("case `{}` failed", it.name)).collect();
-        if failed.is_empty() { Ok(script) } else { Err(barred("cases_failed", failed)) }
+        if !failed.is_empty() {
+            return Err(barred("cases_failed", failed));
+        }
+        match loops::between(&script, view.rules.rules().iter().map(|rule| &rule.script)) {
+            Some(found) => Err(barred("rule_loop", vec![found.problem().to_string()])),
+            None => Ok(script),
+        }
     });
     let died = || Barred { code: "internal".to_owned(), detail: "checking the rule failed".to_owned() };
     Ok(judged.await.unwrap_or_else(|_| Err(died())))

@@ -62,6 +62,9 @@ pub struct NewRule {
     publish: Option<bool>,
     /// Cases, TOML; they must pass before it is published.
     cases: Option<String>,
+    /// Publish it although it closes a loop with other rules? The history names the loop.
+    #[serde(default)]
+    override_loop: bool,
 }
 
 /// What may be changed. What is left out stays. A new source is a draft until it is published.
@@ -124,6 +127,10 @@ async fn create(
     cases.map_or(Ok(()), check::readable_cases)?;
     let script = check::checked(&api, tenant, &new.source, cases.filter(|_| publish)).await?;
     let results = check::results(&api, tenant, Some(&new.source), cases).await?;
+    let message = match publish {
+        true => check::accept_loop(&api, tenant, &script, None, new.override_loop).await?,
+        false => None,
+    };
     let (now_ms, header) = (clock.now_ms(), script.header());
     let id = RuleId::new(now_ms, clock.random());
     let version = publish.then(|| Version {
@@ -132,7 +139,7 @@ async fn create(
         number: 1,
         source: new.source.clone(),
         author: who.id(),
-        message: None,
+        message,
         created_ms: now_ms,
     });
     let rule = Rule {

@@ -45,12 +45,20 @@ async fn a_loop_is_drawn_and_the_language_told(backend: Backend) -> Result<()> {
         .await?
         .expect(201)?;
     let closing = rule("Escalate", "conversation.updated", "escalate(1, \"x\");");
-    let answer = api.post("/api/v1/rules/check", closing).await?.expect(200)?;
+    let answer = api.post("/api/v1/rules/check", closing.clone()).await?.expect(200)?;
     let drawn = answer["problems"][0]["message"].as_str().context("no problem")?;
     ensure!(
         drawn.contains("Escalate → conversation.escalated → Tag → conversation.updated → Escalate"),
         "{drawn}"
     );
+    let refused = api.post("/api/v1/rules", closing.clone()).await?.problem(422, "rule_loop")?;
+    ensure!(refused["detail"].as_str().is_some_and(|it| it.contains("Tag → conversation.updated")), "{refused}");
+    let mut forced = closing;
+    forced["override_loop"] = true.into();
+    let made = api.post("/api/v1/rules", forced).await?.expect(201)?;
+    let versions = api.list(&format!("/api/v1/rules/{}/versions", id(&made)?)).await?;
+    let said = versions[0]["message"].as_str().context("no message")?;
+    ensure!(said.starts_with("accepted the loop Escalate → "), "{said}");
     let language = api.get("/api/v1/rules/vocabulary").await?.expect(200)?;
     let functions = language["functions"].as_array().context("no functions")?;
     ensure!(!functions.is_empty() && language["events"].is_array(), "{language}");

@@ -78,6 +78,31 @@ pub(super) async fn report(
     })
 }
 
+/// Semantics 12: a rule that closes a loop with those that run is published only by somebody who accepts the loop.
+/// Answers the message for the history, which then names it.
+///
+/// # Errors
+/// 422 `rule_loop` with the loop drawn.
+pub(super) async fn accept_loop(
+    api: &Api,
+    tenant: TenantId,
+    script: &Script,
+    message: Option<String>,
+    is_accepted: bool,
+) -> Result<Option<String>, Problem> {
+    let view = api.flow.catalog.view(&api.flow, tenant).await?;
+    let Some(found) = loops::between(script, view.rules.rules().iter().map(|rule| &rule.script)) else {
+        return Ok(message);
+    };
+    if !is_accepted {
+        let problem = found.problem();
+        let detail = format!("{problem}, or publish it now with `override_loop: true`");
+        return Err(Problem::refused("rule_loop", detail));
+    }
+    let accepted = format!("accepted the loop {}", found.drawing);
+    Ok(Some(message.map_or_else(|| accepted.clone(), |message| format!("{message} ({accepted})"))))
+}
+
 /// How the cases go, if there are any. They refuse nothing.
 ///
 /// # Errors

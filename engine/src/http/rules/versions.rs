@@ -52,6 +52,9 @@ pub(super) struct Publication {
     /// Not now but at this moment. The draft is checked now and again then; changing it cancels the plan.
     #[schema(format = DateTime)]
     at: Option<String>,
+    /// Publish it although it closes a loop with other rules? The history names the loop. Not for later moments.
+    #[serde(default)]
+    override_loop: bool,
 }
 
 /// Where to go back to.
@@ -62,6 +65,9 @@ pub(super) struct RollBack {
     version: i64,
     /// For the history; says the number when absent.
     message: Option<String>,
+    /// Publish it although it closes a loop with other rules?
+    #[serde(default)]
+    override_loop: bool,
 }
 
 /// Which two texts are compared: `draft`, `published`, or the number of a version.
@@ -102,11 +108,14 @@ async fn publish(
         return Err(nothing_to_publish());
     };
     let script = check::checked(&api, who.tenant, &source, read.cases.as_deref()).await?;
+    let is_accepted = publication.override_loop && at_ms.is_none();
+    let message =
+        check::accept_loop(&api, who.tenant, &script, publication.message, is_accepted).await?;
     let Some(at_ms) = at_ms else {
-        let next = Next { read: Rule { draft: None, ..read.clone() }, source, message: publication.message };
+        let next = Next { read: Rule { draft: None, ..read.clone() }, source, message };
         return put(&api, &who, &view::rule(read, running), next, &script).await;
     };
-    let plan = Plan { at_ms, author: who.id(), message: publication.message };
+    let plan = Plan { at_ms, author: who.id(), message };
     edit(&api, &who, id, "rule.plan", IfMatch::Tags(vec![read.version.to_string()]), move |rule| {
         Ok(Rule { plan: Some(plan.clone()), plan_problem: None, ..rule })
     })
@@ -162,7 +171,8 @@ async fn roll_back(
     }
     let script = check::checked(&api, who.tenant, &old.source, read.cases.as_deref()).await?;
     let message = to.message.unwrap_or_else(|| format!("back to version {}", old.number));
-    let next = Next { read: read.clone(), source: old.source, message: Some(message) };
+    let message = check::accept_loop(&api, who.tenant, &script, Some(message), to.override_loop).await?;
+    let next = Next { read: read.clone(), source: old.source, message };
     put(&api, &who, &view::rule(read, running), next, &script).await
 }
 
