@@ -20,6 +20,7 @@ pub mod header;
 pub mod ids;
 pub mod intent;
 pub mod library;
+pub mod lines;
 pub mod names;
 pub mod problem;
 pub mod quota;

@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::fmt;
 use std::sync::Arc;
 
-use rhai::{AST, Dynamic, EvalAltResult, Position, Scope};
+use rhai::{AST, Dynamic, Engine, EvalAltResult, Position, Scope};
 
 use super::{INTENTS_MAX, WALL_MS_MAX, engine, error};
 use crate::intent::Intent;
@@ -80,6 +80,17 @@ pub(crate) fn execute(
     snapshot: &Arc<Snapshot>,
     stopwatch: &Stopwatch,
 ) -> Ran {
+    execute_on(engine(), ast, scope, snapshot, stopwatch)
+}
+
+/// The same on another engine.
+pub(crate) fn execute_on(
+    engine: &Engine,
+    ast: &AST,
+    scope: &mut Scope<'_>,
+    snapshot: &Arc<Snapshot>,
+    stopwatch: &Stopwatch,
+) -> Ran {
     let started_us = stopwatch.micros();
     let run = Run {
         snapshot: snapshot.clone(),
@@ -90,7 +101,7 @@ pub(crate) fn execute(
     };
     RUN.replace(Some(run));
     let size = scope.len();
-    let result = engine().eval_ast_with_scope::<Dynamic>(scope, ast);
+    let result = engine.eval_ast_with_scope::<Dynamic>(scope, ast);
     scope.rewind(size);
     let run = RUN.take();
     let (value, failure) = match result {
@@ -104,6 +115,14 @@ pub(crate) fn execute(
         micros: stopwatch.micros().saturating_sub(started_us),
         intents: run.map(|r| r.intents).unwrap_or_default(),
     }
+}
+
+/// Does something else while a run waits: whatever that runs has a state of its own and leaves the run as it was.
+pub(crate) fn aside<T>(work: impl FnOnce(&Arc<Snapshot>) -> T) -> Option<T> {
+    let waiting = RUN.take()?;
+    let done = work(&waiting.snapshot);
+    RUN.replace(Some(waiting));
+    Some(done)
 }
 
 /// Called by the engine at every operation; a value ends the run.
