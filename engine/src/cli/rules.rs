@@ -1,6 +1,10 @@
-//! `pointsman rules`: check and test rule files without a server, and push them to one.
+//! `pointsman rules`: check and test rule files without a server, push them to one, and
+//! try and explain rules there.
 
+mod backtest;
+mod explain;
 mod files;
+mod run;
 
 use std::path::PathBuf;
 
@@ -26,6 +30,9 @@ pub(super) enum Rules {
     Test(Paths),
     /// Put rule files into a running server and publish them
     Push(Push),
+    Run(run::Run),
+    Backtest(backtest::Backtest),
+    Explain(explain::Explain),
 }
 
 /// Rule files
@@ -58,8 +65,20 @@ impl Rules {
             Self::Check(paths) => check(&files::find(&paths.paths)?, out),
             Self::Test(paths) => test(&files::find(&paths.paths)?, out),
             Self::Push(push) => push.run(out).await,
+            Self::Run(run) => run.run(out).await,
+            Self::Backtest(backtest) => backtest.run(out).await,
+            Self::Explain(explain) => explain.run(out).await,
         }
     }
+}
+
+/// The server's rule with this name or id.
+async fn rule_named(client: &Client, name: &str) -> Result<Value, CliError> {
+    let known = client.list(RULES).await?;
+    let found = known.iter().find(|rule| rule["id"] == name || rule["name"] == name);
+    found.cloned().ok_or_else(|| {
+        CliError::Failed(format!("the server has no rule `{name}`; `pointsman rules push --draft` adds one"))
+    })
 }
 
 /// A file whose reading found mistakes.

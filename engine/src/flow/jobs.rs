@@ -9,7 +9,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use tokio_util::sync::CancellationToken;
 
-use super::{Flow, FlowError, account, erase, file, removal, retention, templates, tenant, upload};
+use super::{Flow, FlowError, account, erase, file, removal, retention, templates, tenant, trials, upload};
 use crate::store::aging::Aged;
 use crate::store::jobs::{self, Claim, Ending};
 use crate::store::{Durability, tenants};
@@ -30,6 +30,8 @@ pub static JOBS: &[Job] = &[
     hourly("retention.unfinished", |round| Box::pin(upload::sweep(round))),
     hourly("retention.uploads", |round| Box::pin(file::sweep(round))),
     hourly("retention.webhooks", |round| retention::delete(round, Aged::Webhooks)),
+    Job { name: trials::BACKTESTS, every_ms: MINUTE_MS, work: |round| Box::pin(trials::backtests(round)) },
+    Job { name: trials::SHADOWS, every_ms: MINUTE_MS, work: |round| Box::pin(trials::shadows(round)) },
     hourly(templates::JOB, templates::refresh),
     hourly(tenants::ERASE, |round| tenant::erase(round)),
 ];
@@ -80,6 +82,8 @@ pub enum Outcome {
     Done,
     /// There is more to do: go on as soon as other jobs that are due had their turn.
     Snoozed,
+    /// There will be more to do after so many milliseconds.
+    Rests(i64),
     /// One sentence for operators; the full chain is in the log.
     Failed(String),
 }
@@ -89,7 +93,7 @@ impl Outcome {
     pub fn word(&self) -> &'static str {
         match self {
             Self::Done => "done",
-            Self::Snoozed => "snoozed",
+            Self::Snoozed | Self::Rests(_) => "snoozed",
             Self::Failed(_) => "failed",
         }
     }
@@ -147,7 +151,7 @@ pub async fn run(
     let next_ms = next(job, claim, &outcome, run_ms, flow.clock.now_ms());
     let problem = match &outcome {
         Outcome::Failed(problem) => Some(problem.clone()),
-        Outcome::Done | Outcome::Snoozed => None,
+        Outcome::Done | Outcome::Snoozed | Outcome::Rests(_) => None,
     };
     let ending = Ending { run_ms, took_ms, outcome: outcome.word(), problem, next_ms };
     let claim = claim.clone();
@@ -176,7 +180,7 @@ fn note(flow: &Flow, job: &Job, claim: &Claim, outcome: &Outcome, took_ms: i64) 
         Outcome::Failed(problem) => {
             tracing::error!(job, %tenant, attempts, took_ms, problem, "a job failed; it is tried again");
         }
-        Outcome::Done | Outcome::Snoozed => {
+        Outcome::Done | Outcome::Snoozed | Outcome::Rests(_) => {
             tracing::debug!(job, %tenant, took_ms, outcome = outcome.word(), "a job ended");
         }
     }
@@ -186,6 +190,7 @@ fn next(job: &Job, claim: &Claim, outcome: &Outcome, run_ms: i64, now_ms: i64) -
     match outcome {
         Outcome::Done => (run_ms + job.every_ms).max(now_ms),
         Outcome::Snoozed => now_ms,
+        Outcome::Rests(ms) => now_ms + ms,
         Outcome::Failed(_) => {
             let doublings = u32::try_from(claim.attempts - 1).unwrap_or(0).min(RETRY_DOUBLINGS_MAX);
             now_ms + (RETRY_FIRST_MS << doublings).min(job.every_ms)
@@ -207,6 +212,7 @@ mod tests {
         let failed = Outcome::Failed("broken".into());
         assert_eq!(after(&Outcome::Done, 1), 1_000 + HOUR_MS, "measured from the begin");
         assert_eq!(after(&Outcome::Snoozed, 1), 5_000);
+        assert_eq!(after(&Outcome::Rests(300), 1), 5_300);
         assert_eq!([1, 2, 3].map(|attempts| after(&failed, attempts) - 5_000), [30_000, 60_000, 120_000]);
         assert_eq!(after(&failed, 1_000_000) - 5_000, HOUR_MS, "never later than a round");
     }

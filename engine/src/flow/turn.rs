@@ -13,6 +13,8 @@ mod load;
 mod order;
 #[cfg(test)]
 mod property_tests;
+#[cfg(test)]
+mod replay_tests;
 mod strangers;
 #[cfg(test)]
 mod tests;

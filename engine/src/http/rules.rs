@@ -20,7 +20,14 @@ use crate::store::Tx;
 use crate::store::audit::{self, Change};
 use crate::store::rules::{self, Rule, Version};
 
+mod backtest;
 mod check;
+mod dry_run;
+mod explain;
+mod record;
+mod runs;
+mod shadow;
+mod shown;
 mod view;
 
 use view::{CheckView, RuleView, VersionView};
@@ -36,6 +43,12 @@ pub(super) fn router() -> OpenApiRouter<Api> {
         .routes(routes!(get, change, remove))
         .routes(routes!(publish))
         .routes(routes!(versions))
+        .merge(dry_run::router())
+        .merge(explain::router())
+        .merge(runs::router())
+        .merge(record::router())
+        .merge(backtest::router())
+        .merge(shadow::router())
 }
 
 /// A new rule.

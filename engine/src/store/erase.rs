@@ -45,6 +45,8 @@ pub const TABLES: &[Table] = &[
     table("contacts", "id"),
     table("templates", "channel_id, id"),
     table("channel_health", "channel_id"),
+    table("trial_findings", "trial_id, event_id"),
+    table("trials", "id"),
     table("rule_versions", "id"),
     table("rules", "id"),
     table("calendars", "id"),

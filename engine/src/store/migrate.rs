@@ -22,6 +22,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (13, "templates", include_str!("../../../migrations/0013_templates.sql")),
     (14, "lists", include_str!("../../../migrations/0014_lists.sql")),
     (10, "channels", include_str!("../../../migrations/0010_channels.sql")),
+    (17, "trials", include_str!("../../../migrations/0017_trials.sql")),
     (11, "media", include_str!("../../../migrations/0011_media.sql")),
 ];
 

@@ -15,7 +15,8 @@ use crate::calendar::{Calendar, Interval};
 use crate::duration;
 use crate::event::{Cause, Event, EventBody, EventKind};
 use crate::facts::{
-    AgentFacts, CalendarFacts, Capabilities, ChannelFacts, Directory, Facts, GroupFacts, TemplateFacts, Window,
+    AgentFacts, CalendarFacts, Capabilities, ChannelFacts, Directory, Facts, GroupFacts, TemplateFacts,
+    Window,
 };
 use crate::ids::{
     CalendarId, ChannelId, ConversationId, EventId, GroupId, MessageId, RuleId, TemplateId, TimerId, UserId,

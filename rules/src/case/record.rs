@@ -112,7 +112,10 @@ fn names(script: &Script, facts: &Facts) -> Map<String, Value> {
             }
             Thing::Template => {
                 for it in directory.templates.iter().filter(|it| it.name == name) {
-                    add("templates", json!({"name": it.name, "language": it.language, "slots": it.slots, "status": it.status}));
+                    add(
+                        "templates",
+                        json!({"name": it.name, "language": it.language, "slots": it.slots, "status": it.status}),
+                    );
                 }
             }
             Thing::Agent => {} // people are not named in cases
@@ -129,7 +132,10 @@ fn differences(event: &Event, facts: &Facts) -> Result<Map<String, Value>, Strin
     if let Some(Value::Object(conversation)) = real.get_mut("conversation") {
         conversation.insert("group".to_owned(), json!(group.map(|group| &group.name)));
         conversation.insert("assignee".to_owned(), json!(facts.conversation.assignee.map(|_| AGENT)));
-        conversation.insert("ai".to_owned(), json!(if facts.conversation.ai.is_on(facts.now_ms) { "on" } else { "off" }));
+        conversation.insert(
+            "ai".to_owned(),
+            json!(if facts.conversation.ai.is_on(facts.now_ms) { "on" } else { "off" }),
+        );
     }
     // Who it is does not matter, only whether it is known.
     for (name, stands_in) in [("name", NAME), ("phone", PHONE)] {
@@ -218,7 +224,8 @@ impl Harmless {
     fn of(facts: &Facts) -> Self {
         let whole = facts.contact.name.iter().map(String::as_str);
         let parts = facts.contact.name.iter().flat_map(|name| name.split_whitespace());
-        let agents = facts.directory.agents.iter().flat_map(|agent| [agent.email.as_str(), agent.name.as_str()]);
+        let agents =
+            facts.directory.agents.iter().flat_map(|agent| [agent.email.as_str(), agent.name.as_str()]);
         let contact = whole.chain(parts).map(|name| (name, false));
         let mut names: Vec<(&str, bool)> = contact.chain(agents.map(|name| (name, true))).collect();
         names.retain(|(name, _)| name.chars().count() >= NAME_PART_CHARS_MIN);
@@ -282,9 +289,11 @@ mod tests {
         facts.contact.phone = Some("+34611222333".to_owned());
         change(&mut facts);
         let script = Script::parse(RULE).expect("sound");
-        let rule = CompiledRule { id: RuleId::new(0, 1), version: RuleVersionId::new(0, 1), script: script.clone() };
+        let rule =
+            CompiledRule { id: RuleId::new(0, 1), version: RuleVersionId::new(0, 1), script: script.clone() };
         let decision = decide(&RuleSet::new(vec![rule]), &event, &facts, &Stopwatch::stopped());
-        let text = write("Maria wants a refund", &script, (&event, &facts), &decision.runs[0]).expect("written");
+        let text =
+            write("Maria wants a refund", &script, (&event, &facts), &decision.runs[0]).expect("written");
         (text, script)
     }
 
@@ -295,7 +304,8 @@ mod tests {
             facts.conversation.group = Some(crate::ids::GroupId::new(7, 7));
             facts.conversation.window_closes_ms = None;
             if let Some(message) = &mut facts.message {
-                message.text = Some("refund for Maria Lopez, call +34 611 222 333 or maria@lopez.example".to_owned());
+                message.text =
+                    Some("refund for Maria Lopez, call +34 611 222 333 or maria@lopez.example".to_owned());
             }
         });
         for secret in ["Maria", "Lopez", "lopez", "611"] {

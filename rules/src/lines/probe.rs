@@ -34,7 +34,9 @@ impl Probe<'_> {
             Expr::Or(sides, _) => return self.until(expr, sides, true, depth),
             Expr::FnCall(call, _) => self.arguments(call, depth),
             Expr::Dot(..) => self.subject(expr, depth),
-            Expr::Coalesce(sides, _) => sides.first().map(|side| self.part(side, depth - 1).0).into_iter().collect(),
+            Expr::Coalesce(sides, _) => {
+                sides.first().map(|side| self.part(side, depth - 1).0).into_iter().collect()
+            }
             _ => Vec::new(),
         };
         let (value, problem) = self.value(expr);

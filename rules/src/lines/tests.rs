@@ -31,9 +31,18 @@ fn a_condition_tells_what_it_read_and_which_side_decided() {
     let [look] = condition.looks.as_slice() else { panic!("{condition:?}") };
     assert_eq!(look.value, Some(json!(false)));
     let [has, is_high, open] = look.parts.as_slice() else { panic!("{look:?}") };
-    assert_eq!((has.text.as_str(), &has.value), ("message.text.contains_any([\"refund\"])", &Some(json!(true))));
-    assert_eq!((has.parts[0].text.as_str(), &has.parts[0].value), ("message.text", &Some(json!("I want a refund"))));
-    assert_eq!((is_high.text.as_str(), &is_high.value), ("conversation.priority == \"high\"", &Some(json!(false))));
+    assert_eq!(
+        (has.text.as_str(), &has.value),
+        ("message.text.contains_any([\"refund\"])", &Some(json!(true)))
+    );
+    assert_eq!(
+        (has.parts[0].text.as_str(), &has.parts[0].value),
+        ("message.text", &Some(json!("I want a refund")))
+    );
+    assert_eq!(
+        (is_high.text.as_str(), &is_high.value),
+        ("conversation.priority == \"high\"", &Some(json!(false)))
+    );
     assert_eq!(is_high.parts[0].value, Some(json!("normal")));
     assert!(open.is_skipped && open.value.is_none(), "{open:?}");
 }
@@ -43,7 +52,10 @@ fn lines_that_ran_are_counted_and_intents_carry_theirs() {
     let body = "let n = 0;\nwhile n < 3 {\n    n += 1;\n}\nif n == 3 {\n    add_labels([\"three\"]);\n} else {\n    archive();\n}\n";
     let trace = watched(body, "hello");
     assert_eq!(lines(&trace), [(3, 1), (4, 1), (5, 3), (7, 1), (8, 1)]);
-    assert_eq!(trace.intents.iter().map(|(line, it)| (*line, it.word())).collect::<Vec<_>>(), [(8, "add_labels")]);
+    assert_eq!(
+        trace.intents.iter().map(|(line, it)| (*line, it.word())).collect::<Vec<_>>(),
+        [(8, "add_labels")]
+    );
     let of = |kind: &str| trace.conditions.iter().find(|it| it.kind == kind).expect("met");
     assert_eq!((of("while").times, of("while").looks.len()), (4, 4));
     assert_eq!(of("while").looks[3].value, Some(json!(false)));
@@ -70,7 +82,8 @@ fn a_failure_says_where_and_an_endless_loop_is_cut() {
     let problem = trace.failure.expect("a missing value has no length");
     assert_eq!(problem.line, 3);
     assert!(trace.conditions[0].looks[0].problem.is_some());
-    let trace = watched("let n = 0;\nwhile true {\n    if n > 10_000_000 { break; }\n    n += 1;\n}\n", "hello");
+    let trace =
+        watched("let n = 0;\nwhile true {\n    if n > 10_000_000 { break; }\n    n += 1;\n}\n", "hello");
     assert_eq!(trace.failure.map(|it| it.code).as_deref(), Some("too_many_operations"));
     let looked = trace.conditions.iter().map(|it| it.looks.len()).max();
     assert_eq!(looked, Some(LOOKS_KEPT_MAX));
