@@ -36,3 +36,4 @@ create table trial_findings (
   primary key (tenant_id, trial_id, event_id)
 );
 create index trial_findings_conversation on trial_findings (tenant_id, conversation_id);
+create index trial_findings_age on trial_findings (tenant_id, at_ms);

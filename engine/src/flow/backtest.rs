@@ -11,7 +11,7 @@ use pointsman_rules::script::Script;
 use super::replay::{Ground, Scene};
 use super::trial::{Counts, Pair};
 use crate::clock::Clock;
-use crate::store::trials::{self, Finding, State, Trial};
+use crate::store::trials::{self, Finding, Kind, State, Trial};
 use crate::store::{Db, Durability, StoreError, replay, rules};
 
 /// Days that are looked back at most.
@@ -47,7 +47,12 @@ pub async fn pair(
 ) -> Result<Option<Pair>, StoreError> {
     let tx = &mut db.read().await?;
     let rule = rules::get(tx, ground.tenant, trial.rule).await?;
-    let version = match trial.against {
+    let against = match trial.kind {
+        Kind::Backtest => trial.against,
+        // What is published may change while a shadow runs.
+        Kind::Shadow => rule.as_ref().and_then(|rule| rule.published),
+    };
+    let version = match against {
         Some(version) => rules::get_version(tx, ground.tenant, version).await?,
         None => None,
     };

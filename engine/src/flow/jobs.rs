@@ -24,6 +24,7 @@ pub static JOBS: &[Job] = &[
     hourly("retention.deliveries", |round| retention::delete(round, Aged::Deliveries)),
     hourly("retention.inbox", |round| retention::delete(round, Aged::Entries)),
     hourly("retention.quarantine", |round| retention::delete(round, Aged::Quarantined)),
+    hourly("retention.rule_findings", |round| retention::delete(round, Aged::Findings)),
     hourly("retention.rule_runs", |round| retention::delete(round, Aged::Runs)),
     hourly("retention.sessions", |round| retention::delete(round, Aged::Sessions)),
     hourly("retention.signin_links", |round| retention::delete(round, Aged::SigninLinks)),

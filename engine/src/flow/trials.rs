@@ -79,15 +79,19 @@ pub async fn backtests(round: &Round) -> Result<Outcome, FlowError> {
 /// The store's.
 pub async fn shadows(round: &Round) -> Result<Outcome, FlowError> {
     let (flow, tenant) = (&round.flow, round.tenant);
-    let shadows = trials::running(&mut flow.db.read().await?, tenant, Kind::Shadow).await?;
+    let mut shadows = Vec::new();
+    for trial in trials::running(&mut flow.db.read().await?, tenant, Kind::Shadow).await? {
+        let fresh = shadow::fresh(&flow.db, &flow.clock, tenant, &trial).await?;
+        shadows.push((trial, fresh));
+    }
     if shadows.is_empty() {
         return Ok(Outcome::Done);
     }
-    let ground = Arc::new(ground(flow, tenant).await?);
     let mut has_more = false;
-    for mut trial in shadows {
-        if let Some(pair) = backtest::pair(&flow.db, &flow.clock, &ground, &trial).await? {
-            has_more |= shadow::step(&flow.db, &flow.clock, &ground, &Arc::new(pair), &mut trial).await?;
+    if shadows.iter().any(|(_, fresh)| !fresh.is_empty()) {
+        let ground = Arc::new(ground(flow, tenant).await?);
+        for (mut trial, fresh) in shadows {
+            has_more |= shadow::step(&flow.db, &flow.clock, &ground, &mut trial, fresh).await?;
         }
     }
     Ok(if has_more { Outcome::Snoozed } else { Outcome::Rests(SHADOWS_EVERY_MS) })

@@ -64,7 +64,7 @@ pub(crate) struct Backtest {
     from: String,
     /// Events before this.
     until: Option<String>,
-    /// How many events there are to look at; an estimate while it runs.
+    /// How many events there are to look at; 200,000 stands for that many or more.
     events_total: i64,
     /// What was counted so far: `events`, `exact`, `left_out`, `fires`, `conversations`, `failures`, `running_fires`,
     /// `messages` by kind, `would_fire`, `no_longer_fires`, `other_intents`.

@@ -3,7 +3,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use pointsman_rules::ids::{RuleId, RuleVersionId, TrialId};
+use pointsman_rules::ids::{RuleId, TrialId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -45,9 +45,6 @@ pub(crate) struct Shadow {
     /// `trl_…`; `null`: there never was one.
     #[schema(value_type = Option<String>)]
     id: Option<TrialId>,
-    /// The version it is compared with; `null`: the rule was not published then.
-    #[schema(value_type = Option<String>)]
-    against: Option<RuleVersionId>,
     /// The text that is tried.
     source: Option<String>,
     /// Why it could not go on.
@@ -72,7 +69,6 @@ impl Shadow {
             return Self {
                 on,
                 id: None,
-                against: None,
                 source: None,
                 problem: None,
                 since: None,
@@ -84,7 +80,6 @@ impl Shadow {
         Self {
             on: it.state == Stage::Running,
             id: Some(it.id),
-            against: it.against,
             source: Some(it.source),
             problem: it.problem,
             since: Some(rfc3339(it.from_ms)),
