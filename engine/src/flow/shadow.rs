@@ -70,5 +70,5 @@ pub async fn step(
     let (counts, findings) = judged.await.unwrap_or((before, Vec::new()));
     let told = (last.to_string(), counts, findings);
     let goes_on = advance(db, clock, ground, trial, told, Some(FINDINGS_MAX)).await?;
-    Ok(goes_on && wanted.len() == EVENTS_PER_STEP as usize)
+    Ok(goes_on && fresh.len() == EVENTS_PER_STEP as usize)
 }

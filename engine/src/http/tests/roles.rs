@@ -21,6 +21,8 @@ GET /api/v1/attachments/{id} agent
 GET /api/v1/attachments/{id}/link agent
 GET /api/v1/attachments/{id}/thumbnail agent
 GET /api/v1/audit admin
+GET /api/v1/backtests/{id} admin
+DELETE /api/v1/backtests/{id} admin
 GET /api/v1/calendars agent
 POST /api/v1/calendars admin
 GET /api/v1/calendars/{id} agent
@@ -67,6 +69,7 @@ POST /api/v1/conversations/{id}/messages agent
 GET /api/v1/conversations/{id}/timeline agent
 POST /api/v1/conversations/{id}/{action} agent
 GET /api/v1/events agent
+GET /api/v1/events/{id}/explain agent
 GET /api/v1/groups agent
 POST /api/v1/groups admin
 GET /api/v1/groups/{id} agent
@@ -93,11 +96,19 @@ POST /api/v1/raw-webhooks/{id}/replay admin
 GET /api/v1/rules agent
 POST /api/v1/rules admin
 POST /api/v1/rules/check admin
+POST /api/v1/rules/dry-run admin
 GET /api/v1/rules/{id} agent
 PATCH /api/v1/rules/{id} admin
 DELETE /api/v1/rules/{id} admin
+POST /api/v1/rules/{id}/backtest admin
+GET /api/v1/rules/{id}/backtests admin
+POST /api/v1/rules/{id}/cases admin
 POST /api/v1/rules/{id}/publish admin
+GET /api/v1/rules/{id}/runs admin
+GET /api/v1/rules/{id}/shadow admin
+POST /api/v1/rules/{id}/shadow admin
 GET /api/v1/rules/{id}/versions agent
+GET /api/v1/rules/{id}/why agent
 POST /api/v1/signin public
 POST /api/v1/signout agent
 GET /api/v1/stream agent
@@ -150,6 +161,8 @@ fn filled(path: &str) -> String {
         "conversations" => "cnv",
         "notifications" => "ntf",
         "raw-webhooks" => "raw",
+        "events" => "evt",
+        "backtests" => "trl",
         "rules" => "rul",
         "users" => "usr",
         "jobs" => "eff",
