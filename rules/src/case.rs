@@ -9,9 +9,11 @@
 //! `event` defaults to the first of the rule's `on`, `given` to a plain WhatsApp
 //! conversation (see [`given`]); `expect` holds calls, or words for "any such
 //! call"; `refused` holds codes, `fails` the code of a failure, `none = true`
-//! expects nothing. Runs through `decide`, so header and cause count as well.
+//! expects nothing; `directory` adds groups, calendars, templates, webhooks and rules,
+//! for the file or beside a case. Runs through `decide`, so header and cause count as well.
 
 pub mod given;
+pub mod record;
 
 use rhai::AST;
 use serde::{Deserialize, Serialize};
@@ -66,6 +68,9 @@ struct File {
 struct Body {
     name: String,
     event: Option<toml::Table>,
+    /// Names that this case is about; all cases of the file know them.
+    #[serde(default)]
+    directory: DirectoryExtra,
     #[serde(default)]
     given: toml::Table,
     /// Did another rule cause the event?
@@ -107,12 +112,16 @@ impl Cases {
             let (line, column) = place(text, error.span().map_or(0, |s| s.start));
             vec![Problem::new(line, column, "bad_case", error.message().replace('\n', " "))]
         })?;
-        let directory = file.directory.with_defaults().map_err(|problem| vec![problem])?;
+        let mut directory = given::default_directory();
+        file.directory.add_to(&mut directory).map_err(|problem| vec![problem])?;
         let mut problems = Vec::new();
         let mut cases = Vec::new();
         for spanned in file.case {
             let (line, _) = place(text, spanned.span().start);
-            let body = spanned.into_inner();
+            let mut body = spanned.into_inner();
+            if let Err(problem) = std::mem::take(&mut body.directory).add_to(&mut directory) {
+                problems.push(Problem { line, ..problem });
+            }
             let says_something =
                 body.expect.is_some() || body.refused.is_some() || body.fails.is_some() || body.none;
             let contradicts =

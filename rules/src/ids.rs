@@ -47,6 +47,11 @@ macro_rules! ids {
                 Self(u128::from_be_bytes(bytes))
             }
 
+            /// The moment in it, unix milliseconds; nothing meaningful in one made from a hash.
+            pub fn at_ms(self) -> i64 {
+                i64::try_from(Ulid(self.0).timestamp_ms()).unwrap_or(i64::MAX)
+            }
+
             /// # Errors
             /// The text has another prefix or shape.
             pub fn parse(text: &str) -> Result<Self, IdError> {
@@ -152,6 +157,8 @@ ids! {
     MergeId = "mrg", "merge";
     /// The erasing of a contact or conversation.
     ErasureId = "ers", "erasure";
+    /// A rule that is tried on what was stored.
+    TrialId = "trl", "trial";
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ pub mod ids;
 pub mod intent;
 pub mod library;
 pub mod loops;
+pub mod lines;
 pub mod names;
 pub mod problem;
 pub mod quota;

@@ -63,6 +63,13 @@ pub(crate) fn plain_engine() -> &'static Engine {
     &ENGINE
 }
 
+/// An engine of the same kind for looking at runs; production never waits for what is added to it.
+pub(crate) fn engine_with(add: impl FnOnce(&mut Engine)) -> Engine {
+    let mut engine = build();
+    add(&mut engine);
+    engine
+}
+
 fn build() -> Engine {
     let mut engine = Engine::new_raw();
     engine.register_global_module(Language::new().as_shared_module());

@@ -118,6 +118,11 @@ impl Script {
         self.0.names.iter().filter(|n| n.thing == Thing::Rule).map(|n| n.name.as_str())
     }
 
+    /// The names that it writes down as literals.
+    pub(crate) fn names(&self) -> impl Iterator<Item = (Thing, &str)> {
+        self.0.names.iter().map(|it| (it.thing, it.name.as_str()))
+    }
+
     /// When and where it runs.
     pub fn header(&self) -> &Header {
         &self.0.header

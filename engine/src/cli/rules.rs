@@ -1,10 +1,14 @@
-//! `pointsman rules`: check and test rule files without a server, and push them to one.
+//! `pointsman rules`: check and test rule files without a server, push them to one, and
+//! try and explain rules there.
 
+mod backtest;
+mod explain;
 mod files;
 mod junit;
 mod pull;
 mod push;
 mod stats;
+mod run;
 
 use std::path::{Path, PathBuf};
 
@@ -15,6 +19,7 @@ use pointsman_rules::problem::Problem;
 use pointsman_rules::script::Script;
 use serde_json::{Value, json};
 
+use super::client::Client;
 use super::error::CliError;
 use super::output::Out;
 use files::RuleFile;
@@ -35,6 +40,9 @@ pub(super) enum Rules {
     Pull(pull::Pull),
     /// How often rules fired, were skipped or failed
     Stats(stats::Stats),
+    Run(run::Run),
+    Backtest(backtest::Backtest),
+    Explain(explain::Explain),
 }
 
 /// Rule files
@@ -56,8 +64,20 @@ impl Rules {
             Self::Push(push) => push.run(out).await,
             Self::Pull(pull) => pull.run(out).await,
             Self::Stats(stats) => stats.run(out).await,
+            Self::Run(run) => run.run(out).await,
+            Self::Backtest(backtest) => backtest.run(out).await,
+            Self::Explain(explain) => explain.run(out).await,
         }
     }
+}
+
+/// The server's rule with this name or id.
+async fn rule_named(client: &Client, name: &str) -> Result<Value, CliError> {
+    let known = client.list(RULES).await?;
+    let found = known.iter().find(|rule| rule["id"] == name || rule["name"] == name);
+    found.cloned().ok_or_else(|| {
+        CliError::Failed(format!("the server has no rule `{name}`; `pointsman rules push --draft` adds one"))
+    })
 }
 
 /// A file whose reading found mistakes.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use pointsman_rules::decide::Planned;
 use pointsman_rules::event::{Actor, Cause, CauseStep, Event};
 use pointsman_rules::facts::AiState;
-use pointsman_rules::ids::{EffectId, MessageId};
+use pointsman_rules::ids::{EffectId, EventId, MessageId, RuleVersionId};
 use pointsman_rules::intent::{Assignee, Intent, TemplateCall};
 
 use super::case::{Case, Notice, NoticeTo, Refused, Say};
@@ -102,7 +102,13 @@ fn one(case: &mut Case<'_>, event: &Event, planned: &Planned, opts_out: bool) ->
     }
 }
 
-/// A deterministic id's bytes: the same intent of the same rule version and event is the same thing for ever.
+/// The effect of a run's intent, if it sends something: the same intent of the same rule version and event is the same
+/// thing for ever.
+pub fn effect_of(version: RuleVersionId, event: EventId, ordinal: u32) -> EffectId {
+    EffectId::from_hash(hash16(&["effect", &version.to_string(), &event.to_string(), &ordinal.to_string()]))
+}
+
+/// A deterministic id's bytes, like [`effect_of`].
 fn key(event: &Event, planned: &Planned, kind: &str) -> [u8; 16] {
     let (version, event, ordinal) =
         (planned.version.to_string(), event.id.to_string(), planned.ordinal.to_string());
@@ -151,7 +157,7 @@ fn say(case: &mut Case<'_>, event: &Event, planned: &Planned, opts_out: bool) ->
         message: MessageId::new(case.now_ms, u128::from_be_bytes(key(event, planned, "message"))),
         content,
         reply_to: None,
-        effect: EffectId::from_hash(key(event, planned, "effect")),
+        effect: effect_of(planned.version, event.id, planned.ordinal),
         asked_by: Some((planned.version, event.id)),
         confirms_opt_out: opts_out,
     })

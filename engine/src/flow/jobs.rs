@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Flow, FlowError, account, erase, file, publishing, removal, retention, rule_watch, schedule, templates,
-    tenant, upload,
+    tenant, trials, upload,
 };
 use crate::store::aging::Aged;
 use crate::store::jobs::{self, Claim, Ending};
@@ -28,6 +28,7 @@ pub static JOBS: &[Job] = &[
     hourly("retention.deliveries", |round| retention::delete(round, Aged::Deliveries)),
     hourly("retention.inbox", |round| retention::delete(round, Aged::Entries)),
     hourly("retention.quarantine", |round| retention::delete(round, Aged::Quarantined)),
+    hourly("retention.rule_findings", |round| retention::delete(round, Aged::Findings)),
     hourly("retention.rule_runs", |round| retention::delete(round, Aged::Runs)),
     hourly("retention.sessions", |round| retention::delete(round, Aged::Sessions)),
     hourly("retention.signin_links", |round| retention::delete(round, Aged::SigninLinks)),
@@ -40,6 +41,8 @@ pub static JOBS: &[Job] = &[
         every_ms: MINUTE_MS,
         work: |round| Box::pin(publishing::publish_due(round)),
     },
+    Job { name: trials::BACKTESTS, every_ms: MINUTE_MS, work: |round| Box::pin(trials::backtests(round)) },
+    Job { name: trials::SHADOWS, every_ms: MINUTE_MS, work: |round| Box::pin(trials::shadows(round)) },
     hourly(templates::JOB, templates::refresh),
     hourly(tenants::ERASE, |round| tenant::erase(round)),
 ];
@@ -90,6 +93,8 @@ pub enum Outcome {
     Done,
     /// There is more to do: go on as soon as other jobs that are due had their turn.
     Snoozed,
+    /// There will be more to do after so many milliseconds.
+    Rests(i64),
     /// One sentence for operators; the full chain is in the log.
     Failed(String),
 }
@@ -99,7 +104,7 @@ impl Outcome {
     pub fn word(&self) -> &'static str {
         match self {
             Self::Done => "done",
-            Self::Snoozed => "snoozed",
+            Self::Snoozed | Self::Rests(_) => "snoozed",
             Self::Failed(_) => "failed",
         }
     }
@@ -157,7 +162,7 @@ pub async fn run(
     let next_ms = next(job, claim, &outcome, run_ms, flow.clock.now_ms());
     let problem = match &outcome {
         Outcome::Failed(problem) => Some(problem.clone()),
-        Outcome::Done | Outcome::Snoozed => None,
+        Outcome::Done | Outcome::Snoozed | Outcome::Rests(_) => None,
     };
     let ending = Ending { run_ms, took_ms, outcome: outcome.word(), problem, next_ms };
     let claim = claim.clone();
@@ -186,7 +191,7 @@ fn note(flow: &Flow, job: &Job, claim: &Claim, outcome: &Outcome, took_ms: i64) 
         Outcome::Failed(problem) => {
             tracing::error!(job, %tenant, attempts, took_ms, problem, "a job failed; it is tried again");
         }
-        Outcome::Done | Outcome::Snoozed => {
+        Outcome::Done | Outcome::Snoozed | Outcome::Rests(_) => {
             tracing::debug!(job, %tenant, took_ms, outcome = outcome.word(), "a job ended");
         }
     }
@@ -196,6 +201,7 @@ fn next(job: &Job, claim: &Claim, outcome: &Outcome, run_ms: i64, now_ms: i64) -
     match outcome {
         Outcome::Done => (run_ms + job.every_ms).max(now_ms),
         Outcome::Snoozed => now_ms,
+        Outcome::Rests(ms) => now_ms + ms,
         Outcome::Failed(_) => {
             let doublings = u32::try_from(claim.attempts - 1).unwrap_or(0).min(RETRY_DOUBLINGS_MAX);
             now_ms + (RETRY_FIRST_MS << doublings).min(job.every_ms)
@@ -217,6 +223,7 @@ mod tests {
         let failed = Outcome::Failed("broken".into());
         assert_eq!(after(&Outcome::Done, 1), 1_000 + HOUR_MS, "measured from the begin");
         assert_eq!(after(&Outcome::Snoozed, 1), 5_000);
+        assert_eq!(after(&Outcome::Rests(300), 1), 5_300);
         assert_eq!([1, 2, 3].map(|attempts| after(&failed, attempts) - 5_000), [30_000, 60_000, 120_000]);
         assert_eq!(after(&failed, 1_000_000) - 5_000, HOUR_MS, "never later than a round");
     }

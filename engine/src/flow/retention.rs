@@ -56,7 +56,7 @@ fn kept_ms(aged: Aged, settings: &Retention) -> i64 {
         Aged::Webhooks => settings.webhooks_days * DAY_MS,
         Aged::Quarantined => settings.quarantine_days * DAY_MS,
         Aged::Entries => settings.redelivery_days * DAY_MS,
-        Aged::Runs => settings.rule_runs_days * DAY_MS,
+        Aged::Runs | Aged::Findings => settings.rule_runs_days * DAY_MS,
         Aged::Deliveries | Aged::Calls => settings.deliveries_days * DAY_MS,
         Aged::Answers => ANSWERS_MS,
         Aged::Sessions | Aged::SigninLinks => 0, // their age counts from their end

@@ -14,6 +14,8 @@ mod order;
 #[cfg(test)]
 mod property_tests;
 #[cfg(test)]
+mod replay_tests;
+#[cfg(test)]
 mod rule_tests;
 mod strangers;
 #[cfg(test)]

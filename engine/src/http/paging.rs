@@ -85,6 +85,11 @@ pub fn decode<K: FromStr>(cursor: &str) -> Result<K, Problem> {
         })
 }
 
+/// Writes a cursor that [`decode`] reads.
+pub fn cursor(key: &impl ToString) -> String {
+    URL_SAFE_NO_PAD.encode(key.to_string())
+}
+
 impl<T> List<T> {
     /// A page of what `rows` read: the row too many becomes the cursor's reason. `key` orders the list.
     pub fn page<R, K: ToString>(
@@ -96,7 +101,7 @@ impl<T> List<T> {
         let size = usize::try_from(rows - 1).unwrap_or(0);
         let more = found.len() > size;
         found.truncate(size);
-        let next = found.last().filter(|_| more).map(|last| URL_SAFE_NO_PAD.encode(key(last).to_string()));
+        let next = found.last().filter(|_| more).map(|last| cursor(&key(last)));
         Self { items: found.into_iter().map(show).collect(), next }
     }
 

@@ -21,6 +21,7 @@ use crate::store::Tx;
 use crate::store::audit::{self, Change};
 use crate::store::rules::{self, Rule, Version};
 
+mod backtest;
 mod check;
 mod form;
 mod order;
@@ -28,6 +29,12 @@ mod parked;
 mod schedule;
 mod stats;
 mod versions;
+mod dry_run;
+mod explain;
+mod record;
+mod runs;
+mod shadow;
+mod shown;
 mod view;
 mod vocabulary;
 
@@ -48,6 +55,12 @@ pub(super) fn router() -> OpenApiRouter<Api> {
         .merge(schedule::router())
         .merge(stats::router())
         .merge(versions::router())
+        .merge(dry_run::router())
+        .merge(explain::router())
+        .merge(runs::router())
+        .merge(record::router())
+        .merge(backtest::router())
+        .merge(shadow::router())
 }
 
 /// A new rule.

@@ -20,6 +20,8 @@ pub enum Aged {
     Answers,
     /// What rules made of events.
     Runs,
+    /// What trials of rules found; their age counts from their event, like that of runs.
+    Findings,
     /// Sessions; their age counts from their end.
     Sessions,
     /// Sign-in links, used or not; their age counts from their end.
@@ -45,12 +47,13 @@ struct Plan {
 
 impl Aged {
     /// All kinds.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Webhooks,
         Self::Quarantined,
         Self::Entries,
         Self::Answers,
         Self::Runs,
+        Self::Findings,
         Self::Sessions,
         Self::SigninLinks,
         Self::Deliveries,
@@ -91,6 +94,13 @@ impl Aged {
             Self::Runs => {
                 plan("delete old runs of rules", "runs", "tenant_id, event_id", "t.event_id < $2", "event_id")
             }
+            Self::Findings => plan(
+                "delete old findings of trials",
+                "trial_findings",
+                "tenant_id, trial_id, event_id",
+                "t.at_ms < $2",
+                "at_ms",
+            ),
             Self::Sessions => plan(
                 "delete expired sessions",
                 "sessions",

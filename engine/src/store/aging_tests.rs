@@ -4,7 +4,7 @@ use super::super::testing::each_db;
 use super::super::views_fixture::*;
 use super::super::{Arg, Db, Durability};
 use super::*;
-use pointsman_rules::ids::{DeliveryId, InboxId, RawWebhookId, WebhookId};
+use pointsman_rules::ids::{DeliveryId, InboxId, RawWebhookId, TrialId, WebhookId};
 
 /// The moment before which rows are old.
 const LIMIT_MS: i64 = NOW_MS;
@@ -39,6 +39,11 @@ fn row(aged: Aged, tenant: TenantId, at_ms: i64) -> (&'static str, &'static str,
         Aged::Runs => {
             let columns = "tenant_id, event_id, facts, trace, at_ms";
             ("runs", columns, args![tenant, EventId::new(at_ms, 1), "{}", "[]", at_ms])
+        }
+        Aged::Findings => {
+            let columns = "tenant_id, trial_id, event_id, conversation_id, kind, body, at_ms";
+            let (trial, event) = (TrialId::new(1, 1), EventId::new(at_ms, 1));
+            ("trial_findings", columns, args![tenant, trial, event, conversation(1), "would_fire", "{}", at_ms])
         }
         Aged::Sessions => {
             let columns = "tenant_id, id, token_hash, csrf_hash, user_id, created_ms, expires_ms";

@@ -50,6 +50,8 @@ pub const TABLES: &[Table] = &[
     table("rule_counts", "rule_id, day, what"),
     table("rule_holds", "rule_id, conversation_id"),
     table("rule_health", "rule_id"),
+    table("trial_findings", "trial_id, event_id"),
+    table("trials", "id"),
     table("rule_versions", "id"),
     table("rules", "id"),
     table("calendars", "id"),

@@ -257,6 +257,8 @@ pub enum Part {
     Timers,
     /// What rules saw and did.
     Runs,
+    /// What trials of rules found in it.
+    Findings,
     /// The log.
     Events,
     /// Files; their bytes are the caller's.
@@ -269,13 +271,14 @@ pub enum Part {
 
 impl Part {
     /// All of them, in order.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Calls,
         Self::Deliveries,
         Self::Attempts,
         Self::Effects,
         Self::Timers,
         Self::Runs,
+        Self::Findings,
         Self::Events,
         Self::Files,
         Self::Messages,
@@ -302,6 +305,7 @@ impl Part {
             Self::Effects => ("erase effects", "effects", "id", OWN),
             Self::Timers => ("erase timers", "timers", "name, conversation_id", OWN),
             Self::Runs => ("erase runs", "runs", "event_id", OWN),
+            Self::Findings => ("erase findings", "trial_findings", "trial_id, event_id", OWN),
             Self::Events => ("erase events", "events", "id", OWN),
             Self::Files => ("erase files", "attachments", "id", OWN),
             Self::Messages => ("erase messages", "messages", "id", OWN),

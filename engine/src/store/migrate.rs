@@ -23,6 +23,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (14, "lists", include_str!("../../../migrations/0014_lists.sql")),
     (10, "channels", include_str!("../../../migrations/0010_channels.sql")),
     (20, "pace", include_str!("../../../migrations/0020_pace.sql")),
+    (17, "trials", include_str!("../../../migrations/0017_trials.sql")),
     (11, "media", include_str!("../../../migrations/0011_media.sql")),
     (16, "rule calls", include_str!("../../../migrations/0016_rule_calls.sql")),
     (15, "rule life", include_str!("../../../migrations/0015_rule_life.sql")),

@@ -82,6 +82,7 @@ arg_from_id!(
     DeliveryId,
     MergeId,
     ErasureId,
+    TrialId,
 );
 
 /// `args![a, b, c]`: values for `$1, $2, $3`.

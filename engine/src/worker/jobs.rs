@@ -19,8 +19,8 @@ use crate::store::jobs::{self as rows, Claim};
 
 /// Jobs at once in one process: they wait for the database, and must leave it to messages.
 pub(super) const JOBS_MAX: usize = 1;
-/// How often due jobs are looked for. They come round by the hour; nobody waits for one.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// How often due jobs are looked for. Most come round by the hour; somebody waits for a backtest.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often the jobs of tenants are planned that were made meanwhile, milliseconds.
 const PLAN_EVERY_MS: i64 = 60_000;
 

@@ -15,7 +15,8 @@ use crate::calendar::{Calendar, Interval};
 use crate::duration;
 use crate::event::{Cause, Event, EventBody, EventKind};
 use crate::facts::{
-    AgentFacts, CalendarFacts, Capabilities, Directory, Facts, GroupFacts, TemplateFacts, Window,
+    AgentFacts, CalendarFacts, Capabilities, ChannelFacts, Directory, Facts, GroupFacts, TemplateFacts,
+    Window,
 };
 use crate::ids::{
     CalendarId, ChannelId, ConversationId, EventId, GroupId, MessageId, RuleId, TemplateId, TimerId, UserId,
@@ -35,7 +36,7 @@ const LEFT_OUT: &[&str] = &["changes", "automatic_ms", "rule_starts", "timers"];
 const FREE: &[&str] = &["attributes", "changes"];
 
 /// What a file of cases adds to the default directory.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct DirectoryExtra {
     groups: Vec<String>,
@@ -45,7 +46,7 @@ pub(super) struct DirectoryExtra {
     rules: Vec<String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct CalendarExtra {
     name: String,
@@ -55,7 +56,7 @@ struct CalendarExtra {
     holidays: Vec<String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct TemplateExtra {
     name: String,
@@ -132,13 +133,15 @@ pub fn default_directory() -> Directory {
 }
 
 impl DirectoryExtra {
-    pub(super) fn with_defaults(self) -> Result<Directory, Problem> {
-        let mut directory = default_directory();
+    /// Adds what is not there yet.
+    pub(super) fn add_to(self, directory: &mut Directory) -> Result<(), Problem> {
         let members: Vec<UserId> = directory.agents.iter().map(|a| a.id).collect();
-        for (index, name) in self.groups.into_iter().enumerate() {
-            let id = GroupId::new(1, nth(index));
+        for name in self.groups {
+            if directory.group(&name).is_some() {
+                continue;
+            }
             directory.groups.push(GroupFacts {
-                id,
+                id: GroupId::new(1, nth(directory.groups.len())),
                 name,
                 members: members.clone(),
                 calendar: None,
@@ -147,30 +150,30 @@ impl DirectoryExtra {
                 targets: Targets::default(),
             });
         }
-        for (index, extra) in self.calendars.into_iter().enumerate() {
-            let CalendarExtra { name, timezone, intervals, holidays } = extra;
+        for CalendarExtra { name, timezone, intervals, holidays } in self.calendars {
             let calendar = Calendar { timezone, intervals, holidays };
             let wrong = |error| Problem::new(0, 0, "bad_case", format!("calendar `{name}`: {error}"));
             calendar.validate().map_err(wrong)?;
-            directory.calendars.push(CalendarFacts { id: CalendarId::new(1, nth(index)), name, calendar });
+            if directory.calendar(&name).is_none() {
+                let id = CalendarId::new(1, nth(directory.calendars.len()));
+                directory.calendars.push(CalendarFacts { id, name, calendar });
+            }
         }
-        for (index, TemplateExtra { name, language, slots, status }) in self.templates.into_iter().enumerate()
-        {
-            let id = TemplateId::new(1, nth(index));
-            directory.templates.push(TemplateFacts {
-                id,
-                channel: channel_id(),
-                name,
-                language,
-                status,
-                slots,
-            });
+        for TemplateExtra { name, language, slots, status } in self.templates {
+            let is_there = |it: &TemplateFacts| it.name == name && it.language == language;
+            if !directory.templates.iter().any(is_there) {
+                let id = TemplateId::new(1, nth(directory.templates.len()));
+                let channel = channel_id();
+                directory.templates.push(TemplateFacts { id, channel, name, language, status, slots });
+            }
         }
         directory.webhooks.extend(self.webhooks);
-        let rules =
-            self.rules.into_iter().enumerate().map(|(index, name)| (name, RuleId::new(1, nth(index))));
-        directory.rules.extend(rules);
-        Ok(directory)
+        for name in self.rules {
+            if !directory.rules.iter().any(|(known, _)| *known == name) {
+                directory.rules.push((name, RuleId::new(1, nth(directory.rules.len()))));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -212,18 +215,43 @@ pub(super) fn situation(
     directory: &Directory,
     rule: RuleId,
 ) -> Result<(Event, Facts), String> {
+    let fields = match event.map(serde_json::to_value) {
+        Some(Ok(Value::Object(fields))) => fields,
+        Some(Err(error)) => return Err(error.to_string()),
+        _ => Map::new(),
+    };
     let given = serde_json::to_value(given).map_err(|error| error.to_string())?;
+    invented(kind, fields, &given, (directory, None), rule, NOW_MS)
+}
+
+/// A situation that never was: the plain one with what `event` and `given` say otherwise, in the words of cases.
+/// `kind`: the event if `event` has no `type`; a `channel` of the tenant brings its own capabilities.
+///
+/// # Errors
+/// One sentence about what cannot be, naming the field.
+pub fn invented(
+    kind: Option<EventKind>,
+    event: Map<String, Value>,
+    given: &Value,
+    (directory, channel): (&Directory, Option<&ChannelFacts>),
+    rule: RuleId,
+    usual_now_ms: i64,
+) -> Result<(Event, Facts), String> {
     let now_ms = match given.get("now").or_else(|| given.get("now_ms")) {
-        None => NOW_MS,
+        None => usual_now_ms,
         Some(value) => {
-            moment(value, NOW_MS).ok_or("`now` is not a moment; write e.g. 2025-11-21T10:00:00Z")?
+            moment(value, usual_now_ms).ok_or("`now` is not a moment; write e.g. 2025-11-21T10:00:00Z")?
         }
     };
     let body = body(kind, event, now_ms, directory, rule)?;
-    let kind_word = given.pointer("/channel/kind").and_then(Value::as_str).unwrap_or("whatsapp");
+    let usual_kind = channel.map_or("whatsapp", |channel| channel.kind.as_str());
+    let kind_word = given.pointer("/channel/kind").and_then(Value::as_str).unwrap_or(usual_kind);
     let mut facts = defaults(&body, kind_word, now_ms)?;
+    if let Some(channel) = channel {
+        facts["channel"] = serde_json::to_value(channel).map_err(|error| error.to_string())?;
+    }
     let merge = Merge { now_ms, directory };
-    merge.object("", &mut facts, &given)?;
+    merge.object("", &mut facts, given)?;
     let mut facts: Facts = serde_json::from_value(facts).map_err(|error| format!("`given`: {error}"))?;
     facts.directory = Arc::new(directory.clone());
     let id = EventId::new(now_ms, 1);
@@ -231,19 +259,44 @@ pub(super) fn situation(
     Ok((Event { id, at_ms: now_ms, conversation, cause: Cause::default(), body }, facts))
 }
 
+/// A situation that was, with what `event` and `given` say otherwise.
+///
+/// # Errors
+/// One sentence about what cannot be, naming the field.
+pub fn edited(
+    (event, facts): (&Event, &Facts),
+    fields: Map<String, Value>,
+    given: &Value,
+) -> Result<(Event, Facts), String> {
+    let json = |value: Result<Value, serde_json::Error>| value.map_err(|error| error.to_string());
+    let mut body = json(serde_json::to_value(&event.body))?;
+    if let Value::Object(body) = &mut body {
+        body.extend(fields);
+    }
+    let body: EventBody = serde_json::from_value(body).map_err(|error| format!("`event`: {error}"))?;
+    let mut base = json(serde_json::to_value(facts))?;
+    if let Some(Value::Object(conversation)) = base.get_mut("conversation") {
+        for name in ["waiting_since_ms", "first_reply_ms"] {
+            conversation.entry(name).or_insert(Value::Null); // not written when absent
+        }
+    }
+    Merge { now_ms: facts.now_ms, directory: &facts.directory }.object("", &mut base, given)?;
+    let mut edited: Facts = serde_json::from_value(base).map_err(|error| format!("`given`: {error}"))?;
+    edited.directory = facts.directory.clone();
+    if body != event.body {
+        edited.changes.clear(); // they are read from the event then
+    }
+    Ok((Event { body, ..event.clone() }, edited))
+}
+
 /// The event's body: what the case says, completed with ids that every such event has.
 fn body(
     kind: Option<EventKind>,
-    event: Option<&toml::Table>,
+    mut fields: Map<String, Value>,
     now_ms: i64,
     directory: &Directory,
     rule: RuleId,
 ) -> Result<EventBody, String> {
-    let mut fields = match event.map(serde_json::to_value) {
-        Some(Ok(Value::Object(fields))) => fields,
-        Some(Err(error)) => return Err(error.to_string()),
-        _ => Map::new(),
-    };
     if let Some(kind) = kind {
         fields.entry("type").or_insert_with(|| kind.name().into());
     }
@@ -274,7 +327,7 @@ fn body(
 }
 
 /// The facts of a plain conversation, as JSON.
-fn defaults(body: &EventBody, kind: &str, now_ms: i64) -> Result<Value, String> {
+pub(super) fn defaults(body: &EventBody, kind: &str, now_ms: i64) -> Result<Value, String> {
     let windowed = kind == "whatsapp";
     let expired = matches!(body, EventBody::WindowExpired { .. });
     let last_inbound_ms = if expired { now_ms - DAY_MS } else { now_ms };

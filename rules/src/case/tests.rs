@@ -141,6 +141,7 @@ fn intents_are_shown_as_the_calls_that_ask_for_them() {
     let body = Body {
         name: String::new(),
         event: None,
+        directory: DirectoryExtra::default(),
         given: toml::Table::new(),
         caused_by_rule: false,
         expect: Some(texts),

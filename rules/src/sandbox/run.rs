@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::fmt;
 use std::sync::Arc;
 
-use rhai::{AST, Dynamic, EvalAltResult, Position, Scope};
+use rhai::{AST, Dynamic, Engine, EvalAltResult, Position, Scope};
 
 use super::{INTENTS_MAX, WALL_MS_MAX, engine, error};
 use crate::intent::Intent;
@@ -64,6 +64,8 @@ thread_local! {
 
 /// What a run left behind.
 pub(crate) struct Ran {
+    /// What the script's last expression came to.
+    pub(crate) value: Dynamic,
     /// Asked for until the end or the failure; (line, intent).
     pub(crate) intents: Vec<(u32, Intent)>,
     pub(crate) failure: Option<Problem>,
@@ -73,6 +75,17 @@ pub(crate) struct Ran {
 
 /// Runs a compiled script. The scope is left as it was.
 pub(crate) fn execute(
+    ast: &AST,
+    scope: &mut Scope<'_>,
+    snapshot: &Arc<Snapshot>,
+    stopwatch: &Stopwatch,
+) -> Ran {
+    execute_on(engine(), ast, scope, snapshot, stopwatch)
+}
+
+/// The same on another engine.
+pub(crate) fn execute_on(
+    engine: &Engine,
     ast: &AST,
     scope: &mut Scope<'_>,
     snapshot: &Arc<Snapshot>,
@@ -88,15 +101,28 @@ pub(crate) fn execute(
     };
     RUN.replace(Some(run));
     let size = scope.len();
-    let result = engine().eval_ast_with_scope::<Dynamic>(scope, ast);
+    let result = engine.eval_ast_with_scope::<Dynamic>(scope, ast);
     scope.rewind(size);
     let run = RUN.take();
+    let (value, failure) = match result {
+        Ok(value) => (value, None),
+        Err(failure) => (Dynamic::UNIT, Some(error::problem(&failure))),
+    };
     Ran {
-        failure: result.err().map(|failure| error::problem(&failure)),
+        value,
+        failure,
         operations: run.as_ref().map_or(0, |r| r.operations),
         micros: stopwatch.micros().saturating_sub(started_us),
         intents: run.map(|r| r.intents).unwrap_or_default(),
     }
+}
+
+/// Does something else while a run waits: whatever that runs has a state of its own and leaves the run as it was.
+pub(crate) fn aside<T>(work: impl FnOnce(&Arc<Snapshot>) -> T) -> Option<T> {
+    let waiting = RUN.take()?;
+    let done = work(&waiting.snapshot);
+    RUN.replace(Some(waiting));
+    Some(done)
 }
 
 /// Called by the engine at every operation; a value ends the run.

@@ -24,6 +24,7 @@ mod rules;
 mod secrets;
 mod service;
 mod tenants;
+mod trials;
 mod webchat;
 mod webhooks;
 

@@ -57,6 +57,32 @@ const IMPURE: &[&str] = &[
     ".await",
 ];
 
+/// Files that try rules on the past: they must have no way to a vendor or another program.
+const TRIALS: &[&str] = &[
+    "engine/src/flow/replay",
+    "engine/src/flow/trial.rs",
+    "engine/src/flow/backtest",
+    "engine/src/flow/shadow",
+];
+
+/// Neighbours that lead out of the process, or hold what does.
+const WAYS_OUT: &[&str] = &[
+    "Flow",
+    "accept",
+    "account",
+    "apply",
+    "command",
+    "deliver",
+    "fetch",
+    "file",
+    "order",
+    "templates",
+    "trials",
+    "turn",
+    "upload",
+    "webhook",
+];
+
 /// The room of an engine file: the first part of its path; none for the root.
 fn room(path: &str) -> Option<&str> {
     let inner = path.strip_prefix("engine/src/")?;
@@ -164,6 +190,27 @@ pub(crate) fn violations(file: &File) -> Vec<String> {
     found
 }
 
+/// Trials read and count; what could send is not even in their reach.
+pub(crate) fn ways_out(file: &File) -> Vec<String> {
+    if !TRIALS.iter().any(|path| file.path.starts_with(path)) || is_test(&file.path) {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    for (number, line) in statements(productive(&file.text)) {
+        let rooms =
+            names_after(&line, "crate::").into_iter().filter(|name| name == "plugins" || name == "bus");
+        let neighbours = ["super::", "super::super::", "crate::flow::"]
+            .iter()
+            .flat_map(|prefix| names_after(&line, prefix))
+            .filter(|name| WAYS_OUT.contains(&name.as_str()));
+        let crates = names_after(&line, "reqwest::").into_iter().map(|_| "reqwest".to_owned());
+        for name in rooms.chain(neighbours).chain(crates) {
+            found.push(format!("{}:{number}: uses `{name}`", file.path));
+        }
+    }
+    found
+}
+
 pub(crate) fn impurities(file: &File) -> Vec<String> {
     if !file.path.starts_with("rules/src/") || !file.path.ends_with(".rs") || is_test(&file.path) {
         return Vec::new();
@@ -242,6 +289,17 @@ mod tests {
         assert_eq!(count("plugins/sdk/Cargo.toml", "pointsman = { workspace = true }\n"), 1);
         assert_eq!(count("plugins/cases/Cargo.toml", "pointsman-plugin.workspace = true\n"), 1);
         assert_eq!(count("plugins/sdk/Cargo.toml", "pointsman-cases = { workspace = true }\n"), 0);
+    }
+
+    #[test]
+    fn a_trial_with_a_way_out_is_found() {
+        let count = |text: &str| {
+            ways_out(&File { path: "engine/src/flow/backtest.rs".into(), text: text.to_owned() }).len()
+        };
+        assert_eq!(count("use crate::plugins::Host;\n"), 1);
+        assert_eq!(count("use super::{Flow, FlowError};\n"), 1);
+        assert_eq!(count("use super::deliver::Begun;\nuse reqwest::Client;\n"), 2);
+        assert_eq!(count("use super::replay::Ground; // not crate::plugins\nuse crate::store::Db;\n"), 0);
     }
 
     #[test]

@@ -67,6 +67,11 @@ fn plugins_do_without_the_engine() {
 }
 
 #[test]
+fn trials_of_rules_have_no_way_out() {
+    check("what tries rules on the past could reach a vendor", imports::ways_out);
+}
+
+#[test]
 fn the_rules_room_is_pure() {
     check("`rules` decides and does nothing else", imports::impurities);
 }

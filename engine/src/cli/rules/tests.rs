@@ -71,7 +71,7 @@ fn warnings_are_told_and_let_pass() {
     let folder = tempfile::tempdir().unwrap();
     let path = write(folder.path(), "rule.rhai", &GOOD.replace("if message", "return;\nif message"));
     let files = files::find(&[path]).unwrap();
-    assert!(check(&files, Out { json: false }).is_ok());
+    assert!(check(&files, None, Out { json: false }).is_ok());
     let (script, _) = read(&files[0]).ok().unwrap();
     assert_eq!(script.warnings()[0].code, "unreachable_code");
 }

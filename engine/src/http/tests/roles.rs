@@ -21,6 +21,8 @@ GET /api/v1/attachments/{id} agent
 GET /api/v1/attachments/{id}/link agent
 GET /api/v1/attachments/{id}/thumbnail agent
 GET /api/v1/audit admin
+GET /api/v1/backtests/{id} admin
+DELETE /api/v1/backtests/{id} admin
 GET /api/v1/calendars agent
 POST /api/v1/calendars admin
 GET /api/v1/calendars/{id} agent
@@ -67,6 +69,7 @@ POST /api/v1/conversations/{id}/messages agent
 GET /api/v1/conversations/{id}/timeline agent
 POST /api/v1/conversations/{id}/{action} agent
 GET /api/v1/events agent
+GET /api/v1/events/{id}/explain agent
 GET /api/v1/groups agent
 POST /api/v1/groups admin
 GET /api/v1/groups/{id} agent
@@ -97,13 +100,17 @@ POST /api/v1/rule-hooks/{id}/rotate admin
 GET /api/v1/rules agent
 POST /api/v1/rules admin
 POST /api/v1/rules/check admin
+POST /api/v1/rules/dry-run admin
 POST /api/v1/rules/form admin
 POST /api/v1/rules/form/read admin
-GET /api/v1/rules/vocabulary agent
 POST /api/v1/rules/order admin
+GET /api/v1/rules/vocabulary agent
 GET /api/v1/rules/{id} agent
 PATCH /api/v1/rules/{id} admin
 DELETE /api/v1/rules/{id} admin
+POST /api/v1/rules/{id}/backtest admin
+GET /api/v1/rules/{id}/backtests admin
+POST /api/v1/rules/{id}/cases admin
 GET /api/v1/rules/{id}/diff agent
 DELETE /api/v1/rules/{id}/draft admin
 GET /api/v1/rules/{id}/parked admin
@@ -111,10 +118,14 @@ DELETE /api/v1/rules/{id}/publish admin
 POST /api/v1/rules/{id}/publish admin
 POST /api/v1/rules/{id}/resume admin
 POST /api/v1/rules/{id}/rollback admin
+GET /api/v1/rules/{id}/runs admin
 GET /api/v1/rules/{id}/schedule agent
+GET /api/v1/rules/{id}/shadow admin
+POST /api/v1/rules/{id}/shadow admin
 GET /api/v1/rules/{id}/stats agent
 GET /api/v1/rules/{id}/versions agent
 GET /api/v1/rules/{id}/versions/{number} agent
+GET /api/v1/rules/{id}/why agent
 POST /api/v1/signin public
 POST /api/v1/signout agent
 GET /api/v1/stream agent
@@ -167,6 +178,8 @@ fn filled(path: &str) -> String {
         "conversations" => "cnv",
         "notifications" => "ntf",
         "raw-webhooks" => "raw",
+        "events" => "evt",
+        "backtests" => "trl",
         "rules" => "rul",
         "rule-hooks" => "hok",
         "users" => "usr",

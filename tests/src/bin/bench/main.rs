@@ -2,6 +2,7 @@
 //! Three interleaved rounds of five measurements; medians and ratios as a table,
 //! JSON and a plot. Never a timed test: nothing fails because a machine is slow.
 
+mod backtest;
 mod floor;
 mod lists;
 mod load;
@@ -27,6 +28,8 @@ struct Options {
     connections: usize,
     /// Seconds of the latency measurement.
     latency_seconds: usize,
+    /// Stored events of the backtest.
+    events: u64,
     /// Where the results go.
     out: PathBuf,
     /// Measures this part only.
@@ -40,9 +43,11 @@ enum Part {
     Floors,
     /// Lists in a large tenant.
     Lists,
+    /// A rule against many stored events.
+    Backtest,
 }
 
-const USAGE: &str = "bench [--rounds 3] [--messages 16000] [--connections 64] [--latency-seconds 10] [--out DIR] [--only floors|lists]";
+const USAGE: &str = "bench [--rounds 3] [--messages 16000] [--connections 64] [--latency-seconds 10] [--out DIR] [--events 100000] [--only floors|lists|backtest]";
 
 fn options(args: &[String]) -> Result<Options> {
     let mut options = Options {
@@ -50,6 +55,7 @@ fn options(args: &[String]) -> Result<Options> {
         messages: 16_000,
         connections: 64,
         latency_seconds: 10,
+        events: 100_000,
         out: PathBuf::from("target/bench"),
         only: None,
     };
@@ -61,9 +67,11 @@ fn options(args: &[String]) -> Result<Options> {
             "--messages" => options.messages = value.parse()?,
             "--connections" => options.connections = value.parse()?,
             "--latency-seconds" => options.latency_seconds = value.parse()?,
+            "--events" => options.events = value.parse()?,
             "--out" => options.out = PathBuf::from(value),
             "--only" if value == "floors" => options.only = Some(Part::Floors),
             "--only" if value == "lists" => options.only = Some(Part::Lists),
+            "--only" if value == "backtest" => options.only = Some(Part::Backtest),
             _ => bail!("unknown option {name}; usage: {USAGE}"),
         }
     }
@@ -85,6 +93,14 @@ fn main() -> Result<()> {
 
 async fn run(options: &Options) -> Result<()> {
     std::fs::create_dir_all(&options.out)?;
+    if matches!(options.only, None | Some(Part::Backtest)) {
+        let result = backtest::measure(options.events).await?;
+        std::fs::write(options.out.join("backtest.json"), result.to_string())?;
+        println!("{}", backtest::table(&result));
+    }
+    if options.only == Some(Part::Backtest) {
+        return Ok(());
+    }
     if options.only != Some(Part::Floors) {
         let times = lists::measure().await?;
         std::fs::write(options.out.join("lists.json"), lists::json(&times).to_string())?;
