@@ -97,6 +97,11 @@ macro_rules! operators {
             /// Every one.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
 
+            /// What it says about the fact.
+            pub fn doc(self) -> &'static str {
+                match self { $(Self::$variant => $doc,)* }
+            }
+
             /// How it is written in a rule.
             fn written(self) -> Written {
                 match self { $(Self::$variant => Written::$how($sign),)* }
@@ -124,6 +129,20 @@ operators! {
     StartsWith = Word "starts_with", "The text begins with this.";
     EndsWith = Word "ends_with", "The text ends with this.";
     Matches = Word "matches", "The text fits this regular expression.";
+}
+
+impl Operator {
+    /// The types of facts that it compares; every type when empty.
+    pub fn types(self) -> &'static [&'static str] {
+        match self.written() {
+            Written::Word(_) => &["text"],
+            Written::Around(_) => &["list of texts"],
+            Written::Ago(_) => &["moment"],
+            Written::Inside(_) => &["text", "word", "group name", "agent e-mail", "event name", "number"],
+            Written::Between("==" | "!=") | Written::Nothing(_) => &[],
+            Written::Between(_) => &["number"],
+        }
+    }
 }
 
 /// Where the sign of an operator stands.

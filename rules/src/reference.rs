@@ -7,6 +7,7 @@ pub mod markdown;
 use serde::Serialize;
 
 use crate::event::EventKind;
+use crate::form::Operator;
 use crate::schedule::filter::FIELDS as FILTER_FIELDS;
 use crate::view::{FACTS, Fact, Shape, stored_as};
 use crate::vocabulary::{Kind, words};
@@ -26,6 +27,8 @@ pub struct Vocabulary {
     pub functions: Vec<FunctionDoc>,
     /// What the types of arguments take.
     pub types: Vec<TypeDoc>,
+    /// How forms compare facts.
+    pub operators: Vec<OperatorDoc>,
 }
 
 /// A key of the header.
@@ -135,6 +138,18 @@ pub struct TypeDoc {
     pub doc: &'static str,
 }
 
+/// A comparison of a form.
+#[derive(Debug, Serialize)]
+pub struct OperatorDoc {
+    /// What stands after `is`.
+    pub name: Operator,
+    /// What it says about the fact.
+    pub doc: &'static str,
+    /// The types of facts that it compares; every type when absent.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub types: &'static [&'static str],
+}
+
 /// All of it.
 pub fn describe() -> Vocabulary {
     let filter = FILTER_FIELDS.iter().map(|(field, doc, example)| FilterDoc { field, doc, example });
@@ -149,6 +164,10 @@ pub fn describe() -> Vocabulary {
         events: EventKind::ALL.iter().copied().map(event).collect(),
         facts: facts.chain([now]).collect(),
         functions: words().iter().map(|word| function(word)).collect(),
+        operators: Operator::ALL
+            .iter()
+            .map(|operator| OperatorDoc { name: *operator, doc: operator.doc(), types: operator.types() })
+            .collect(),
         types: Kind::ALL.iter().map(|kind| TypeDoc { name: kind.word(), doc: kind.doc() }).collect(),
     }
 }

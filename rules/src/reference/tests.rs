@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::case::{Cases, given, run_cases};
-use crate::form::{Form, Operator};
+use crate::form::Form;
 use crate::schedule::Filter;
 use crate::script::Script;
 
@@ -64,6 +64,10 @@ fn everything_has_a_sentence() {
     let docs = docs.chain(language.header.iter().map(|h| (h.key, h.doc)));
     for (name, doc) in docs.chain(language.types.iter().map(|t| (t.name, t.doc))) {
         assert!(doc.ends_with(['.', '?', '…']), "{name}: {doc}");
+    }
+    let shapes: Vec<&str> = language.facts.iter().flat_map(|f| &f.fields).map(|f| f.kind).collect();
+    for operator in &language.operators {
+        assert!(operator.types.iter().all(|kind| shapes.contains(kind)), "{operator:?}");
     }
     assert_eq!(language.functions.iter().filter(|f| f.family == "intent").count(), 26);
 }
