@@ -63,6 +63,8 @@ async fn count(api: &Api, conversation: &str, event: &str) -> Result<usize> {
 // Semantics 9: five distinct events in a row, over a restart.
 async fn a_rule_that_keeps_failing_is_parked_until_it_is_resumed(backend: Backend) -> Result<()> {
     let mut scene = Scene::quiet(Server::start(backend).await?).await?;
+    let boss = json!({"email": "boss@example.com", "name": "Boss", "role": "admin"});
+    scene.api.post("/api/v1/users", boss).await?.expect(201)?;
     let body =
         "if message.text == \"break\" { let n = 0; while true { n += 1; } }\nadd_labels([message.text]);";
     let made = publish(&scene.api, &rule("Breaks", "message.received", "//! position: 1\n", body)).await?;
@@ -122,8 +124,8 @@ async fn agents_run_rules_by_hand(backend: Backend) -> Result<()> {
 async fn rules_start_each_other_only_where_both_want_it(backend: Backend) -> Result<()> {
     let scene = Scene::quiet(Server::start(backend).await?).await?;
     let first = "set_priority(\"high\");\nrun_rule(\"Helper\");";
-    publish(&scene.api, &rule("First", "message.received", "", first)).await?;
     publish(&scene.api, &rule("Helper", "rule.manual", "", "add_labels([\"helped\"]);")).await?;
+    publish(&scene.api, &rule("First", "message.received", "", first)).await?;
     let updated = "conversation.updated";
     let says = |label: &str| format!("if changes.priority != () {{ add_labels([\"{label}\"]); }}");
     publish(&scene.api, &rule("Deaf", updated, "", &says("deaf"))).await?;
