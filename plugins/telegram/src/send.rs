@@ -41,8 +41,10 @@ enum Answer {
 
 pub(crate) async fn send(context: &Context, message: &Message, http: &Http) -> Result<Receipt, Failure> {
     let api = Api::new(context, http)?;
-    let chat: i64 = message.to.address.parse().map_err(|_| {
-        Failure::new(FailureKind::RecipientInvalid, "a Telegram chat is a number; answer where the contact wrote")
+    let address = message.to.address.as_str();
+    let chat: i64 = address.parse().ok().filter(|_| !address.starts_with('+')).ok_or_else(|| {
+        let words = "a Telegram chat is an id, no phone number; answer where the contact wrote";
+        Failure::new(FailureKind::RecipientInvalid, words)
     })?;
     match &message.content {
         Content::Typing => return done(&api, "sendChatAction", &json!({ "chat_id": chat, "action": "typing" })).await,
