@@ -106,7 +106,8 @@ impl BotApi {
 
     /// The next message is refused.
     pub fn refuse_next(&self, code: u16, description: &str, parameters: Value) {
-        let refusal = json!({"ok": false, "error_code": code, "description": description, "parameters": parameters});
+        let refusal =
+            json!({"ok": false, "error_code": code, "description": description, "parameters": parameters});
         lock(&self.inner).refusals.push_back(refusal);
     }
 
@@ -141,7 +142,11 @@ fn refusal(code: u16, description: &str) -> Value {
     json!({"ok": false, "error_code": code, "description": description})
 }
 
-async fn serve(State(inner): State<Arc<Mutex<Inner>>>, OriginalUri(uri): OriginalUri, body: Bytes) -> Response {
+async fn serve(
+    State(inner): State<Arc<Mutex<Inner>>>,
+    OriginalUri(uri): OriginalUri,
+    body: Bytes,
+) -> Response {
     let mut inner = lock(&inner);
     if let Some(id) = uri.path().strip_prefix(&format!("/file/bot{TOKEN}/documents/")) {
         return match inner.files.get(id).cloned() {
@@ -161,18 +166,26 @@ async fn serve(State(inner): State<Arc<Mutex<Inner>>>, OriginalUri(uri): Origina
     }
     let count = inner.called.len();
     let chat = json["chat_id"].as_i64().unwrap_or(1);
-    let sent = json!({"message_id": 1_000 + count, "date": 1_767_225_700, "chat": {"id": chat, "type": "private"}});
+    let sent =
+        json!({"message_id": 1_000 + count, "date": 1_767_225_700, "chat": {"id": chat, "type": "private"}});
     let result = match method {
         "getMe" => json!({"id": 123_456_789, "is_bot": true, "first_name": "Desk", "username": "desk_bot"}),
         "setWebhook" => {
             inner.webhook = json;
             json!(true)
         }
-        "getWebhookInfo" => json!({"url": inner.webhook["url"].as_str().unwrap_or(""), "pending_update_count": 0,
-            "has_custom_certificate": false, "allowed_updates": inner.webhook["allowed_updates"]}),
+        "getWebhookInfo" => {
+            json!({"url": inner.webhook["url"].as_str().unwrap_or(""), "pending_update_count": 0,
+            "has_custom_certificate": false, "allowed_updates": inner.webhook["allowed_updates"]})
+        }
         "getFile" => match json["file_id"].as_str().filter(|id| inner.files.contains_key(*id)) {
             Some(id) => json!({"file_id": id, "file_unique_id": id, "file_path": format!("documents/{id}")}),
-            None => return answer(refusal(400, "Bad Request: wrong file_id or the file is temporarily unavailable")),
+            None => {
+                return answer(refusal(
+                    400,
+                    "Bad Request: wrong file_id or the file is temporarily unavailable",
+                ));
+            }
         },
         "sendMessage" if json["text"].as_str().is_none_or(str::is_empty) => {
             return answer(refusal(400, "Bad Request: message text is empty"));

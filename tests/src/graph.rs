@@ -165,7 +165,8 @@ impl Graph {
         let change = |value: &Value| {
             let mut value = value.clone();
             value["messaging_product"] = json!("whatsapp");
-            value["metadata"] = json!({"display_phone_number": "15550783881", "phone_number_id": self.own_id});
+            value["metadata"] =
+                json!({"display_phone_number": "15550783881", "phone_number_id": self.own_id});
             json!({"field": "messages", "value": value})
         };
         let changes: Vec<Value> = values.iter().map(change).collect();
@@ -210,7 +211,8 @@ fn escaped(json: &Value) -> String {
 }
 
 fn refusal(status: u16, code: u32, message: &str) -> Response {
-    let error = json!({"error": {"message": message, "type": "OAuthException", "code": code, "fbtrace_id": "AbC"}});
+    let error =
+        json!({"error": {"message": message, "type": "OAuthException", "code": code, "fbtrace_id": "AbC"}});
     (StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), Json(error)).into_response()
 }
 
@@ -239,7 +241,11 @@ async fn serve(
             None => StatusCode::NOT_FOUND.into_response(),
         },
         ("GET", [ACCOUNT_ID, "subscribed_apps"]) => {
-            let apps = if lock(&inner).subscribed { json!([{"whatsapp_business_api_data": {"id": "7"}}]) } else { json!([]) };
+            let apps = if lock(&inner).subscribed {
+                json!([{"whatsapp_business_api_data": {"id": "7"}}])
+            } else {
+                json!([])
+            };
             Json(json!({"data": apps})).into_response()
         }
         ("POST", [ACCOUNT_ID, "subscribed_apps"]) => {
@@ -247,8 +253,11 @@ async fn serve(
             Json(json!({"success": true})).into_response()
         }
         ("GET", [ACCOUNT_ID, "message_templates"]) => Json(templates()).into_response(),
-        ("GET", [NUMBER_ID]) => Json(json!({"id": NUMBER_ID, "verified_name": "Stories", "status": "CONNECTED",
-            "webhook_configuration": {"phone_number": lock(&inner).webhook}})).into_response(),
+        ("GET", [NUMBER_ID]) => {
+            Json(json!({"id": NUMBER_ID, "verified_name": "Stories", "status": "CONNECTED",
+            "webhook_configuration": {"phone_number": lock(&inner).webhook}}))
+            .into_response()
+        }
         ("POST", [NUMBER_ID]) => verify(&inner, &json["webhook_configuration"]).await,
         ("GET", [id]) if lock(&inner).files.contains_key(*id) => {
             let link = format!("{url}/v/content/{id}");
@@ -260,7 +269,8 @@ async fn serve(
 
 fn messages(inner: &mut Inner, body: &Value) -> Response {
     if let Some((status, error)) = inner.faults.pop_front() {
-        return (StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST), Json(error)).into_response();
+        return (StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST), Json(error))
+            .into_response();
     }
     if body["messaging_type"].is_string() {
         inner.sent.push(body.clone());
@@ -274,7 +284,8 @@ fn messages(inner: &mut Inner, body: &Value) -> Response {
     inner.sent.push(body.clone());
     let id = format!("wamid.OUT{}", inner.sent.len());
     Json(json!({"messaging_product": "whatsapp", "contacts": [{"input": body["to"], "wa_id": body["to"]}],
-        "messages": [{"id": id}]})).into_response()
+        "messages": [{"id": id}]}))
+    .into_response()
 }
 
 /// What Meta would say against a message.

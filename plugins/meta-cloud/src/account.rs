@@ -11,7 +11,8 @@ use crate::api::Api;
 use crate::json::{list, text};
 use crate::settings::{MESSENGER, VERIFY_TOKEN, WHATSAPP};
 
-const NUMBER_FIELDS: &str = "verified_name,display_phone_number,quality_rating,code_verification_status,status,webhook_configuration";
+const NUMBER_FIELDS: &str =
+    "verified_name,display_phone_number,quality_rating,code_verification_status,status,webhook_configuration";
 const PAGE_FIELDS: &str = "messages,messaging_postbacks,message_deliveries,message_reads,message_echoes,message_reactions,message_edits";
 /// Whose webhook URL counts: the number's before the account's before the app's.
 const PRECEDENCE: [&str; 3] = ["phone_number", "whatsapp_business_account", "application"];
@@ -35,7 +36,9 @@ pub(crate) async fn run(context: &Context, task: Task, http: &Http) -> Result<Re
         // Other programs of the app may use the page's subscription.
         Task::Disconnect => Ok(report(&api, None, None, vec![])),
         Task::ListAddresses if on_whatsapp => list_numbers(&api).await,
-        Task::ListAddresses => Err(Failure::unsupported("enter the id of the page or Instagram account by hand")),
+        Task::ListAddresses => {
+            Err(Failure::unsupported("enter the id of the page or Instagram account by hand"))
+        }
     }
 }
 
@@ -49,7 +52,8 @@ async fn check_number(api: &Api<'_>) -> Result<Report, Failure> {
         warnings.push(format!("The number is {}; look into Meta's WhatsApp Manager.", status.to_lowercase()));
     }
     if text(&number, "quality_rating").is_some_and(|rating| rating == "RED") {
-        warnings.push("Meta rates the number's quality as low: people block or report its messages.".to_owned());
+        warnings
+            .push("Meta rates the number's quality as low: people block or report its messages.".to_owned());
     }
     let webhook_url = webhook_url(&number);
     if webhook_url.as_deref() != Some(api.context.webhook_url.as_str()) {
@@ -99,7 +103,8 @@ async fn connect_number(api: &Api<'_>) -> Result<Report, Failure> {
     let number = number(api).await?;
     let ours = &api.context.webhook_url;
     if webhook_url(&number).as_ref() != Some(ours) {
-        let wanted = json!({ "webhook_configuration": { "override_callback_uri": ours, "verify_token": "" } });
+        let wanted =
+            json!({ "webhook_configuration": { "override_callback_uri": ours, "verify_token": "" } });
         let call = http::post(api.url(api.own_id()?)).json(&wanted).idempotent();
         api.succeed(call.json_secret("/webhook_configuration/verify_token", VERIFY_TOKEN)).await?;
     }
@@ -142,7 +147,10 @@ async fn check_page(api: &Api<'_>) -> Result<Report, Failure> {
         let apps: Result<Value, Failure> = api.read(http::get(url)).await;
         match apps {
             Ok(apps) if list(&apps, "data").is_empty() => {
-                warnings.push("The page is not subscribed to the app, so no messages come; connect the channel.".to_owned());
+                warnings.push(
+                    "The page is not subscribed to the app, so no messages come; connect the channel."
+                        .to_owned(),
+                );
             }
             Ok(_) => {}
             Err(failure) => {
@@ -163,7 +171,12 @@ async fn connect_page(api: &Api<'_>) -> Result<Report, Failure> {
     Ok(report(api, None, None, vec![by_hand.to_owned()]))
 }
 
-fn report(api: &Api<'_>, number: Option<&Value>, webhook_url: Option<String>, warnings: Vec<String>) -> Report {
+fn report(
+    api: &Api<'_>,
+    number: Option<&Value>,
+    webhook_url: Option<String>,
+    warnings: Vec<String>,
+) -> Report {
     Report {
         display_name: number.and_then(|number| text(number, "verified_name")),
         address: api.own_id().ok().map(str::to_owned),

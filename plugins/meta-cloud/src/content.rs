@@ -1,9 +1,9 @@
 //! What a WhatsApp message holds, by its `type`. A kind that is not mapped is
 //! kept under its name; it never fails.
 
+use pointsman_plugin::Extra;
 use pointsman_plugin::descriptor::MediaFamily;
 use pointsman_plugin::webhook::{Card, Choice, Content, Edit, Location, Media, MediaSource, Reaction};
-use pointsman_plugin::Extra;
 use serde_json::{Value, json};
 
 use crate::json::{list, text};

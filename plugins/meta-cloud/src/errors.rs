@@ -37,7 +37,9 @@ pub(crate) fn of(error: &Value) -> Option<Meaning> {
     let code = number("code")?;
     let transient = || {
         let words = "Meta had a passing error";
-        error["is_transient"].as_bool()?.then(|| said(FailureKind::VendorUnavailable, Retry::After(LATER_MS), words))
+        error["is_transient"]
+            .as_bool()?
+            .then(|| said(FailureKind::VendorUnavailable, Retry::After(LATER_MS), words))
     };
     meaning(code, number("error_subcode")).or_else(transient)
 }
@@ -68,7 +70,9 @@ pub fn meaning(code: u32, subcode: Option<u32>) -> Option<Meaning> {
 fn passing(code: u32) -> Option<Meaning> {
     use {FailureKind as K, Retry as R};
     Some(match code {
-        131_056 => said(K::RateLimited, R::After(PAIR_MS), "too many messages to this recipient in a short time"),
+        131_056 => {
+            said(K::RateLimited, R::After(PAIR_MS), "too many messages to this recipient in a short time")
+        }
         4 | 17 | 613 | 80_006 | 80_007 | 130_429 => {
             said(K::RateLimited, R::After(0), "Meta asks to send more slowly")
         }
@@ -120,7 +124,9 @@ fn recipient(code: u32) -> Option<Meaning> {
             "the recipient's number belongs to somebody else now; check whom you write to",
         ),
         // Only marketing is stopped, so the contact as a whole has not opted out.
-        131_050 => said(K::ContentRejected, Never, "the recipient takes no marketing messages from this business"),
+        131_050 => {
+            said(K::ContentRejected, Never, "the recipient takes no marketing messages from this business")
+        }
         130_472 => said(K::ContentRejected, Never, "Meta holds marketing messages back from this recipient"),
         130_497 => said(K::PermissionDenied, Never, "this business may not write to the recipient's country"),
         _ => return None,
@@ -139,7 +145,9 @@ fn content(code: u32) -> Option<Meaning> {
         132_007 => said(K::TemplateInvalid, Never, "the template's content breaks a rule of WhatsApp"),
         132_015 => said(K::TemplatePaused, Never, "WhatsApp paused this template because of its quality"),
         132_016 => said(K::TemplateInvalid, Never, "WhatsApp disabled this template because of its quality"),
-        132_068 | 132_069 => said(K::TemplateInvalid, Never, "the flow of this template is blocked or throttled"),
+        132_068 | 132_069 => {
+            said(K::TemplateInvalid, Never, "the flow of this template is blocked or throttled")
+        }
         131_063 => said(K::TemplateInvalid, Never, "marketing templates are switched off for the Cloud API"),
         131_052 => said(K::MediaInvalid, Never, "Meta could not download the contact's file"),
         131_053 => said(K::MediaInvalid, Never, "WhatsApp does not accept the file"),

@@ -2,8 +2,8 @@
 //! is linked beside the API. Contacts are matched to messages by their ids, never
 //! by place: some messages have none.
 
-use pointsman_plugin::webhook::{Event, EventBody, Message, Party};
 use pointsman_plugin::Extra;
+use pointsman_plugin::webhook::{Event, EventBody, Message, Party};
 use serde_json::{Value, json};
 
 use crate::content;

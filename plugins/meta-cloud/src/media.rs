@@ -31,13 +31,14 @@ pub(crate) async fn upload(api: &Api<'_>, file: &Attachment) -> Result<String, F
         http::field_part("type", &file.content_type),
         http::file_part("file", file),
     ];
-    let uploaded: Uploaded = api.read(http::post(url).multipart(parts).idempotent()).await.map_err(|failure| {
-        if failure.kind == FailureKind::ContentRejected {
-            let message = "Meta does not take the file; its words say why".into();
-            return Failure { kind: FailureKind::MediaInvalid, message, ..failure };
-        }
-        failure
-    })?;
+    let uploaded: Uploaded =
+        api.read(http::post(url).multipart(parts).idempotent()).await.map_err(|failure| {
+            if failure.kind == FailureKind::ContentRejected {
+                let message = "Meta does not take the file; its words say why".into();
+                return Failure { kind: FailureKind::MediaInvalid, message, ..failure };
+            }
+            failure
+        })?;
     Ok(uploaded.id)
 }
 
@@ -62,8 +63,11 @@ pub(crate) async fn fetch(context: &Context, vendor_ref: &str, http: &Http) -> R
         // The link has run out: the next attempt asks for a new one.
         Answer::Response(response) if matches!(response.status, 401 | 403 | 404 | 410) => Err(Failure {
             http_status: Some(response.status),
-            ..Failure::new(FailureKind::NotFound, "Meta's link to the file does not work; it is asked for again")
-                .retry(Retry::After(0))
+            ..Failure::new(
+                FailureKind::NotFound,
+                "Meta's link to the file does not work; it is asked for again",
+            )
+            .retry(Retry::After(0))
         }),
         Answer::Response(response) => Err(refusal(&call, &response)),
         other => Err(http::unanswered(other, true)),

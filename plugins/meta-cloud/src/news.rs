@@ -1,9 +1,9 @@
 //! News about the account: templates, quality, bans. Whatever an admin should see
 //! goes to the channel's log or its state.
 
-use pointsman_plugin::webhook::{Event, EventBody, Session, SessionState, TemplateChange};
 use pointsman_plugin::Extra;
 use pointsman_plugin::log::{self, Level};
+use pointsman_plugin::webhook::{Event, EventBody, Session, SessionState, TemplateChange};
 use serde_json::{Value, json};
 
 use crate::errors;
@@ -27,11 +27,14 @@ pub(crate) fn event(entry: &Value, change: &Value, now: u64) -> Event {
     if field == "message_template_quality_update" {
         let (name, from) = (id(value, "message_template_name"), id(value, "previous_quality_score"));
         let to = id(value, "new_quality_score").unwrap_or_default();
-        log::write(Level::Warn, &format!(
-            "template {}: quality {} → {to}",
-            name.unwrap_or_default(),
-            from.unwrap_or_else(|| "unknown".into())
-        ));
+        log::write(
+            Level::Warn,
+            &format!(
+                "template {}: quality {} → {to}",
+                name.unwrap_or_default(),
+                from.unwrap_or_else(|| "unknown".into())
+            ),
+        );
     }
     other(&format!("meta.{}", if field.is_empty() { "change" } else { field }), &item, summary(value))
 }
@@ -102,7 +105,10 @@ fn session(state: SessionState, at: u64, reason: Option<String>) -> Session {
 /// Trouble with the account that Meta reports without a message.
 pub(crate) fn trouble(error: &Value) -> Event {
     let failure = errors::failure(error);
-    log::write(Level::Warn, &format!("Meta reports {}: {}", failure.vendor_code.as_deref().unwrap_or("trouble"), failure.message));
+    log::write(
+        Level::Warn,
+        &format!("Meta reports {}: {}", failure.vendor_code.as_deref().unwrap_or("trouble"), failure.message),
+    );
     let about = Extra::new("meta.error", &json!({ "code": failure.vendor_code }));
     Event { dedupe_key: digest(error), body: EventBody::Other(about) }
 }

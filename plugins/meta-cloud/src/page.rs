@@ -2,12 +2,12 @@
 //! another inside. After Meta's pages on the Messenger platform and Instagram
 //! messaging.
 
+use pointsman_plugin::Extra;
 use pointsman_plugin::descriptor::MediaFamily;
+use pointsman_plugin::log::{self, Level};
 use pointsman_plugin::webhook::{
     Choice, Content, Delivery, Edit, Event, EventBody, Media, MediaSource, Message, Reaction, Status,
 };
-use pointsman_plugin::Extra;
-use pointsman_plugin::log::{self, Level};
 use serde_json::{Value, json};
 
 use crate::inbound::bare;
@@ -19,7 +19,10 @@ const EFFECT: &str = "eff_";
 
 pub(crate) fn events(entry: &Value, own: &str) -> Vec<Event> {
     if entry["id"].as_str().is_some_and(|id| id != own) {
-        log::write(Level::Info, "a message for another page of the app was left out; connect that page's own channel");
+        log::write(
+            Level::Info,
+            "a message for another page of the app was left out; connect that page's own channel",
+        );
         return vec![other("meta.other_page", entry, Value::Null)];
     }
     // Another app answers in a thread on standby.
@@ -56,7 +59,9 @@ fn of(event: &Value, own: &str) -> Vec<Event> {
 fn said(event: &Value, own: &str, id: String, contact: String, content: Content, at: u64) -> Event {
     let message = &event["message"];
     let mut extras = vec![];
-    for (value, key) in [(&message["referral"], "meta.referral"), (&event["postback"]["referral"], "meta.referral")] {
+    for (value, key) in
+        [(&message["referral"], "meta.referral"), (&event["postback"]["referral"], "meta.referral")]
+    {
         extras.extend(value.is_object().then(|| Extra::new(key, value)));
     }
     let body = Message {

@@ -38,16 +38,20 @@ struct SentMessage {
 pub(crate) async fn send(context: &Context, message: &Message, http: &Http) -> Result<Receipt, Failure> {
     let api = Api::new(context, http)?;
     match &message.content {
-        Content::Read(id) if context.kind == WHATSAPP => return mark(&api, json!({ "message_id": id })).await,
+        Content::Read(id) if context.kind == WHATSAPP => {
+            return mark(&api, json!({ "message_id": id })).await;
+        }
         Content::Typing if context.kind == WHATSAPP => return typing(&api, message).await,
         _ => {}
     }
-    let body = if context.kind == WHATSAPP { whatsapp(&api, message).await? } else { page(context, message)? };
+    let body =
+        if context.kind == WHATSAPP { whatsapp(&api, message).await? } else { page(context, message)? };
     let response = api.succeed(post(&api)?.json(&body)).await?;
     // Meta has taken the message: an answer that cannot be read must not lead to a second one.
     let sent: Sent = response.json().map_err(|failure| failure.effect(Certainty::Performed))?;
     let state = sent.messages.first().and_then(|message| message.message_status.clone());
-    let message_ids: Vec<String> = sent.messages.into_iter().map(|message| message.id).chain(sent.message_id).collect();
+    let message_ids: Vec<String> =
+        sent.messages.into_iter().map(|message| message.id).chain(sent.message_id).collect();
     if message_ids.is_empty() {
         let failure = Failure::bad_response("Meta took the message and gave no id for it");
         return Err(failure.effect(Certainty::Performed));
@@ -70,10 +74,9 @@ async fn whatsapp(api: &Api<'_>, message: &Message) -> Result<Value, Failure> {
         Content::Choices(choices) => ("interactive", choices::object(choices)?),
         Content::Location(place) => ("location", location(place)),
         Content::Cards(cards) => ("contacts", cards.iter().map(card).collect()),
-        Content::Reaction(it) => (
-            "reaction",
-            json!({ "message_id": it.message_id, "emoji": it.emoji.as_deref().unwrap_or("") }),
-        ),
+        Content::Reaction(it) => {
+            ("reaction", json!({ "message_id": it.message_id, "emoji": it.emoji.as_deref().unwrap_or("") }))
+        }
         Content::Read(_) | Content::Typing | Content::Other(_) => {
             return Err(Failure::unsupported("WhatsApp does not take this kind of message"));
         }

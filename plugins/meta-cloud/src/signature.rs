@@ -39,9 +39,12 @@ fn verification(context: &Context, request: &Request) -> Verdict {
 }
 
 fn delivery(context: &Context, request: &Request) -> Verdict {
-    let tag = request.header("x-hub-signature-256").and_then(|header| header.strip_prefix(PREFIX)).and_then(hex);
+    let tag =
+        request.header("x-hub-signature-256").and_then(|header| header.strip_prefix(PREFIX)).and_then(hex);
     let Some(tag) = tag else {
-        return Verdict::refuse("the header X-Hub-Signature-256 is missing, repeated or not `sha256=` and hex");
+        return Verdict::refuse(
+            "the header X-Hub-Signature-256 is missing, repeated or not `sha256=` and hex",
+        );
     };
     if !context.has_secret(APP_SECRET) {
         return Verdict::refuse("the channel has no app secret; enter it");
@@ -63,7 +66,10 @@ fn hex(text: &str) -> Option<Vec<u8>> {
         b'a'..=b'f' => Some(c - b'a' + 10),
         _ => None,
     };
-    let bytes: Option<Vec<u8>> =
-        text.as_bytes().chunks(2).map(|pair| Some(digit(*pair.first()?)? << 4 | digit(*pair.get(1)?)?)).collect();
+    let bytes: Option<Vec<u8>> = text
+        .as_bytes()
+        .chunks(2)
+        .map(|pair| Some(digit(*pair.first()?)? << 4 | digit(*pair.get(1)?)?))
+        .collect();
     bytes.filter(|bytes| bytes.len() == TAG_BYTES)
 }

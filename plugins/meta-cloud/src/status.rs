@@ -17,8 +17,7 @@ pub(crate) fn event(status: &Value, own: &str, now: u64) -> Event {
     let (Some(id), Some(word)) = (text(status, "id"), text(status, "status")) else {
         return unreadable(status, "a status has no message id or no state");
     };
-    let recipient =
-        Person { phone: text(status, "recipient_id"), scoped: text(status, "recipient_user_id") };
+    let recipient = Person { phone: text(status, "recipient_id"), scoped: text(status, "recipient_user_id") };
     let is_group = status["recipient_type"] == "group";
     let contact = if is_group { recipient.phone.map(bare) } else { recipient.party(&Value::Null, None) };
     let body = Status {

@@ -76,7 +76,11 @@ async fn header(api: &Api<'_>, slots: &[&Slot]) -> Result<Vec<Value>, Failure> {
             return Ok(vec![json!({ "type": slot.name, slot.name.as_str(): { "link": link } })]);
         }
     }
-    if slots.iter().any(|slot| slot.name == "latitude") { place(slots).map(|place| vec![place]) } else { texts(slots) }
+    if slots.iter().any(|slot| slot.name == "latitude") {
+        place(slots).map(|place| vec![place])
+    } else {
+        texts(slots)
+    }
 }
 
 fn place(slots: &[&Slot]) -> Result<Value, Failure> {

@@ -65,7 +65,9 @@ fn header_slots(header: &Value) -> Vec<Slot> {
     let format = text(header, "format").unwrap_or_default().to_lowercase();
     let slot = |name: &str| Slot { place: "header".into(), name: name.into(), example: None };
     match format.as_str() {
-        "text" => holes(header, "header", "text", &examples(header, "header_text", "header_text_named_params")),
+        "text" => {
+            holes(header, "header", "text", &examples(header, "header_text", "header_text_named_params"))
+        }
         "location" => PLACE_HEADER.iter().map(|name| slot(name)).collect(),
         kind if FILE_HEADERS.contains(&kind) => vec![slot(kind)],
         // A GIF is a video to WhatsApp.
@@ -80,10 +82,12 @@ fn examples(component: &Value, by_number: &str, by_name: &str) -> Vec<(String, S
     let first = &example[by_number][0];
     let numbered = if first.is_array() { first } else { &example[by_number] };
     let values = numbered.as_array().map_or(&[][..], Vec::as_slice);
-    let numbered = values.iter().enumerate().filter_map(|(at, value)| {
-        Some(((at + 1).to_string(), value.as_str()?.to_owned()))
-    });
-    let named = list(example, by_name).iter().filter_map(|it| Some((text(it, "param_name")?, text(it, "example")?)));
+    let numbered = values
+        .iter()
+        .enumerate()
+        .filter_map(|(at, value)| Some(((at + 1).to_string(), value.as_str()?.to_owned())));
+    let named =
+        list(example, by_name).iter().filter_map(|it| Some((text(it, "param_name")?, text(it, "example")?)));
     numbered.chain(named).collect()
 }
 

@@ -2,8 +2,8 @@
 //! statuses. A bad item must not lose the others, and what is not ours or not
 //! mapped is kept as such.
 
-use pointsman_plugin::webhook::{Event, EventBody, Request};
 use pointsman_plugin::log::{self, Level};
+use pointsman_plugin::webhook::{Event, EventBody, Request};
 use pointsman_plugin::{Context, Extra, Failure};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -17,18 +17,23 @@ const NUL: &[u8] = b"\\u0000";
 
 pub(crate) fn parse(context: &Context, request: &Request) -> Result<Vec<Event>, Failure> {
     let settings: Settings = context.settings()?;
-    let mut body: Value = pointsman_plugin::json(&request.body)
-        .map_err(|_| Failure::bad_response("the webhook is not JSON; point only Meta's webhooks at this channel"))?;
+    let mut body: Value = pointsman_plugin::json(&request.body).map_err(|_| {
+        Failure::bad_response("the webhook is not JSON; point only Meta's webhooks at this channel")
+    })?;
     if request.body.windows(NUL.len()).any(|window| window == NUL) {
         clean(&mut body);
     }
     if !body["entry"].is_array() {
-        return Err(Failure::bad_response("the webhook has no entries; point only Meta's webhooks at this channel"));
+        return Err(Failure::bad_response(
+            "the webhook has no entries; point only Meta's webhooks at this channel",
+        ));
     }
     let own = settings.own_id(context);
     let entries = list(&body, "entry");
     Ok(match body["object"].as_str() {
-        Some("whatsapp_business_account") => entries.iter().flat_map(|entry| changes(entry, own, context)).collect(),
+        Some("whatsapp_business_account") => {
+            entries.iter().flat_map(|entry| changes(entry, own, context)).collect()
+        }
         Some("page" | "instagram") => entries.iter().flat_map(|entry| page::events(entry, own)).collect(),
         _ => entries.iter().map(|entry| other("meta.object", entry, body["object"].clone())).collect(),
     })
@@ -42,7 +47,10 @@ fn of_change(entry: &Value, change: &Value, own: &str, context: &Context) -> Vec
     let value = &change["value"];
     // Meta calls one URL for all numbers of an app, unless each has its own.
     if value["metadata"]["phone_number_id"].as_str().is_some_and(|id| id != own) {
-        log::write(Level::Info, "a message for another number of the account was left out; connect that number's own channel");
+        log::write(
+            Level::Info,
+            "a message for another number of the account was left out; connect that number's own channel",
+        );
         return vec![other("meta.other_number", change, Value::Null)];
     }
     match change["field"].as_str() {

@@ -5,5 +5,9 @@ use pointsman_plugin::testing::Suite;
 
 #[test]
 fn cases_come_out_as_written() {
-    Suite::<MetaCloud>::new().account().media().templates().run(concat!(env!("CARGO_MANIFEST_DIR"), "/cases"));
+    Suite::<MetaCloud>::new()
+        .account()
+        .media()
+        .templates()
+        .run(concat!(env!("CARGO_MANIFEST_DIR"), "/cases"));
 }

@@ -27,7 +27,11 @@ fn every_code_of_a_class_leads_to_the_same_action() {
         (&[131_051, 130_501], FailureKind::Unsupported, Some(Retry::Never)),
         (&[100, 131_008, 131_009, 135_000], FailureKind::ContentRejected, Some(Retry::Never)),
         (&[0, 190], FailureKind::AuthFailed, Some(Retry::AfterOwnerActs)),
-        (&[3, 10, 200, 299, 131_005, 368, 131_031], FailureKind::PermissionDenied, Some(Retry::AfterOwnerActs)),
+        (
+            &[3, 10, 200, 299, 131_005, 368, 131_031],
+            FailureKind::PermissionDenied,
+            Some(Retry::AfterOwnerActs),
+        ),
         (&[131_042, 131_044], FailureKind::QuotaExhausted, Some(Retry::AfterOwnerActs)),
         (
             &[131_037, 131_045, 133_000, 133_005, 133_006, 133_008, 133_009, 133_010, 133_015, 133_016, 2200],

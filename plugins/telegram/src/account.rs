@@ -10,7 +10,8 @@ use crate::api::Api;
 use crate::settings::WEBHOOK_SECRET;
 
 /// What is asked for by name: some kinds only come so.
-const UPDATES: [&str; 5] = ["message", "edited_message", "callback_query", "message_reaction", "my_chat_member"];
+const UPDATES: [&str; 5] =
+    ["message", "edited_message", "callback_query", "message_reaction", "my_chat_member"];
 /// Calls at the same time; Telegram's own default.
 const CONNECTIONS_MAX: u32 = 40;
 /// More waiting updates than these are trouble.
@@ -60,8 +61,10 @@ async fn check(api: &Api<'_>) -> Result<Report, Failure> {
         warnings.push("Telegram leaves some kinds of updates out; connect the channel again.".to_owned());
     }
     if webhook.pending_update_count > WAITING_MAX {
-        let trouble = webhook.last_error_message.map(|words| format!(" Telegram says: {words}.")).unwrap_or_default();
-        warnings.push(format!("{} messages wait to be delivered to us.{trouble}", webhook.pending_update_count));
+        let trouble =
+            webhook.last_error_message.map(|words| format!(" Telegram says: {words}.")).unwrap_or_default();
+        warnings
+            .push(format!("{} messages wait to be delivered to us.{trouble}", webhook.pending_update_count));
     }
     let url = Some(webhook.url).filter(|url| !url.is_empty());
     Ok(report(Some(&me), url, warnings))

@@ -53,9 +53,7 @@ impl Refusal {
         let failure = match (code, self.parameters.retry_after) {
             (429, Some(seconds)) => by_status.retry(Retry::After(seconds.saturating_mul(1_000))),
             _ => match meaning(code, &self.description) {
-                Some(it) => {
-                    Failure::new(it.kind, it.message).retry(it.retry).effect(Certainty::NotPerformed)
-                }
+                Some(it) => Failure::new(it.kind, it.message).retry(it.retry).effect(Certainty::NotPerformed),
                 None => by_status,
             },
         };
@@ -96,10 +94,18 @@ fn forbidden(words: &str) -> Meaning {
         return said(K::OptedOut, Never, "the contact has blocked the bot");
     }
     if has("deactivated") {
-        return said(K::RecipientUnreachable, Never, "the contact's Telegram account does not exist any more");
+        return said(
+            K::RecipientUnreachable,
+            Never,
+            "the contact's Telegram account does not exist any more",
+        );
     }
     if has("kicked") || has("not a member") {
-        return said(K::RecipientUnreachable, Never, "the bot is not in this group any more; invite it again");
+        return said(
+            K::RecipientUnreachable,
+            Never,
+            "the bot is not in this group any more; invite it again",
+        );
     }
     if has("can't initiate") {
         return said(K::RecipientUnreachable, Never, "a bot cannot write first; the contact must start it");
@@ -111,10 +117,17 @@ fn forbidden(words: &str) -> Meaning {
 }
 
 fn bad_request(words: &str) -> Option<Meaning> {
-    use {FailureKind as K, Retry::{AfterOwnerActs as Owner, Never}};
+    use {
+        FailureKind as K,
+        Retry::{AfterOwnerActs as Owner, Never},
+    };
     let has = |parts: &[&str]| parts.iter().any(|part| words.contains(part));
     Some(if has(&["chat not found", "user not found", "peer_id_invalid"]) {
-        said(K::RecipientInvalid, Never, "Telegram does not know this chat; the contact must start the bot first")
+        said(
+            K::RecipientInvalid,
+            Never,
+            "Telegram does not know this chat; the contact must start the bot first",
+        )
     } else if has(&["not enough rights", "have no rights", "chat_write_forbidden", "need administrator"]) {
         said(K::PermissionDenied, Never, "the bot may not do this in this group; make it an administrator")
     } else if has(&["too long"]) {

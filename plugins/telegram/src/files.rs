@@ -19,16 +19,17 @@ pub(crate) fn call(api: &Api<'_>, files: &[Attachment], common: Vec<Part>) -> Re
     for file in files {
         let units = file.caption.as_deref().map_or(0, |caption| caption.encode_utf16().count());
         if units > CAPTION_UNITS_MAX {
-            let message = format!("the text under a file is longer than {CAPTION_UNITS_MAX} characters; shorten it");
+            let message =
+                format!("the text under a file is longer than {CAPTION_UNITS_MAX} characters; shorten it");
             return Err(Failure::new(FailureKind::ContentTooLong, message));
         }
     }
     match files {
         [file] => Ok(one(api, file, common)),
         [] => Err(Failure::unsupported("there is no file to send")),
-        files if files.len() > FILES_MAX => {
-            Err(Failure::unsupported(format!("one message takes 1 to {FILES_MAX} files; send the others by themselves")))
-        }
+        files if files.len() > FILES_MAX => Err(Failure::unsupported(format!(
+            "one message takes 1 to {FILES_MAX} files; send the others by themselves"
+        ))),
         files => album(api, files, common),
     }
 }
@@ -58,9 +59,10 @@ fn album(api: &Api<'_>, files: &[Attachment], mut parts: Vec<Part>) -> Result<Ca
         MediaFamily::Voice | MediaFamily::Sticker => None,
     };
     let words: Option<Vec<(&str, u8)>> = files.iter().map(word).collect();
-    let words = words.filter(|words| words.windows(2).all(|pair| pair[0].1 == pair[1].1)).ok_or_else(|| {
-        Failure::unsupported("these files do not go together on Telegram; send each by itself")
-    })?;
+    let words =
+        words.filter(|words| words.windows(2).all(|pair| pair[0].1 == pair[1].1)).ok_or_else(|| {
+            Failure::unsupported("these files do not go together on Telegram; send each by itself")
+        })?;
     let mut items = vec![];
     for (at, (file, (kind, _))) in files.iter().zip(words).enumerate() {
         let name = format!("file{at}");

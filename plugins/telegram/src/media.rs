@@ -17,7 +17,8 @@ pub(crate) async fn fetch(context: &Context, vendor_ref: &str, http: &Http) -> R
     let call = api.method("getFile").json(&json!({ "file_id": vendor_ref })).idempotent();
     let file: File = api.read(call).await?;
     let path = file.file_path.filter(|path| is_plain(path)).ok_or_else(|| {
-        let message = "Telegram gives no path to the file; with a Bot API server of your own, run it without --local";
+        let message =
+            "Telegram gives no path to the file; with a Bot API server of your own, run it without --local";
         Failure::new(FailureKind::MediaInvalid, message)
     })?;
     let call = api.file(&path).into_blob().build();
@@ -26,8 +27,11 @@ pub(crate) async fn fetch(context: &Context, vendor_ref: &str, http: &Http) -> R
         Answer::Stored(stored) => Err(Failure::from_status(stored.status, None)),
         Answer::Response(response) if response.status == 404 => Err(Failure {
             http_status: Some(404),
-            ..Failure::new(FailureKind::NotFound, "Telegram's path to the file has run out; it is asked for again")
-                .retry(Retry::After(0))
+            ..Failure::new(
+                FailureKind::NotFound,
+                "Telegram's path to the file has run out; it is asked for again",
+            )
+            .retry(Retry::After(0))
         }),
         Answer::Response(response) => Err(Failure::from_response(&call, &response)),
         other => Err(http::unanswered(other, true)),
@@ -37,5 +41,7 @@ pub(crate) async fn fetch(context: &Context, vendor_ref: &str, http: &Http) -> R
 /// `photos/file_1.jpg`: nothing that would lead elsewhere.
 fn is_plain(path: &str) -> bool {
     let plain = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'_' | b'-' | b'.' | b'/');
-    !path.starts_with('/') && path.bytes().all(plain) && path.split('/').all(|part| !part.is_empty() && part != "..")
+    !path.starts_with('/')
+        && path.bytes().all(plain)
+        && path.split('/').all(|part| !part.is_empty() && part != "..")
 }

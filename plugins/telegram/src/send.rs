@@ -47,15 +47,21 @@ pub(crate) async fn send(context: &Context, message: &Message, http: &Http) -> R
         Failure::new(FailureKind::RecipientInvalid, words)
     })?;
     match &message.content {
-        Content::Typing => return done(&api, "sendChatAction", &json!({ "chat_id": chat, "action": "typing" })).await,
+        Content::Typing => {
+            return done(&api, "sendChatAction", &json!({ "chat_id": chat, "action": "typing" })).await;
+        }
         Content::Reaction(it) => return react(&api, chat, it).await,
         _ => {}
     }
     match api.send(call(&api, message, chat)?).await? {
         Outcome::Taken(response) => receipt(&response, vec![]),
         Outcome::Moved(chat) => match api.send(call(&api, message, chat)?).await? {
-            Outcome::Taken(response) => receipt(&response, vec![Extra::new("telegram.moved_to", &json!(chat))]),
-            Outcome::Moved(_) => Err(Failure::bad_response("Telegram says again and again that the group has moved")),
+            Outcome::Taken(response) => {
+                receipt(&response, vec![Extra::new("telegram.moved_to", &json!(chat))])
+            }
+            Outcome::Moved(_) => {
+                Err(Failure::bad_response("Telegram says again and again that the group has moved"))
+            }
         },
     }
 }
@@ -82,7 +88,9 @@ fn call(api: &Api<'_>, message: &Message, chat: i64) -> Result<CallBuilder, Fail
         Content::Cards(cards) => ("sendContact", card(cards)?),
         Content::Media(files) => {
             let mut common: Vec<Part> = vec![http::field_part("chat_id", chat.to_string())];
-            common.extend(quoted(message).map(|quoted| http::field_part("reply_parameters", quoted.to_string())));
+            common.extend(
+                quoted(message).map(|quoted| http::field_part("reply_parameters", quoted.to_string())),
+            );
             return files::call(api, files, common);
         }
         Content::Template(_) => return Err(Failure::unsupported("Telegram has no templates; send text")),
@@ -145,7 +153,9 @@ fn location(place: &Location) -> (&'static str, Value) {
 
 fn card(cards: &[Card]) -> Result<Value, Failure> {
     let [card] = cards else {
-        return Err(Failure::unsupported("a Telegram message takes one contact card; send the others by themselves"));
+        return Err(Failure::unsupported(
+            "a Telegram message takes one contact card; send the others by themselves",
+        ));
     };
     let phone = card.phones.first().ok_or_else(|| {
         Failure::unsupported("a contact card needs a phone number on Telegram; write it as text")
@@ -158,7 +168,8 @@ async fn react(api: &Api<'_>, chat: i64, it: &Reaction) -> Result<Receipt, Failu
         Failure::new(FailureKind::NotFound, "the message to react to is not one of this chat")
     })?;
     let emoji = it.emoji.as_deref().filter(|emoji| !emoji.is_empty());
-    let reaction: Vec<Value> = emoji.map(|emoji| json!({ "type": "emoji", "emoji": emoji })).into_iter().collect();
+    let reaction: Vec<Value> =
+        emoji.map(|emoji| json!({ "type": "emoji", "emoji": emoji })).into_iter().collect();
     let body = json!({ "chat_id": chat, "message_id": id, "reaction": reaction });
     done(api, "setMessageReaction", &body).await
 }

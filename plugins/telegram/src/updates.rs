@@ -1,9 +1,7 @@
 //! One webhook is one update: a message, an edit, a pressed button, a reaction,
 //! or that the contact blocked the bot. Deletes and receipts do not exist here.
 
-use pointsman_plugin::webhook::{
-    Choice, Content, Edit, Event, EventBody, Message, Party, Reaction, Request,
-};
+use pointsman_plugin::webhook::{Choice, Content, Edit, Event, EventBody, Message, Party, Reaction, Request};
 use pointsman_plugin::{Context, Extra, Failure};
 use serde_json::{Value, json};
 
@@ -15,8 +13,9 @@ const OPT_OUT: &str = "telegram.opt_out_type";
 const NUL: &[u8] = b"\\u0000";
 
 pub(crate) fn parse(context: &Context, request: &Request) -> Result<Vec<Event>, Failure> {
-    let mut update: Value = pointsman_plugin::json(&request.body)
-        .map_err(|_| Failure::bad_response("the webhook is not JSON; point only Telegram's webhook at this channel"))?;
+    let mut update: Value = pointsman_plugin::json(&request.body).map_err(|_| {
+        Failure::bad_response("the webhook is not JSON; point only Telegram's webhook at this channel")
+    })?;
     if request.body.windows(NUL.len()).any(|window| window == NUL) {
         clean(&mut update);
     }

@@ -24,7 +24,12 @@ fn every_refusal_of_a_class_leads_to_the_same_action() {
         (400, "Bad Request: failed to get HTTP URL content", K::ContentRejected, &never),
         (400, "Bad Request: IMAGE_PROCESS_FAILED", K::MediaInvalid, &never),
         (400, "Bad Request: file is too big", K::MediaInvalid, &never),
-        (400, "Bad Request: not enough rights to send text messages to the chat", K::PermissionDenied, &never),
+        (
+            400,
+            "Bad Request: not enough rights to send text messages to the chat",
+            K::PermissionDenied,
+            &never,
+        ),
         (400, "Bad Request: bad webhook: HTTPS url must be provided for webhook", K::SettingsInvalid, &owner),
         (409, "Conflict: terminated by other getUpdates request", K::SettingsInvalid, &owner),
         (413, "Request Entity Too Large", K::MediaInvalid, &never),

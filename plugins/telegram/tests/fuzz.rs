@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use pointsman_telegram::Telegram;
 use pointsman_plugin::testing::fuzz;
+use pointsman_telegram::Telegram;
 
 #[test]
 fn no_webhook_makes_it_panic() {

@@ -165,7 +165,10 @@ async fn after_the_window_a_template_leaves_and_free_text_does_not(backend: Back
     let template = json!({"template": {"name": "order_ready", "language": "en", "slots": slots}});
     scene.api.post(&path, template).await?.expect(201)?;
     let sent = scene.sent(2).await?.remove(1);
-    ensure!(sent["template"]["name"] == "order_ready" && sent["template"]["language"]["code"] == "en", "{sent}");
+    ensure!(
+        sent["template"]["name"] == "order_ready" && sent["template"]["language"]["code"] == "en",
+        "{sent}"
+    );
     let text = |value: &str| json!({"type": "text", "text": value});
     let named = |name: &str, value: &str| json!({"type": "text", "text": value, "parameter_name": name});
     let components = sent["template"]["components"].as_array().context("no components")?;
@@ -184,7 +187,12 @@ async fn after_the_window_a_template_leaves_and_free_text_does_not(backend: Back
 async fn whatsapp_files_go_both_ways(backend: Backend) -> Result<()> {
     let scene = Scene::start(backend).await?;
     let media = scene.graph.serve_file("1003383421387256", "image/png", PNG);
-    scene.receive(1, json!({"type": "image", "image": {"id": media, "mime_type": "image/png", "caption": "look"}})).await?;
+    scene
+        .receive(
+            1,
+            json!({"type": "image", "image": {"id": media, "mime_type": "image/png", "caption": "look"}}),
+        )
+        .await?;
     let conversation = scene.conversation().await?;
     let file = eventually("a stored file", SOON, || async {
         let rows = messages(&scene.api, &conversation).await?;
@@ -193,10 +201,14 @@ async fn whatsapp_files_go_both_ways(backend: Backend) -> Result<()> {
         Ok(Some(file))
     })
     .await?;
-    ensure!(file["content_type"] == "image/png" && file["size"] == PNG.len() && file["caption"] == "look", "{file}");
+    ensure!(
+        file["content_type"] == "image/png" && file["size"] == PNG.len() && file["caption"] == "look",
+        "{file}"
+    );
     let url = format!("{}/api/v1/attachments?file_name=plan.png", scene.server.url());
     let request = http_client()?.post(url).bearer_auth(scene.server.key()).body(PNG);
-    let uploaded: Value = request.header("content-type", "application/octet-stream").send().await?.json().await?;
+    let uploaded: Value =
+        request.header("content-type", "application/octet-stream").send().await?.json().await?;
     scene.write(json!({"attachments": [{"id": id(&uploaded)?, "caption": "Here it is"}]})).await?;
     let sent = scene.sent(1).await?.remove(0);
     ensure!(sent["image"] == json!({"id": "901", "caption": "Here it is"}), "{sent}");
@@ -211,7 +223,9 @@ async fn whatsapp_files_go_both_ways(backend: Backend) -> Result<()> {
 async fn metas_errors_say_what_to_do(backend: Backend) -> Result<()> {
     let scene = Scene::start(backend).await?;
     scene.hear(1, "hello").await?;
-    for (code, status, class) in [(131_047, 400, "window_closed"), (131_026, 400, "invalid_recipient"), (131_053, 400, "media")] {
+    for (code, status, class) in
+        [(131_047, 400, "window_closed"), (131_026, 400, "invalid_recipient"), (131_053, 400, "media")]
+    {
         scene.graph.refuse_next(status, code, "as Meta says");
         let text = format!("code {code}");
         scene.write(json!({"text": text})).await?;
@@ -277,7 +291,10 @@ async fn a_page_is_answered_with_text(backend: Backend) -> Result<()> {
     let webhook = json!({"object": "page", "entry": [{"id": "1029", "time": at_ms, "messaging": [event]}]});
     graph.deliver_json(&webhook).await?.expect_ok()?;
     let message = sent(&graph, 1).await?.remove(0);
-    ensure!(message["recipient"]["id"] == "6543210987" && message["message"]["text"] == "echo Hola", "{message}");
+    ensure!(
+        message["recipient"]["id"] == "6543210987" && message["message"]["text"] == "echo Hola",
+        "{message}"
+    );
     // Our own message comes back as an echo and is not shown twice.
     let own = json!({"mid": "m_1_out", "is_echo": true, "app_id": 7, "text": "echo Hola", "metadata": message["message"]["metadata"]});
     let echo = json!({"sender": {"id": "1029"}, "recipient": {"id": "6543210987"}, "timestamp": at_ms, "message": own});
