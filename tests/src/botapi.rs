@@ -19,7 +19,9 @@ use crate::Server;
 use crate::api::{Answer, text_at};
 use crate::server::to_local;
 
+/// The only token that is taken.
 pub const TOKEN: &str = "123456789:AAabcdefghijklmnopqrstuvwxyz0123456";
+/// What comes with every update.
 pub const SECRET: &str = "stories_say_that_this_is_telegram";
 
 /// One call of a method.

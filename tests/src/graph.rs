@@ -21,10 +21,15 @@ use crate::Server;
 use crate::api::{Answer, text_at};
 use crate::server::to_local;
 
+/// Id of our WhatsApp number.
 pub const NUMBER_ID: &str = "106540352242922";
+/// Id of our business account.
 pub const ACCOUNT_ID: &str = "102290129340398";
+/// The only token that is taken.
 pub const TOKEN: &str = "EAAstoriesstoriesstories";
+/// Signs webhooks.
 pub const APP_SECRET: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f0";
+/// What our side told Meta to present.
 pub const VERIFY_TOKEN: &str = "stories-verify-this-webhook";
 /// Longest text (error 100 above it).
 const TEXT_CHARS_MAX: usize = 4_096;
@@ -53,7 +58,6 @@ struct Inner {
 /// A running stand-in with the channel that is connected to it; ends when dropped.
 pub struct Graph {
     inner: Arc<Mutex<Inner>>,
-    url: String,
     http: reqwest::Client,
     server: tokio::task::JoinHandle<()>,
     /// Our id of the channel.
@@ -97,7 +101,6 @@ impl Graph {
         let channel = api.post("/api/v1/channels", channel).await?.expect(201)?;
         Ok(Self {
             inner,
-            url,
             http: crate::http_client()?,
             server: task,
             channel: text_at(&channel, "/id")?.to_owned(),

@@ -4,7 +4,7 @@
 use pointsman_plugin::Extra;
 use pointsman_plugin::descriptor::MediaFamily;
 use pointsman_plugin::webhook::{Card, Choice, Content, Edit, Location, Media, MediaSource, Reaction};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::json::{list, text};
 
@@ -30,11 +30,12 @@ pub(crate) fn of(message: &Value) -> Content {
 
 fn unmapped(message: &Value, kind: &str) -> Content {
     let what = match kind {
+        "" => "unknown",
         "unsupported" | "unknown" => message["unsupported"]["type"].as_str().unwrap_or(kind),
         "interactive" => message["interactive"]["type"].as_str().unwrap_or(kind),
         _ => kind,
     };
-    Content::Other(Extra::new("meta.message_type", &json!(what)))
+    Content::Other(Extra::new(&format!("meta.{what}"), &Value::Null))
 }
 
 fn media(kind: &str, it: &Value) -> Option<Content> {

@@ -8,7 +8,7 @@ use pointsman_plugin::log::{self, Level};
 use pointsman_plugin::webhook::{
     Choice, Content, Delivery, Edit, Event, EventBody, Media, MediaSource, Message, Reaction, Status,
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::inbound::bare;
 use crate::json::{list, text};
@@ -173,7 +173,7 @@ fn written(message: &Value) -> Content {
         (true, Some(text)) => Content::Text(text),
         (true, None) => {
             let kind = message["attachments"][0]["type"].as_str().unwrap_or("unsupported");
-            Content::Other(Extra::new("meta.message_type", &json!(kind)))
+            Content::Other(Extra::new(&format!("meta.{kind}"), &Value::Null))
         }
     }
 }

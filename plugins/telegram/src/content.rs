@@ -4,7 +4,7 @@
 use pointsman_plugin::Extra;
 use pointsman_plugin::descriptor::MediaFamily;
 use pointsman_plugin::webhook::{Card, Content, Location, Media, MediaSource};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::updates::text;
 
@@ -54,7 +54,7 @@ pub(crate) fn of(it: &Value) -> Content {
         .or_else(|| card(&it["contact"]).map(|card| Content::Cards(vec![card])));
     known.unwrap_or_else(|| {
         let kind = UNMAPPED.into_iter().find(|kind| !it[*kind].is_null()).unwrap_or("unknown");
-        Content::Other(Extra::new("telegram.message_type", &json!(kind)))
+        Content::Other(Extra::new(&format!("telegram.{kind}"), &Value::Null))
     })
 }
 
