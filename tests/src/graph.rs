@@ -339,7 +339,8 @@ fn templates() -> Value {
     let body = json!({"type": "BODY", "text": "Hi {{first_name}}, order {{order}} is ready."});
     let header = json!({"type": "HEADER", "format": "TEXT", "text": "Order {{1}}"});
     let buttons = json!({"type": "BUTTONS", "buttons": [{"type": "QUICK_REPLY", "text": "Thanks"},
-        {"type": "URL", "text": "Open", "url": "https://a.example/o/{{1}}"}]});
+        {"type": "URL", "text": "Open", "url": "https://a.example/o/{{1}}",
+            "example": ["https://a.example/o/881"]}]});
     json!({"data": [{"id": "11", "name": "order_ready", "language": "en", "status": "APPROVED", "category": "UTILITY",
         "parameter_format": "NAMED", "components": [header, body, buttons]}], "paging": {"cursors": {"after": "x"}}})
 }

@@ -10,7 +10,7 @@ fn every_code_of_a_class_leads_to_the_same_action() {
         (&[131_047, 470], FailureKind::WindowClosed, Some(Retry::Never)),
         (&[4, 17, 613, 80_006, 80_007, 130_429], FailureKind::RateLimited, Some(Retry::After(0))),
         (&[131_056], FailureKind::RateLimited, Some(Retry::After(6_000))),
-        (&[131_048, 131_064], FailureKind::RateLimited, Some(day.clone())),
+        (&[131_048, 131_064], FailureKind::RateLimited, Some(day)),
         (&[131_049], FailureKind::ContentRejected, Some(day)),
         (&[1, 2, 131_000, 131_016, 131_057, 133_004], FailureKind::VendorUnavailable, None),
         (&[131_026, 131_030, 551], FailureKind::RecipientUnreachable, Some(Retry::Never)),
