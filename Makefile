@@ -36,8 +36,11 @@ wasm-target:
 	fi
 
 plugins: wasm-target ## build the plugins (wasm)
-	cargo build --locked --profile guest --target $(WASM) -p pointsman-twilio -p pointsman-webchat
+	cargo build --locked --profile guest --target $(WASM) \
+	  -p pointsman-meta-cloud -p pointsman-telegram -p pointsman-twilio -p pointsman-webchat
 	@mkdir -p $(PLUGINS)
+	@cp $(GUESTS)/pointsman_meta_cloud.wasm $(PLUGINS)/meta-cloud.wasm
+	@cp $(GUESTS)/pointsman_telegram.wasm $(PLUGINS)/telegram.wasm
 	@cp $(GUESTS)/pointsman_twilio.wasm $(PLUGINS)/twilio.wasm
 	@cp $(GUESTS)/pointsman_webchat.wasm $(PLUGINS)/webchat.wasm
 

@@ -55,6 +55,18 @@ async fn twilio_passes_its_cases_in_the_sandbox() {
     every_case_passes("twilio", 123).await;
 }
 
+// S33
+#[tokio::test(flavor = "multi_thread")]
+async fn meta_passes_its_cases_in_the_sandbox() {
+    every_case_passes("meta-cloud", 190).await;
+}
+
+// S47
+#[tokio::test(flavor = "multi_thread")]
+async fn telegram_passes_its_cases_in_the_sandbox() {
+    every_case_passes("telegram", 110).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn webchat_passes_its_cases_in_the_sandbox() {
     every_case_passes("webchat", 12).await;

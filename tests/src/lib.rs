@@ -5,10 +5,12 @@
 
 pub mod api;
 pub mod backend;
+pub mod botapi;
 pub mod bucket;
 pub mod chat;
 pub mod database;
 pub mod dice;
+pub mod graph;
 pub mod metrics;
 pub mod postgres;
 pub mod receiver;
@@ -20,9 +22,11 @@ pub mod wait;
 
 pub use api::{Answer, Api};
 pub use backend::Backend;
+pub use botapi::BotApi;
 pub use bucket::BucketServer;
 pub use chat::Chat;
 pub use dice::Dice;
+pub use graph::Graph;
 pub use receiver::Receiver;
 pub use server::{Server, Setup};
 pub use twilio::{Form, Twilio};

@@ -11,6 +11,7 @@ pub use crate::bindings::base::pointsman::plugin::http::{
 };
 use crate::failure::harmless;
 use crate::operation::Wire;
+use crate::sender::Attachment;
 use crate::{Certainty, Failure, FailureKind, Pair, Retry};
 
 /// The way to the vendor, inside an operation.
@@ -127,6 +128,22 @@ pub fn method(name: &str, url: impl Into<String>) -> CallBuilder {
     })
 }
 
+/// A part of a multipart body that is a field.
+pub fn field_part(name: &str, value: impl Into<String>) -> Part {
+    let content = PartContent::Field(plain(value));
+    Part { name: name.to_owned(), file_name: None, content_type: None, content }
+}
+
+/// A part of a multipart body that is a file to send; the host streams its bytes.
+pub fn file_part(name: &str, file: &Attachment) -> Part {
+    Part {
+        name: name.to_owned(),
+        file_name: Some(file.file_name.clone()),
+        content_type: Some(file.content_type.clone()),
+        content: PartContent::Blob(file.blob.clone()),
+    }
+}
+
 /// A value that is no secret.
 pub fn plain(value: impl Into<String>) -> Value {
     Value::Plain(value.into())
@@ -175,6 +192,20 @@ impl CallBuilder {
     /// A JSON body.
     pub fn json(mut self, body: &serde_json::Value) -> Self {
         self.0.body = Body::Json(JsonBody { text: body.to_string(), secrets: vec![] });
+        self
+    }
+
+    /// The string that stands at `pointer` (RFC 6901) in the JSON body becomes the value of a secret.
+    pub fn json_secret(mut self, pointer: &str, secret: &str) -> Self {
+        if let Body::Json(body) = &mut self.0.body {
+            body.secrets.push(SecretAt { pointer: pointer.to_owned(), secret: secret.to_owned() });
+        }
+        self
+    }
+
+    /// A multipart body.
+    pub fn multipart(mut self, parts: Vec<Part>) -> Self {
+        self.0.body = Body::Multipart(parts);
         self
     }
 

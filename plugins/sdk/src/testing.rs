@@ -14,6 +14,7 @@
 //! the variable `POINTSMAN_UPDATE` set, `expect.json` is written instead of
 //! compared; read the difference before you commit it.
 
+pub mod fuzz;
 mod message;
 mod operation;
 pub mod proof;
