@@ -7,6 +7,7 @@ WASM := wasm32-unknown-unknown
 GUESTS := target/$(WASM)/guest
 # What `serve --plugins` reads; the guests that tests torment are not in it.
 PLUGINS := target/plugins
+BUNDLED := onemsg twilio waha webchat
 CRASH_ROUNDS ?= 100
 LISTEN ?= 127.0.0.1:8080
 # The stories run against the debug build. `--workspace` everywhere: with other packages
@@ -35,10 +36,9 @@ wasm-target:
 	fi
 
 plugins: wasm-target ## build the plugins (wasm)
-	cargo build --locked --profile guest --target $(WASM) -p pointsman-twilio -p pointsman-webchat
+	cargo build --locked --profile guest --target $(WASM) $(BUNDLED:%=-p pointsman-%)
 	@mkdir -p $(PLUGINS)
-	@cp $(GUESTS)/pointsman_twilio.wasm $(PLUGINS)/twilio.wasm
-	@cp $(GUESTS)/pointsman_webchat.wasm $(PLUGINS)/webchat.wasm
+	@for plugin in $(BUNDLED); do cp $(GUESTS)/pointsman_$$plugin.wasm $(PLUGINS)/$$plugin.wasm; done
 
 guests: wasm-target ## build the guests that tests torment
 	cargo build --locked --profile guest --target $(WASM) -p sandbox-guest

@@ -32,6 +32,7 @@ pub mod phone;
 pub mod presence;
 pub mod removal;
 pub mod retention;
+pub mod session;
 pub mod slot;
 pub mod sniff;
 pub mod suppress;

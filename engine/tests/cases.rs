@@ -55,6 +55,18 @@ async fn twilio_passes_its_cases_in_the_sandbox() {
     every_case_passes("twilio", 123).await;
 }
 
+// S25, S66
+#[tokio::test(flavor = "multi_thread")]
+async fn waha_passes_its_cases_in_the_sandbox() {
+    every_case_passes("waha", 138).await;
+}
+
+// S44, S46
+#[tokio::test(flavor = "multi_thread")]
+async fn onemsg_passes_its_cases_in_the_sandbox() {
+    every_case_passes("onemsg", 95).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn webchat_passes_its_cases_in_the_sandbox() {
     every_case_passes("webchat", 12).await;

@@ -9,7 +9,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use tokio_util::sync::CancellationToken;
 
-use super::{Flow, FlowError, account, erase, file, removal, retention, templates, tenant, upload};
+use super::{Flow, FlowError, account, erase, file, removal, retention, session, templates, tenant, upload};
 use crate::store::aging::Aged;
 use crate::store::jobs::{self, Claim, Ending};
 use crate::store::{Durability, tenants};
@@ -18,6 +18,7 @@ use crate::store::{Durability, tenants};
 pub static JOBS: &[Job] = &[
     Job { name: "contacts.erase", every_ms: MINUTE_MS, work: |round| Box::pin(erase::resume(round)) },
     hourly("channels.check", |round| Box::pin(account::check_all(round))),
+    hourly(session::JOB, |round| Box::pin(session::ask_all(round))),
     hourly("channels.removed", |round| Box::pin(removal::sweep(round))),
     hourly("retention.answers", |round| retention::delete(round, Aged::Answers)),
     hourly("retention.calls", |round| retention::delete(round, Aged::Calls)),
@@ -42,6 +43,8 @@ const fn hourly(name: &'static str, work: Work) -> Job {
 const MINUTE_MS: i64 = 60_000;
 /// One hour, milliseconds.
 const HOUR_MS: i64 = 3_600_000;
+/// A job that waits for something at a vendor looks again after this long, milliseconds.
+const WAIT_MS: i64 = 5_000;
 /// A job that failed is tried again after this long, milliseconds; the pause doubles with each failure, up to the
 /// job's own round.
 const RETRY_FIRST_MS: i64 = 30_000;
@@ -80,6 +83,8 @@ pub enum Outcome {
     Done,
     /// There is more to do: go on as soon as other jobs that are due had their turn.
     Snoozed,
+    /// Something is on its way at a vendor: look again shortly.
+    Waiting,
     /// One sentence for operators; the full chain is in the log.
     Failed(String),
 }
@@ -90,6 +95,7 @@ impl Outcome {
         match self {
             Self::Done => "done",
             Self::Snoozed => "snoozed",
+            Self::Waiting => "waiting",
             Self::Failed(_) => "failed",
         }
     }
@@ -147,7 +153,7 @@ pub async fn run(
     let next_ms = next(job, claim, &outcome, run_ms, flow.clock.now_ms());
     let problem = match &outcome {
         Outcome::Failed(problem) => Some(problem.clone()),
-        Outcome::Done | Outcome::Snoozed => None,
+        Outcome::Done | Outcome::Snoozed | Outcome::Waiting => None,
     };
     let ending = Ending { run_ms, took_ms, outcome: outcome.word(), problem, next_ms };
     let claim = claim.clone();
@@ -176,7 +182,7 @@ fn note(flow: &Flow, job: &Job, claim: &Claim, outcome: &Outcome, took_ms: i64) 
         Outcome::Failed(problem) => {
             tracing::error!(job, %tenant, attempts, took_ms, problem, "a job failed; it is tried again");
         }
-        Outcome::Done | Outcome::Snoozed => {
+        Outcome::Done | Outcome::Snoozed | Outcome::Waiting => {
             tracing::debug!(job, %tenant, took_ms, outcome = outcome.word(), "a job ended");
         }
     }
@@ -186,6 +192,7 @@ fn next(job: &Job, claim: &Claim, outcome: &Outcome, run_ms: i64, now_ms: i64) -
     match outcome {
         Outcome::Done => (run_ms + job.every_ms).max(now_ms),
         Outcome::Snoozed => now_ms,
+        Outcome::Waiting => (now_ms + WAIT_MS).min(run_ms + job.every_ms),
         Outcome::Failed(_) => {
             let doublings = u32::try_from(claim.attempts - 1).unwrap_or(0).min(RETRY_DOUBLINGS_MAX);
             now_ms + (RETRY_FIRST_MS << doublings).min(job.every_ms)
@@ -207,6 +214,7 @@ mod tests {
         let failed = Outcome::Failed("broken".into());
         assert_eq!(after(&Outcome::Done, 1), 1_000 + HOUR_MS, "measured from the begin");
         assert_eq!(after(&Outcome::Snoozed, 1), 5_000);
+        assert_eq!(after(&Outcome::Waiting, 1), 5_000 + WAIT_MS);
         assert_eq!([1, 2, 3].map(|attempts| after(&failed, attempts) - 5_000), [30_000, 60_000, 120_000]);
         assert_eq!(after(&failed, 1_000_000) - 5_000, HOUR_MS, "never later than a round");
     }

@@ -317,9 +317,7 @@ pub(super) fn template_page(
     wire::TemplatePage { templates: page.templates.into_iter().map(template).collect(), next: page.next }
 }
 
-pub(super) fn session_task(
-    task: &wire::SessionTask,
-) -> sessions::exports::pointsman::plugin::sessions::Task {
+pub(super) fn session_task(task: &wire::SessionTask) -> sessions::exports::pointsman::plugin::sessions::Task {
     use sessions::exports::pointsman::plugin::sessions::Task;
     match task {
         wire::SessionTask::Start => Task::Start,

@@ -45,6 +45,7 @@ pub const TABLES: &[Table] = &[
     table("contacts", "id"),
     table("templates", "channel_id, id"),
     table("channel_health", "channel_id"),
+    table("channel_sessions", "channel_id"),
     table("rule_versions", "id"),
     table("rules", "id"),
     table("calendars", "id"),

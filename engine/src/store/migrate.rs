@@ -23,6 +23,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (14, "lists", include_str!("../../../migrations/0014_lists.sql")),
     (10, "channels", include_str!("../../../migrations/0010_channels.sql")),
     (11, "media", include_str!("../../../migrations/0011_media.sql")),
+    (19, "sessions", include_str!("../../../migrations/0019_sessions.sql")),
 ];
 
 fn migrator() -> Migrator {

@@ -29,10 +29,15 @@ async fn check(api: &Api<'_>) -> Result<Report, Failure> {
             return Err(Failure::new(FailureKind::PermissionDenied, message).retry(Retry::AfterOwnerActs));
         }
         "disconnected" | "uninitialized" => {
-            let message = "1msg has no connection to WhatsApp now; it comes back by itself, or the cabinet says more";
+            let message =
+                "1msg has no connection to WhatsApp now; it comes back by itself, or the cabinet says more";
             return Err(Failure::new(FailureKind::VendorUnavailable, message).retry(Retry::After(0)));
         }
-        _ => return Err(Failure::bad_response("1msg does not say how the channel is; is the API URL the channel's own?")),
+        _ => {
+            return Err(Failure::bad_response(
+                "1msg does not say how the channel is; is the API URL the channel's own?",
+            ));
+        }
     }
     let webhooks = webhooks(api).await?;
     let mut report = report(api, &webhooks);
@@ -47,7 +52,9 @@ async fn connect(api: &Api<'_>) -> Result<Report, Failure> {
     let mut webhooks = webhooks(api).await?;
     if !webhooks.contains(&api.context.webhook_url) {
         if webhooks.len() >= WEBHOOKS_MAX {
-            let message = format!("the channel has {WEBHOOKS_MAX} webhooks, as many as 1msg keeps; remove one in the cabinet");
+            let message = format!(
+                "the channel has {WEBHOOKS_MAX} webhooks, as many as 1msg keeps; remove one in the cabinet"
+            );
             return Err(Failure::new(FailureKind::SettingsInvalid, message).retry(Retry::AfterOwnerActs));
         }
         webhooks.push(api.context.webhook_url.clone());

@@ -37,7 +37,10 @@ pub(crate) fn event(context: &Context, it: &Value) -> Event {
 fn failure(it: &Value) -> Failure {
     let said = errors::words(it);
     let failure = said.and_then(errors::meaning).unwrap_or_else(|| {
-        Failure::new(FailureKind::ContentRejected, "WhatsApp did not deliver the message; 1msg's own words say more")
+        Failure::new(
+            FailureKind::ContentRejected,
+            "WhatsApp did not deliver the message; 1msg's own words say more",
+        )
     });
     let code = failure.vendor_code.clone();
     failure.vendor(code.as_deref(), said)

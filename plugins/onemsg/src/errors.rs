@@ -24,7 +24,12 @@ pub(crate) fn meaning(words: &str) -> Option<Failure> {
     let says = |all: &[&str]| all.iter().any(|one| words.contains(one));
     let (kind, retry, code, message) = match () {
         () if says(&["outside the allowed window", "re-engagement", "131047", "dialog window is closed"]) => {
-            (K::WindowClosed, R::Never, Some("131047"), "the 24 hours after the contact's last message are over; send a template")
+            (
+                K::WindowClosed,
+                R::Never,
+                Some("131047"),
+                "the 24 hours after the contact's last message are over; send a template",
+            )
         }
         () if says(&["healthy ecosystem", "131049"]) => (
             K::ContentRejected,
@@ -32,27 +37,53 @@ pub(crate) fn meaning(words: &str) -> Option<Failure> {
             Some("131049"),
             "WhatsApp holds marketing back from this contact; try again after a day, or send something of use",
         ),
-        () if says(&["experiment", "130472"]) => {
-            (K::RecipientUnreachable, R::Never, Some("130472"), "WhatsApp tests not sending marketing to this contact; wait until they write")
-        }
+        () if says(&["experiment", "130472"]) => (
+            K::RecipientUnreachable,
+            R::Never,
+            Some("130472"),
+            "WhatsApp tests not sending marketing to this contact; wait until they write",
+        ),
         () if says(&["too many request", "rate limit"]) => {
             (K::RateLimited, R::After(SLOWER_MS), None, "1msg asks to send more slowly")
         }
-        () if says(&["wrong token", "invalid token"]) => {
-            (K::AuthFailed, R::AfterOwnerActs, None, "1msg does not accept the token; copy it again from the cabinet")
-        }
+        () if says(&["wrong token", "invalid token"]) => (
+            K::AuthFailed,
+            R::AfterOwnerActs,
+            None,
+            "1msg does not accept the token; copy it again from the cabinet",
+        ),
         () if says(&["trial"]) => (K::PermissionDenied, R::AfterOwnerActs, None, TRIAL),
-        () if says(&["template"]) && says(&["not defined", "not found", "does not exist", "doesn't exist"]) => {
-            (K::TemplateInvalid, R::Never, None, "1msg does not know the template; refresh the channel's templates and choose again")
+        () if says(&["template"])
+            && says(&["not defined", "not found", "does not exist", "doesn't exist"]) =>
+        {
+            (
+                K::TemplateInvalid,
+                R::Never,
+                None,
+                "1msg does not know the template; refresh the channel's templates and choose again",
+            )
         }
         () if says(&["number of parameters", "132000", "132001", "132012", "132018"]) => {
             (K::TemplateInvalid, R::Never, None, "the template's variables do not fit; fill in every one")
         }
-        () if says(&["wrong file"]) => {
-            (K::MediaInvalid, R::Never, None, "1msg cannot fetch the file or does not take its type; send another")
-        }
-        () if says(&["bsuid routing is disabled", "username is not found", "username routing is disabled"]) => {
-            (K::RecipientInvalid, R::Never, None, "this contact hides their number and cannot be written to; ask for the number")
+        () if says(&["wrong file"]) => (
+            K::MediaInvalid,
+            R::Never,
+            None,
+            "1msg cannot fetch the file or does not take its type; send another",
+        ),
+        () if says(&[
+            "bsuid routing is disabled",
+            "username is not found",
+            "username routing is disabled",
+        ]) =>
+        {
+            (
+                K::RecipientInvalid,
+                R::Never,
+                None,
+                "this contact hides their number and cannot be written to; ask for the number",
+            )
         }
         () if says(&["not a valid whatsapp", "131026", "undeliverable"]) => {
             (K::RecipientInvalid, R::Never, None, "this number is not on WhatsApp or cannot get the message")
@@ -63,7 +94,8 @@ pub(crate) fn meaning(words: &str) -> Option<Failure> {
     Some(Failure { vendor_code: code.map(str::to_owned), ..failure })
 }
 
-const TRIAL: &str = "this is a trial channel, which only writes to its own number; pay for it in the 1msg cabinet";
+const TRIAL: &str =
+    "this is a trial channel, which only writes to its own number; pay for it in the 1msg cabinet";
 
 /// What a failed call means. A body of HTML or nothing leaves the status to speak; a 403 of plain text is 1msg's
 /// way to say that the channel is a trial or blocked.

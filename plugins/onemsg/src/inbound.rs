@@ -3,8 +3,8 @@
 
 use pointsman_plugin::descriptor::MediaFamily;
 use pointsman_plugin::webhook::{
-    Card, Choice, Content, Delivery, Event, EventBody, Location, Media, MediaSource, Message, Party, Reaction,
-    Status,
+    Card, Choice, Content, Delivery, Event, EventBody, Location, Media, MediaSource, Message, Party,
+    Reaction, Status,
 };
 use pointsman_plugin::{Context, Extra};
 use serde_json::{Value, json};
@@ -55,12 +55,16 @@ pub(crate) fn event(context: &Context, it: &Value) -> Event {
 
 /// The contact of a chat. Of an outgoing message the sender's name is the company's.
 pub(crate) fn party(chat: &str, it: &Value, from_us: bool) -> Party {
-    let name = text(it, "senderName").or_else(|| text(it, "chatName")).filter(|name| !from_us && !name.contains('@'));
+    let name = text(it, "senderName")
+        .or_else(|| text(it, "chatName"))
+        .filter(|name| !from_us && !name.contains('@'));
     let scoped = text(it, "authorBsuid").or_else(|| text(it, "bsuid"));
     Party {
         address: chat.to_owned(),
         phone: phone(chat),
-        scoped_id: scoped.filter(|_| !from_us).or_else(|| chat.ends_with("@lid").then(|| chat.trim_end_matches("@lid").to_owned())),
+        scoped_id: scoped
+            .filter(|_| !from_us)
+            .or_else(|| chat.ends_with("@lid").then(|| chat.trim_end_matches("@lid").to_owned())),
         username: text(it, "authorUserName").or_else(|| text(it, "userName")).filter(|_| !from_us),
         display_name: name,
     }
@@ -80,11 +84,14 @@ fn content(it: &Value) -> Content {
     match kind.as_str() {
         "chat" | "text" if !body.is_empty() => Content::Text(body),
         // 1msg hands on what the contact saw, not the id that we gave.
-        "button" | "interactive" if !body.is_empty() => Content::Choice(Choice { id: body.clone(), title: body }),
+        "button" | "interactive" if !body.is_empty() => {
+            Content::Choice(Choice { id: body.clone(), title: body })
+        }
         "reaction" => match quoted {
-            Some(message_id) => {
-                Content::Reaction(Reaction { message_id, emoji: Some(body).filter(|emoji| !emoji.is_empty()) })
-            }
+            Some(message_id) => Content::Reaction(Reaction {
+                message_id,
+                emoji: Some(body).filter(|emoji| !emoji.is_empty()),
+            }),
             None => other(),
         },
         "location" => location(&body).map_or_else(other, Content::Location),
@@ -111,7 +118,8 @@ fn family(kind: &str) -> Option<MediaFamily> {
 /// The body is a link that lives for a while. A document's caption is its name.
 fn file(family: MediaFamily, it: &Value, url: String) -> Media {
     let caption = text(it, "caption");
-    let (file_name, caption) = if family == MediaFamily::Document { (caption, None) } else { (None, caption) };
+    let (file_name, caption) =
+        if family == MediaFamily::Document { (caption, None) } else { (None, caption) };
     Media { family, source: MediaSource::Url(url), content_type: None, file_name, size: None, caption }
 }
 

@@ -27,7 +27,11 @@ pub(crate) fn describe() -> Manifest {
         docs_url: Some("https://docs.1msg.io".into()),
         license: Some("Apache-2.0".into()),
         settings: settings(),
-        kinds: vec![ChannelKind { kind: "whatsapp".into(), label: "WhatsApp".into(), capabilities: capabilities() }],
+        kinds: vec![ChannelKind {
+            kind: "whatsapp".into(),
+            label: "WhatsApp".into(),
+            capabilities: capabilities(),
+        }],
         origins: vec![API.into()],
         ..Manifest::new("onemsg", "1msg", env!("CARGO_PKG_VERSION"))
     }
@@ -77,7 +81,12 @@ fn capabilities() -> Capabilities {
             rule(F::Image, &["image/jpeg", "image/png"], IMAGE_BYTES_MAX, true),
             rule(F::Sticker, &["image/webp"], STICKER_BYTES_MAX, false),
             rule(F::Voice, &["audio/ogg"], FILE_BYTES_MAX, false),
-            rule(F::Audio, &["audio/ogg", "audio/amr", "audio/aac", "audio/mp4", "audio/mpeg"], FILE_BYTES_MAX, false),
+            rule(
+                F::Audio,
+                &["audio/ogg", "audio/amr", "audio/aac", "audio/mp4", "audio/mpeg"],
+                FILE_BYTES_MAX,
+                false,
+            ),
             rule(F::Video, &["video/mp4", "video/3gpp"], FILE_BYTES_MAX, true),
             rule(F::Document, &documents, FILE_BYTES_MAX, true),
         ],

@@ -43,7 +43,11 @@ pub(crate) async fn send(context: &Context, message: &Message, http: &Http) -> R
                 let phone = card.phones.first().map_or("", String::as_str);
                 ("sendContact", json!({ "contact": { "name": card.name, "phone": phone } }))
             }
-            _ => return Err(Failure::unsupported("1msg sends one contact at a time; send the others by themselves")),
+            _ => {
+                return Err(Failure::unsupported(
+                    "1msg sends one contact at a time; send the others by themselves",
+                ));
+            }
         },
         Content::Reaction(it) => {
             let emoji = it.emoji.as_deref().unwrap_or("");
@@ -57,13 +61,17 @@ pub(crate) async fn send(context: &Context, message: &Message, http: &Http) -> R
         Content::Typing => match &message.reply_to {
             Some(id) => return read(&api, id, true).await,
             None => {
-                return Err(Failure::unsupported("typing can only be shown as an answer to a message of the contact"));
+                return Err(Failure::unsupported(
+                    "typing can only be shown as an answer to a message of the contact",
+                ));
             }
         },
         Content::Other(_) => return Err(Failure::unsupported("1msg cannot send this kind of message")),
     };
     body["chatId"] = json!(chat);
-    if let Some(quoted) = message.reply_to.as_deref().filter(|_| !matches!(message.content, Content::Reaction(_))) {
+    if let Some(quoted) =
+        message.reply_to.as_deref().filter(|_| !matches!(message.content, Content::Reaction(_)))
+    {
         body["quotedMsgId"] = json!(quoted);
     }
     api.send(path, &body).await.map(one)
@@ -76,7 +84,10 @@ fn chat(address: &str) -> Result<String, Failure> {
     }
     let digits: String = address.chars().filter(char::is_ascii_digit).collect();
     if digits.is_empty() {
-        return Err(Failure::new(FailureKind::RecipientInvalid, "the contact has no number that 1msg could write to"));
+        return Err(Failure::new(
+            FailureKind::RecipientInvalid,
+            "the contact has no number that 1msg could write to",
+        ));
     }
     Ok(format!("{digits}@c.us"))
 }
@@ -111,15 +122,14 @@ fn choices(it: &Choices) -> Result<(&'static str, Value), Failure> {
     let (header, footer) = (it.header.as_deref().unwrap_or(""), it.footer.as_deref().unwrap_or(""));
     if is_buttons {
         let text = if header.is_empty() { it.text.clone() } else { format!("{header}\n\n{}", it.text) };
-        let button = |item: &Item| json!({ "type": "reply", "reply": { "id": item.id, "title": item.title } });
+        let button =
+            |item: &Item| json!({ "type": "reply", "reply": { "id": item.id, "title": item.title } });
         let sections: Vec<Value> = it.items.iter().map(button).collect();
         return Ok(("sendButton", json!({ "body": text, "footer": footer, "sections": sections })));
     }
     let label = it.list_label.as_deref().unwrap_or("…");
     short(label, BUTTON_CHARS_MAX, "label of the list")?;
-    let row = |item: &Item| {
-        json!({ "id": item.id, "title": item.title, "description": item.description.as_deref().unwrap_or("") })
-    };
+    let row = |item: &Item| json!({ "id": item.id, "title": item.title, "description": item.description.as_deref().unwrap_or("") });
     let rows: Vec<Value> = it.items.iter().map(row).collect();
     // Two documents of 1msg name the label differently.
     let body = json!({

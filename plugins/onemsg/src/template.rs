@@ -32,7 +32,8 @@ pub(crate) fn body(template: &Template, chat: &str) -> Result<Value, Failure> {
         Some(digits) => body["phone"] = json!(digits),
         None => body["chatId"] = json!(chat),
     }
-    let namespace = template.vendor_id.as_deref().and_then(|id| id.split_once(SEPARATOR)).map(|(space, _)| space);
+    let namespace =
+        template.vendor_id.as_deref().and_then(|id| id.split_once(SEPARATOR)).map(|(space, _)| space);
     if let Some(namespace) = namespace.filter(|it| !it.is_empty()) {
         body["namespace"] = json!(namespace);
     }

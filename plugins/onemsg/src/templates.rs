@@ -46,7 +46,9 @@ fn template(row: &Value, common: Option<&str>) -> Option<Template> {
         other => other.clone(),
     };
     let components = components.as_array().cloned().unwrap_or_default();
-    let of = |kind: &str| components.iter().find(|it| it["type"].as_str().is_some_and(|t| t.eq_ignore_ascii_case(kind)));
+    let of = |kind: &str| {
+        components.iter().find(|it| it["type"].as_str().is_some_and(|t| t.eq_ignore_ascii_case(kind)))
+    };
     let body = of("BODY").and_then(|it| text(it, "text")).unwrap_or_default();
     let id = text(row, "id").unwrap_or_else(|| format!("{name}|{language}"));
     let space = namespace(row).or(common).unwrap_or_default();
@@ -69,8 +71,12 @@ fn slots(body: &str, header: Option<&Value>, buttons: Option<&Value>) -> Vec<Slo
     let mut slots = vec![];
     if let Some(header) = header {
         match text(header, "format") {
-            Some(format) if MEDIA_HEADERS.contains(&format.as_str()) => slots.push(slot("header", format.to_lowercase())),
-            _ => slots.extend(holes(&text(header, "text").unwrap_or_default()).into_iter().map(|name| slot("header", name))),
+            Some(format) if MEDIA_HEADERS.contains(&format.as_str()) => {
+                slots.push(slot("header", format.to_lowercase()))
+            }
+            _ => slots.extend(
+                holes(&text(header, "text").unwrap_or_default()).into_iter().map(|name| slot("header", name)),
+            ),
         }
     }
     slots.extend(holes(body).into_iter().map(|name| slot("body", name)));

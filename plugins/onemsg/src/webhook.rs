@@ -17,7 +17,10 @@ pub(crate) fn authenticate(context: &Context, request: &Request) -> Verdict {
         let challenge = request.query_field("hub.challenge").filter(|it| it.len() <= CHALLENGE_BYTES_MAX);
         let plain = Pair { name: "content-type".into(), value: "text/plain".into() };
         let body = challenge.unwrap_or("").as_bytes().to_vec();
-        return Verdict::Answer(Claim { proofs: vec![], reply: Reply { status: 200, headers: vec![plain], body } });
+        return Verdict::Answer(Claim {
+            proofs: vec![],
+            reply: Reply { status: 200, headers: vec![plain], body },
+        });
     }
     let Ok(settings) = context.settings::<Settings>() else {
         return Verdict::refuse("the channel's settings do not fit");
@@ -41,16 +44,21 @@ fn is_of(body: &Value, instance: &str) -> bool {
 
 /// One webhook may hold several messages and acks.
 pub(crate) fn parse(context: &Context, request: &Request) -> Result<Vec<Event>, Failure> {
-    let body: Value = pointsman_plugin::json(&request.body).map_err(|_| Failure::bad_response("the webhook is not JSON"))?;
+    let body: Value = pointsman_plugin::json(&request.body)
+        .map_err(|_| Failure::bad_response("the webhook is not JSON"))?;
     let (messages, acks) = (items(&body["messages"]), items(&body["ack"]));
     if messages.is_empty() && acks.is_empty() {
         if body["entry"].is_array() {
-            let message = "1msg passes Meta's raw webhooks on; switch `rawHooks` off in the channel's settings at 1msg";
+            let message =
+                "1msg passes Meta's raw webhooks on; switch `rawHooks` off in the channel's settings at 1msg";
             return Err(Failure::bad_response(message));
         }
         let what = &body["type"];
         let key = format!("other:{}:{}", what.as_str().unwrap_or(""), context.now);
-        return Ok(vec![Event { dedupe_key: key, body: EventBody::Other(Extra::new("onemsg.webhook", what)) }]);
+        return Ok(vec![Event {
+            dedupe_key: key,
+            body: EventBody::Other(Extra::new("onemsg.webhook", what)),
+        }]);
     }
     let messages = messages.into_iter().map(|it| inbound::event(context, it));
     Ok(messages.chain(acks.into_iter().map(|it| ack::event(context, it))).collect())

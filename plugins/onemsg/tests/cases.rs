@@ -1,7 +1,7 @@
 //! Runs the case folders natively.
 
-use pointsman_plugin::testing::Suite;
 use pointsman_onemsg::OneMsg;
+use pointsman_plugin::testing::Suite;
 
 #[test]
 fn cases_come_out_as_written() {

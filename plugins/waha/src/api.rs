@@ -105,7 +105,9 @@ fn unprocessable(body: &Value, words: &str) -> Failure {
         return unready(&it);
     }
     if words.contains("not implemented by the engine") {
-        return Failure::unsupported("the engine that WAHA runs with cannot do that; choose another engine in WAHA");
+        return Failure::unsupported(
+            "the engine that WAHA runs with cannot do that; choose another engine in WAHA",
+        );
     }
     if words.contains("Plus version") {
         return Failure::unsupported("this WAHA is older than 2026.6.1 and cannot do that; upgrade it");

@@ -90,6 +90,7 @@ fn with_ours(mut config: Value, context: &Context) -> (Value, usize) {
 
 /// The host writes the key that signs webhooks into our webhook.
 fn with_key(call: CallBuilder, body: &Value, place: usize) -> Call {
-    let secrets = vec![SecretAt { pointer: format!("/config/webhooks/{place}/hmac/key"), secret: HMAC_KEY.into() }];
+    let secrets =
+        vec![SecretAt { pointer: format!("/config/webhooks/{place}/hmac/key"), secret: HMAC_KEY.into() }];
     Call { body: Body::Json(JsonBody { text: body.to_string(), secrets }), ..call.build() }
 }

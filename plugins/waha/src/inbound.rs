@@ -2,11 +2,11 @@
 //! type of a message: it is what its fields say. Everything but a few fields may be
 //! missing or null, whatever the OpenAPI document calls required.
 
+use pointsman_plugin::Extra;
 use pointsman_plugin::descriptor::MediaFamily;
 use pointsman_plugin::webhook::{
     Card, Choice, Content, Edit, Event, EventBody, Location, Media, MediaSource, Message, Reaction,
 };
-use pointsman_plugin::Extra;
 use serde_json::{Value, json};
 
 use crate::ids::{self, Chat, MessageId};
@@ -102,7 +102,9 @@ fn event(
         Chat::Group | Chat::Person => {}
     }
     let sent_at = millis(&payload["timestamp"]).unwrap_or_else(|| envelope.at_ms());
-    let Some(content) = content(&id) else { return envelope.unreadable("the message says nothing that WAHA documents") };
+    let Some(content) = content(&id) else {
+        return envelope.unreadable("the message says nothing that WAHA documents");
+    };
     let dedupe_key = match what {
         // An edit may keep the id of what it edits.
         "edit" => format!("edit:{}:{sent_at}", id.bare),
@@ -143,7 +145,8 @@ fn name(payload: &Value) -> Option<String> {
 
 fn extras(payload: &Value, is_group: bool) -> Vec<Extra> {
     let author = payload["participant"].as_str().or_else(|| payload["author"].as_str());
-    let author = author.filter(|_| is_group).map(|author| Extra::new("waha.author", &json!(ids::chat_id(author))));
+    let author =
+        author.filter(|_| is_group).map(|author| Extra::new("waha.author", &json!(ids::chat_id(author))));
     author.into_iter().collect()
 }
 
@@ -171,7 +174,9 @@ fn file(file: &Value, id: &MessageId, caption: Option<String>) -> Media {
     let url = file["url"].as_str().filter(|url| !url.is_empty());
     let source = match url {
         // Only with a store of files outside of WAHA; its links are signed.
-        Some(url) if file["s3"].is_object() && url.starts_with("https://") => MediaSource::Url(url.to_owned()),
+        Some(url) if file["s3"].is_object() && url.starts_with("https://") => {
+            MediaSource::Url(url.to_owned())
+        }
         _ => MediaSource::VendorRef(media::reference(url, id)),
     };
     Media {
@@ -220,7 +225,13 @@ fn card(raw: &Value) -> Option<Card> {
     for line in raw.as_str()?.lines() {
         let Some((name, value)) = line.split_once(':') else { continue };
         let value = cleaned(value.trim());
-        match name.split([';', '.']).find(|part| !part.starts_with("item")).unwrap_or("").to_ascii_uppercase().as_str() {
+        match name
+            .split([';', '.'])
+            .find(|part| !part.starts_with("item"))
+            .unwrap_or("")
+            .to_ascii_uppercase()
+            .as_str()
+        {
             "FN" => card.name = value,
             "TEL" if !value.is_empty() => card.phones.push(value),
             "EMAIL" if !value.is_empty() => card.emails.push(value),
@@ -264,7 +275,9 @@ mod tests {
 
     #[test]
     fn a_vcard_gives_its_name_and_numbers() {
-        let raw = json!("BEGIN:VCARD\nFN:Jane Doe\nitem1.TEL;waid=12132132139:+1 213 213 2139\nEMAIL:j@x.test\nEND:VCARD");
+        let raw = json!(
+            "BEGIN:VCARD\nFN:Jane Doe\nitem1.TEL;waid=12132132139:+1 213 213 2139\nEMAIL:j@x.test\nEND:VCARD"
+        );
         let card = card(&raw).unwrap();
         assert_eq!((card.name.as_str(), card.phones.len(), card.emails.len()), ("Jane Doe", 1, 1));
     }

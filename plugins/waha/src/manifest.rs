@@ -40,15 +40,32 @@ fn settings() -> Vec<Setting> {
     use SettingKind::{EgressUrl, Secret, Text, Toggle};
     let new = Setting::new;
     vec![
-        new(BASE_URL, "WAHA address", EgressUrl, "Where your WAHA server is. In a private network it needs an admin's consent.")
-            .required()
-            .example("http://waha.internal:3000"),
+        new(
+            BASE_URL,
+            "WAHA address",
+            EgressUrl,
+            "Where your WAHA server is. In a private network it needs an admin's consent.",
+        )
+        .required()
+        .example("http://waha.internal:3000"),
         new(SESSION, "Session", Text, "Name of the session in WAHA; every number needs one of its own.")
             .default_value(&json!(SESSION_DEFAULT)),
-        new(API_KEY, "API key", Secret, "WAHA_API_KEY of the server, or better a key of this session alone.").required(),
-        new(HMAC_KEY, "Webhook key", Secret, "Make up at least 32 random characters. WAHA is told and signs its webhooks with it.").required(),
-        new(GROUPS, "Take messages of groups", Toggle, "A group becomes one conversation. Off: groups are ignored.")
-            .default_value(&json!(false)),
+        new(API_KEY, "API key", Secret, "WAHA_API_KEY of the server, or better a key of this session alone.")
+            .required(),
+        new(
+            HMAC_KEY,
+            "Webhook key",
+            Secret,
+            "Make up at least 32 random characters. WAHA is told and signs its webhooks with it.",
+        )
+        .required(),
+        new(
+            GROUPS,
+            "Take messages of groups",
+            Toggle,
+            "A group becomes one conversation. Off: groups are ignored.",
+        )
+        .default_value(&json!(false)),
     ]
 }
 

@@ -37,8 +37,9 @@ fn path(url: &str) -> Option<String> {
 
 pub(crate) async fn fetch(context: &Context, vendor_ref: &str, http: &Http) -> Result<String, Failure> {
     let api = Api::new(context, http)?;
-    let reference: Reference = serde_json::from_str(vendor_ref)
-        .map_err(|_| Failure::new(FailureKind::MediaInvalid, "the file is not one of WAHA's; it is not fetched"))?;
+    let reference: Reference = serde_json::from_str(vendor_ref).map_err(|_| {
+        Failure::new(FailureKind::MediaInvalid, "the file is not one of WAHA's; it is not fetched")
+    })?;
     if let Some(path) = reference.path.as_deref().and_then(path) {
         match get(&api, &path).await {
             Err(failure) if failure.http_status == Some(404) => {}

@@ -63,7 +63,10 @@ async fn chat(api: &Api<'_>, address: &str) -> Result<String, Failure> {
         return Ok(ids::chat_id(address));
     }
     let digits: String = address.chars().filter(char::is_ascii_digit).collect();
-    let call = api.at("GET", "contacts/check-exists").query("phone", digits).query("session", api.settings.session());
+    let call = api
+        .at("GET", "contacts/check-exists")
+        .query("phone", digits)
+        .query("session", api.settings.session());
     let answer: Value = api.read(call).await?;
     match (answer["numberExists"] == true, answer["chatId"].as_str()) {
         (true, Some(chat)) => Ok(ids::chat_id(chat)),
@@ -90,7 +93,8 @@ impl To<'_> {
         // WAHA has taken the message: an answer that cannot be read must not lead to a second one.
         let answer: Value = response.json().map_err(|failure| failure.effect(Certainty::Performed))?;
         id(&answer).ok_or_else(|| {
-            Failure::bad_response("WAHA sent the message but does not say under which id").effect(Certainty::Performed)
+            Failure::bad_response("WAHA sent the message but does not say under which id")
+                .effect(Certainty::Performed)
         })
     }
 
@@ -103,7 +107,9 @@ impl To<'_> {
     /// One call for each file. What left before a file that fails has left.
     async fn files(&self, files: &[Attachment]) -> Result<Receipt, Failure> {
         if files.is_empty() || files.len() > FILES_MAX {
-            return Err(Failure::unsupported(format!("one message takes 1 to {FILES_MAX} files; send the others by themselves")));
+            return Err(Failure::unsupported(format!(
+                "one message takes 1 to {FILES_MAX} files; send the others by themselves"
+            )));
         }
         let mut sent = vec![];
         for file in files {
@@ -112,8 +118,15 @@ impl To<'_> {
                 Ok(id) => sent.push(id),
                 Err(failure) if sent.is_empty() => return Err(failure),
                 Err(failure) => {
-                    let message = format!("{} of {} files were sent, then: {}", sent.len(), files.len(), failure.message);
-                    return Err(Failure { message, ..failure }.retry(Retry::Never).effect(Certainty::Performed));
+                    let message = format!(
+                        "{} of {} files were sent, then: {}",
+                        sent.len(),
+                        files.len(),
+                        failure.message
+                    );
+                    return Err(Failure { message, ..failure }
+                        .retry(Retry::Never)
+                        .effect(Certainty::Performed));
                 }
             }
         }
@@ -148,7 +161,8 @@ fn file_body(file: &Attachment) -> (&'static str, Value) {
     };
     if matches!(file.family, MediaFamily::Voice | MediaFamily::Video) {
         // WhatsApp plays Opus and MP4 only; WAHA makes them of the rest.
-        body["convert"] = json!(!matches!(file.content_type.as_str(), "video/mp4" | "audio/ogg; codecs=opus"));
+        body["convert"] =
+            json!(!matches!(file.content_type.as_str(), "video/mp4" | "audio/ogg; codecs=opus"));
     }
     if let Some(caption) = caption {
         body["caption"] = json!(caption);
@@ -157,9 +171,7 @@ fn file_body(file: &Attachment) -> (&'static str, Value) {
 }
 
 fn list(choices: &Choices) -> Value {
-    let row = |item: &pointsman_plugin::sender::Item| {
-        json!({ "title": item.title, "rowId": item.id, "description": item.description })
-    };
+    let row = |item: &pointsman_plugin::sender::Item| json!({ "title": item.title, "rowId": item.id, "description": item.description });
     let rows: Vec<Value> = choices.items.iter().map(row).collect();
     let label = choices.list_label.as_deref().unwrap_or(LIST_LABEL);
     let mut message = json!({
@@ -179,14 +191,16 @@ fn list(choices: &Choices) -> Value {
 fn numbered(choices: &Choices) -> String {
     let rows = choices.items.iter().enumerate().map(|(at, item)| format!("{}. {}", at + 1, item.title));
     let rows = rows.collect::<Vec<_>>().join("\n");
-    let parts = [choices.header.as_deref(), Some(choices.text.as_str()), Some(&rows), choices.footer.as_deref()];
+    let parts =
+        [choices.header.as_deref(), Some(choices.text.as_str()), Some(&rows), choices.footer.as_deref()];
     parts.into_iter().flatten().collect::<Vec<_>>().join("\n\n")
 }
 
 /// A vCard 3.0. Line breaks would start a line of their own.
 fn vcard(card: &Card) -> String {
     let one_line = |text: &str| text.replace(['\r', '\n'], " ");
-    let mut lines = vec!["BEGIN:VCARD".to_owned(), "VERSION:3.0".to_owned(), format!("FN:{}", one_line(&card.name))];
+    let mut lines =
+        vec!["BEGIN:VCARD".to_owned(), "VERSION:3.0".to_owned(), format!("FN:{}", one_line(&card.name))];
     for phone in &card.phones {
         let digits: String = phone.chars().filter(char::is_ascii_digit).collect();
         lines.push(format!("TEL;type=CELL;waid={digits}:{}", one_line(phone)));

@@ -115,12 +115,17 @@ async fn act(api: &Api<'_>, action: &str) -> Result<Session, Failure> {
 /// How it is, with name and picture when somebody is linked.
 async fn look(api: &Api<'_>) -> Result<Session, Failure> {
     let Some(found) = api.look().await? else {
-        return Ok(Session { reason: Some("WAHA has no such session; start it".into()), ..session("STOPPED", &Value::Null, api.context.now) });
+        return Ok(Session {
+            reason: Some("WAHA has no such session; start it".into()),
+            ..session("STOPPED", &Value::Null, api.context.now)
+        });
     };
     let mut session = read(api, &found)?;
     if session.state == SessionState::Working {
         // A missing picture must not hide that it works.
-        if let Ok(profile) = api.read::<Value>(api.at("GET", &format!("{}/profile", api.settings.session()))).await {
+        if let Ok(profile) =
+            api.read::<Value>(api.at("GET", &format!("{}/profile", api.settings.session()))).await
+        {
             let text = |name: &str| profile[name].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
             session.picture_url = text("picture");
             session.account_name = text("name").or(session.account_name);
@@ -141,14 +146,18 @@ fn read(api: &Api<'_>, answer: &Value) -> Result<Session, Failure> {
 /// The code as text; versions that only make pictures send one.
 async fn qr(api: &Api<'_>) -> Result<Outcome, Failure> {
     let call = api.at("GET", &format!("{}/auth/qr", api.settings.session())).query("format", "raw");
-    let response: Response = api.succeed(call.header("accept", pointsman_plugin::http::plain("application/json"))).await?;
+    let response: Response =
+        api.succeed(call.header("accept", pointsman_plugin::http::plain("application/json"))).await?;
     if response.header("content-type").is_some_and(|kind| kind.starts_with("image/png")) {
         return Ok(Outcome::QrPng(response.body));
     }
     let answer: Value = response.json()?;
     match answer["value"].as_str().filter(|value| !value.is_empty()) {
         Some(value) => Ok(Outcome::QrText(value.to_owned())),
-        None => Err(not_ready("WAHA has no QR code now; try again in a moment", pointsman_plugin::Retry::After(1_000))),
+        None => Err(not_ready(
+            "WAHA has no QR code now; try again in a moment",
+            pointsman_plugin::Retry::After(1_000),
+        )),
     }
 }
 

@@ -44,7 +44,8 @@ impl Settings {
 
 /// Checks formats; one sentence for each field that is wrong.
 pub(crate) fn validate(settings_json: &str) -> Vec<FieldError> {
-    let wrong = |setting: &str, message: &str| FieldError { setting: setting.into(), message: message.into() };
+    let wrong =
+        |setting: &str, message: &str| FieldError { setting: setting.into(), message: message.into() };
     let Ok(settings) = serde_json::from_str::<Settings>(settings_json) else {
         return vec![wrong(BASE_URL, "The settings are of the wrong types; fill in the form again.")];
     };
@@ -68,6 +69,8 @@ fn is_base(url: &str) -> bool {
     rest.is_some_and(|rest| {
         !rest.is_empty()
             && !rest.starts_with(':')
-            && rest.bytes().all(|c| c.is_ascii_graphic() && !matches!(c, b'/' | b'@' | b'?' | b'#' | b'{' | b'\\'))
+            && rest
+                .bytes()
+                .all(|c| c.is_ascii_graphic() && !matches!(c, b'/' | b'@' | b'?' | b'#' | b'{' | b'\\'))
     })
 }

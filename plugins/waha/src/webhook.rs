@@ -23,7 +23,9 @@ pub(crate) fn authenticate(request: &Request) -> Verdict {
         return Verdict::refuse("the webhook is not signed with sha512");
     }
     let Some(tag) = request.header(TAG).and_then(unhex) else {
-        return Verdict::refuse("the webhook is not signed; connect the channel, so that WAHA learns the webhook key");
+        return Verdict::refuse(
+            "the webhook is not signed; connect the channel, so that WAHA learns the webhook key",
+        );
     };
     let proof = HmacProof {
         algorithm: HmacAlgorithm::Sha512,
@@ -73,7 +75,10 @@ impl Envelope<'_> {
 
     /// Something that is kept and not shown.
     pub(crate) fn other(&self, key: &str, what: &Value) -> Event {
-        Event { dedupe_key: format!("other:{}", self.delivery_key()), body: EventBody::Other(Extra::new(key, what)) }
+        Event {
+            dedupe_key: format!("other:{}", self.delivery_key()),
+            body: EventBody::Other(Extra::new(key, what)),
+        }
     }
 
     pub(crate) fn unreadable(&self, why: &str) -> Event {
@@ -90,10 +95,13 @@ pub(crate) fn parse(context: &Context, request: &Request) -> Result<Vec<Event>, 
     })?;
     let settings: Settings = context.settings()?;
     let Some(event) = body["event"].as_str() else {
-        return Err(Failure::bad_response("the webhook names no event; point only WAHA's webhooks at this channel"));
+        return Err(Failure::bad_response(
+            "the webhook names no event; point only WAHA's webhooks at this channel",
+        ));
     };
     if body["session"].as_str().is_some_and(|session| session != settings.session()) {
-        let message = "the webhook is of another session; give every session a channel with a webhook key of its own";
+        let message =
+            "the webhook is of another session; give every session a channel with a webhook key of its own";
         return Err(Failure::new(FailureKind::SettingsInvalid, message).retry(Retry::AfterOwnerActs));
     }
     let request_id = request.header("x-webhook-request-id");
