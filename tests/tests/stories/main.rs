@@ -16,12 +16,14 @@ mod intake;
 mod lanes;
 mod ledger;
 mod media;
+mod onemsg;
 mod operations;
 mod processes;
 mod rules;
 mod secrets;
 mod service;
 mod tenants;
+mod waha;
 mod webchat;
 mod webhooks;
 
