@@ -50,7 +50,6 @@ impl Shared {
 /// A running stand-in; ends when dropped.
 pub struct Waha {
     shared: Shared,
-    url: String,
     http: reqwest::Client,
     /// Our id of the channel.
     pub channel: String,
@@ -91,7 +90,7 @@ impl Waha {
         let channel = api.post("/api/v1/channels", body).await?.expect(201)?;
         let hook = to_local(text_at(&channel, "/webhook_url")?, server.url());
         let channel = text_at(&channel, "/id")?.to_owned();
-        Ok(Self { shared, url, http: crate::http_client()?, channel, hook, server: running })
+        Ok(Self { shared, http: crate::http_client()?, channel, hook, server: running })
     }
 
     /// The session as WAHA has it.
@@ -216,7 +215,7 @@ async fn answer(
     let mut inner = shared.lock();
     match (method.as_str(), parts.as_slice()) {
         ("POST", ["sessions"]) => create(&mut inner, body),
-        (_, ["sessions", SESSION, ..]) if inner.session.is_null() => missing(),
+        (_, ["sessions", SESSION, ..] | [SESSION, ..]) if inner.session.is_null() => missing(),
         ("GET", ["sessions", SESSION]) => Json(inner.session.clone()).into_response(),
         ("PUT", ["sessions", SESSION]) => {
             inner.session["config"] = body["config"].clone();

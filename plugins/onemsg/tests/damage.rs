@@ -72,7 +72,7 @@ proptest! {
         let mut body = which.get(&all).clone();
         let mut pointers = vec![];
         places(&body, "", &mut pointers);
-        if let Some(target) = body.pointer_mut(place.get(&pointers)) {
+        if let Some(target) = body.pointer_mut(place.get::<String>(&pointers)) {
             *target = something;
         }
         let request = Request {

@@ -3,7 +3,7 @@
 //! second copy.
 
 use pointsman_plugin::descriptor::MediaFamily;
-use pointsman_plugin::sender::{Attachment, Choices, Content, Message, Receipt};
+use pointsman_plugin::sender::{Attachment, Choices, Content, Item, Message, Receipt};
 use pointsman_plugin::webhook::Card;
 use pointsman_plugin::{Certainty, Context, Extra, Failure, FailureKind, Http, Retry};
 use serde_json::{Value, json};
@@ -171,7 +171,10 @@ fn file_body(file: &Attachment) -> (&'static str, Value) {
 }
 
 fn list(choices: &Choices) -> Value {
-    let row = |item: &pointsman_plugin::sender::Item| json!({ "title": item.title, "rowId": item.id, "description": item.description });
+    let row = |item: &Item| match &item.description {
+        Some(text) => json!({ "title": item.title, "rowId": item.id, "description": text }),
+        None => json!({ "title": item.title, "rowId": item.id }),
+    };
     let rows: Vec<Value> = choices.items.iter().map(row).collect();
     let label = choices.list_label.as_deref().unwrap_or(LIST_LABEL);
     let mut message = json!({
