@@ -118,9 +118,8 @@ fn unprocessable(body: &Value, words: &str) -> Failure {
 /// A session in this state sends nothing.
 fn unready(state: &SessionState) -> Failure {
     match state {
-        SessionState::Starting | SessionState::Working => {
-            not_ready("WhatsApp is reconnecting", Retry::After(RECONNECTING_MS))
-        }
+        SessionState::Starting => not_ready("WhatsApp is reconnecting", Retry::After(RECONNECTING_MS)),
+        SessionState::Working => not_ready("a phone is linked already; log it out first", Retry::Never),
         SessionState::NeedsQr => {
             not_ready("no phone is linked; scan the QR code in the channel's settings", Retry::AfterOwnerActs)
         }
