@@ -9,7 +9,7 @@ use pointsman_tests::waha::{API_KEY, HMAC_KEY, Waha};
 use pointsman_tests::{Api, Backend, Server, each_backend, eventually, http_client};
 use serde_json::{Value, json};
 
-use crate::{SOON, conversation_of, id, messages, text_of};
+use crate::{SOON, conversation_of, id, messages, text_of, texts};
 
 each_backend!(
     a_phone_is_linked_by_its_qr_code_and_answers_customers,
@@ -215,7 +215,9 @@ async fn a_linked_phone_only_reads_along_when_told_so(backend: Backend) -> Resul
     desk.waha.message("false_120363012345678901@g.us_3A03_12132132131@c.us", group).await?;
     desk.waha.hear(CUSTOMER, 2, "still there?").await?;
     eventually("the second message", SOON, || async {
-        Ok((messages(&desk.api, id(&conversation)?).await?.len() == 2).then_some(()))
+        let rows = messages(&desk.api, id(&conversation)?).await?;
+        ensure!(texts(&rows, "inbound") == ["hello", "still there?"], "{rows:?}");
+        Ok(Some(()))
     })
     .await?;
     let all = desk.api.list("/api/v1/conversations").await?;
