@@ -7,6 +7,7 @@ WASM := wasm32-unknown-unknown
 GUESTS := target/$(WASM)/guest
 # What `serve --plugins` reads; the guests that tests torment are not in it.
 PLUGINS := target/plugins
+BUNDLED := meta-cloud onemsg telegram twilio waha webchat
 CRASH_ROUNDS ?= 100
 FUZZ_SECONDS ?= 600
 LISTEN ?= 127.0.0.1:8080
@@ -36,13 +37,9 @@ wasm-target:
 	fi
 
 plugins: wasm-target ## build the plugins (wasm)
-	cargo build --locked --profile guest --target $(WASM) \
-	  -p pointsman-meta-cloud -p pointsman-telegram -p pointsman-twilio -p pointsman-webchat
+	cargo build --locked --profile guest --target $(WASM) $(BUNDLED:%=-p pointsman-%)
 	@mkdir -p $(PLUGINS)
-	@cp $(GUESTS)/pointsman_meta_cloud.wasm $(PLUGINS)/meta-cloud.wasm
-	@cp $(GUESTS)/pointsman_telegram.wasm $(PLUGINS)/telegram.wasm
-	@cp $(GUESTS)/pointsman_twilio.wasm $(PLUGINS)/twilio.wasm
-	@cp $(GUESTS)/pointsman_webchat.wasm $(PLUGINS)/webchat.wasm
+	@for plugin in $(BUNDLED); do cp $(GUESTS)/pointsman_$${plugin//-/_}.wasm $(PLUGINS)/$$plugin.wasm; done
 
 guests: wasm-target ## build the guests that tests torment
 	cargo build --locked --profile guest --target $(WASM) -p sandbox-guest

@@ -4,6 +4,7 @@
 
 mod bench;
 mod channel;
+mod channel_session;
 mod client;
 mod contact;
 mod database;

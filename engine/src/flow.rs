@@ -39,6 +39,7 @@ pub mod rule_hook;
 pub mod rule_order;
 pub mod rule_watch;
 pub mod schedule;
+pub mod session;
 pub mod shadow;
 pub mod slot;
 pub mod sniff;

@@ -331,6 +331,20 @@ impl Plugin {
         self.operate(context, &egress::Files::default(), operation).await.map(convert::account_report)
     }
 
+    /// Does something with the session of a linked phone.
+    ///
+    /// # Errors
+    /// The vendor's or the plugin's failure; kind `unsupported` when the plugin links no phones.
+    pub async fn session(
+        &self,
+        context: &ChannelContext,
+        task: &SessionTask,
+    ) -> Result<SessionOutcome, Failure> {
+        let (outgoing, task) = (convert::context(context), convert::session_task(task));
+        let operation = operation::Session { context: outgoing, task };
+        self.operate(context, &egress::Files::default(), operation).await.map(convert::session_outcome)
+    }
+
     /// One page of the vendor's templates; `None` asks for the first.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ pub mod audit;
 pub mod calendars;
 pub mod catalog;
 pub mod channel_health;
+pub mod channel_sessions;
 pub mod channels;
 pub mod contact_changes;
 pub mod contact_views;

@@ -67,6 +67,18 @@ async fn telegram_passes_its_cases_in_the_sandbox() {
     every_case_passes("telegram", 110).await;
 }
 
+// S25, S66
+#[tokio::test(flavor = "multi_thread")]
+async fn waha_passes_its_cases_in_the_sandbox() {
+    every_case_passes("waha", 138).await;
+}
+
+// S44, S46
+#[tokio::test(flavor = "multi_thread")]
+async fn onemsg_passes_its_cases_in_the_sandbox() {
+    every_case_passes("onemsg", 95).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn webchat_passes_its_cases_in_the_sandbox() {
     every_case_passes("webchat", 12).await;

@@ -259,6 +259,9 @@ events! {
         message: MessageId, /// The file.
         attachment: AttachmentId, /// One sentence.
         reason: String } = "attachment.failed";
+    /// A linked phone's session changed; also each new QR code.
+    ChannelSessionChanged { /// `starting`, `needs_qr`, `working`, …
+        state: String } = "channel.session_changed";
 }
 
 #[cfg(test)]

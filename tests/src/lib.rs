@@ -12,12 +12,14 @@ pub mod database;
 pub mod dice;
 pub mod graph;
 pub mod metrics;
+pub mod onemsg;
 pub mod postgres;
 pub mod receiver;
 pub mod server;
 pub mod sse;
 pub mod twilio;
 pub mod vendor;
+pub mod waha;
 pub mod wait;
 
 pub use api::{Answer, Api};

@@ -9,7 +9,7 @@ use super::output::{Out, table, text};
 use crate::config::{Environment, Strings};
 use crate::crypto::Secret;
 
-const CHANNELS: &str = "/api/v1/channels";
+pub(super) const CHANNELS: &str = "/api/v1/channels";
 
 /// Connected numbers and accounts
 #[derive(Debug, Clone, Subcommand)]
@@ -26,6 +26,9 @@ pub(super) enum Channel {
     Pause(Pause),
     /// Switch a channel on again
     Resume(Named),
+    /// Link a phone: start the session and show its QR code
+    #[command(subcommand)]
+    Session(super::channel_session::Session),
     /// Remove a channel; its conversations are closed and stay readable
     Delete(Delete),
 }
@@ -95,9 +98,9 @@ pub(super) struct Check {
 #[derive(Debug, Clone, Args)]
 pub(super) struct Named {
     /// Id or name
-    channel: String,
+    pub(super) channel: String,
     #[command(flatten)]
-    api: ApiArgs,
+    pub(super) api: ApiArgs,
 }
 
 /// Switch a channel off
@@ -145,6 +148,7 @@ impl Channel {
             Self::Health(named) => named.health(out).await,
             Self::Pause(pause) => pause.run(out).await,
             Self::Resume(named) => named.resume(out).await,
+            Self::Session(session) => session.run(out).await,
             Self::Delete(delete) => delete.run(out).await,
         }
     }

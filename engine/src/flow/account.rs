@@ -40,6 +40,8 @@ pub struct Checked {
     pub outcome: Result<AccountReport, Failure>,
     /// Whom it calls.
     pub webhook: Webhook,
+    /// Is a phone linked to the channel? Then its session says whether it is connected.
+    pub links_phone: bool,
 }
 
 /// What is kept of an answer.
@@ -62,7 +64,7 @@ pub async fn ask(plugin: &Plugin, context: &ChannelContext, task: AccountTask) -
     let outcome = plugin.account(context, task).await;
     let url = outcome.as_ref().ok().and_then(|report| report.webhook_url.as_deref());
     let webhook = whom(url, &context.webhook_url);
-    Checked { task, outcome, webhook }
+    Checked { task, outcome, webhook, links_phone: plugin.exports().sessions }
 }
 
 /// Whom a vendor calls that was told `theirs`.
@@ -118,6 +120,7 @@ impl Checked {
                 Some((DISCONNECTED, Some("the vendor was told to call us no more".to_owned())))
             }
             (Ok(_), Webhook::Elsewhere { .. }) => Some((DEGRADED, self.webhook.sentence())),
+            (Ok(_), _) if self.links_phone => None,
             (Ok(_), _) => Some((CONNECTED, None)),
         }
     }
@@ -223,7 +226,7 @@ mod tests {
         };
         let webhook = whom(answer.as_ref().ok().copied().flatten(), OURS);
         let fail = |kind| Failure { kind, ..Failure::internal(Certainty::NotPerformed, "no") };
-        Checked { task, outcome: answer.map(report).map_err(fail), webhook }
+        Checked { task, outcome: answer.map(report).map_err(fail), webhook, links_phone: false }
     }
 
     // S43, S56, S108
@@ -245,6 +248,8 @@ mod tests {
             let it = checked(task, answer);
             assert_eq!(it.state().map(|(state, _)| state), state, "{it:?}");
         }
+        let phone = Checked { links_phone: true, ..checked(Check, Ok(Some(OURS))) };
+        assert_eq!(phone.state(), None, "its session says more");
         let theirs = checked(Check, Ok(Some("https://them.test/secret?token=1")));
         let reason = theirs.state().and_then(|(_, reason)| reason).unwrap();
         assert!(reason.contains("them.test") && !reason.contains("secret"), "the host alone: {reason}");

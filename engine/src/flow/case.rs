@@ -25,7 +25,7 @@ use super::content::Content;
 use super::rule_watch::Ran;
 use super::webhook::outbox::Told;
 use crate::clock::Clock;
-use crate::plugins::TemplateChange;
+use crate::plugins::{SessionUpdate, TemplateChange};
 use crate::store::attachments::Attachment;
 use crate::store::contacts::{Namesake, Person};
 use crate::store::conversations::Conversation;
@@ -149,6 +149,8 @@ pub struct Out {
     pub notices: Vec<Notice>,
     /// Templates that the vendor says changed.
     pub templates: Vec<TemplateChange>,
+    /// What the vendor says of the channel's session.
+    pub sessions: Vec<SessionUpdate>,
     /// Conversations that somebody was found for: they are not on their way any more.
     pub placed: Vec<ConversationId>,
     /// How many messages failed, for the channel's counts.

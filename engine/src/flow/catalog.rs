@@ -18,7 +18,7 @@ use super::{Flow, FlowError};
 use crate::crypto::{Keyring, Secret};
 use crate::plugins::ChannelContext;
 use crate::store::catalog::{self, ChannelRow};
-use crate::store::channels::FAILED;
+use crate::store::channels::{FAILED, QR_REQUIRED};
 use crate::store::tenants;
 use crate::store::webhooks::{self, Subscriber};
 
@@ -73,9 +73,10 @@ pub struct Channel {
 }
 
 impl Channel {
-    /// Must what leaves by it wait? It is switched off, or its vendor refuses us until somebody acts.
+    /// Must what leaves by it wait? It is switched off, its vendor refuses us until somebody acts, or no phone is
+    /// linked.
     pub fn is_held(&self) -> bool {
-        !self.is_removed && (!self.active || self.state == FAILED)
+        !self.is_removed && (!self.active || self.state == FAILED || self.state == QR_REQUIRED)
     }
 
     /// What a plugin is told about the channel. `public_url`: where vendors reach us, without a trailing slash.

@@ -15,6 +15,8 @@ use crate::store::{Durability, StoreError, Tx, channels, notices};
 
 /// The vendor refuses us until the channel's owner acts; what is to be sent waits.
 pub use crate::store::channels::FAILED;
+/// A phone has to be linked; what is to be sent waits.
+pub use crate::store::channels::QR_REQUIRED;
 /// Switched on, and nobody has asked the vendor yet.
 pub const CONNECTING: &str = "connecting";
 /// All is well.
@@ -89,6 +91,11 @@ pub struct Entered {
 }
 
 impl Entered {
+    /// Something else of a channel that is in the log.
+    pub(super) fn of(tenant: TenantId, logged: Logged) -> Self {
+        Self { tenant, logged }
+    }
+
     /// To be published after the commit.
     pub fn news(&self) -> News {
         News::Event { tenant: self.tenant, event: self.logged.event.id, conversation: None }

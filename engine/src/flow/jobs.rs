@@ -10,8 +10,8 @@ use prometheus_client::metrics::family::Family;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Flow, FlowError, account, erase, file, publishing, removal, retention, rule_watch, schedule, templates,
-    tenant, trials, upload,
+    Flow, FlowError, account, erase, file, publishing, removal, retention, rule_watch, schedule, session,
+    templates, tenant, trials, upload,
 };
 use crate::store::aging::Aged;
 use crate::store::jobs::{self, Claim, Ending};
@@ -21,6 +21,7 @@ use crate::store::{Durability, tenants};
 pub static JOBS: &[Job] = &[
     Job { name: "contacts.erase", every_ms: MINUTE_MS, work: |round| Box::pin(erase::resume(round)) },
     hourly("channels.check", |round| Box::pin(account::check_all(round))),
+    hourly(session::JOB, |round| Box::pin(session::ask_all(round))),
     hourly("channels.removed", |round| Box::pin(removal::sweep(round))),
     hourly("retention.rule_counts", |round| Box::pin(rule_watch::sweep(round))),
     hourly("retention.answers", |round| retention::delete(round, Aged::Answers)),
@@ -93,7 +94,7 @@ pub enum Outcome {
     Done,
     /// There is more to do: go on as soon as other jobs that are due had their turn.
     Snoozed,
-    /// There will be more to do after so many milliseconds.
+    /// There is more to do after so many milliseconds, or when the next round comes.
     Rests(i64),
     /// One sentence for operators; the full chain is in the log.
     Failed(String),
@@ -201,7 +202,7 @@ fn next(job: &Job, claim: &Claim, outcome: &Outcome, run_ms: i64, now_ms: i64) -
     match outcome {
         Outcome::Done => (run_ms + job.every_ms).max(now_ms),
         Outcome::Snoozed => now_ms,
-        Outcome::Rests(ms) => now_ms + ms,
+        Outcome::Rests(ms) => (now_ms + ms).min(run_ms + job.every_ms),
         Outcome::Failed(_) => {
             let doublings = u32::try_from(claim.attempts - 1).unwrap_or(0).min(RETRY_DOUBLINGS_MAX);
             now_ms + (RETRY_FIRST_MS << doublings).min(job.every_ms)

@@ -40,7 +40,7 @@ use super::catalog::{Channel, TenantView};
 use super::command::{Command, Order};
 use super::deliver::Begun;
 use super::rule_watch::Ran;
-use super::{Flow, FlowError};
+use super::{Flow, FlowError, session};
 use crate::bus::News;
 use crate::clock::Clock;
 use crate::plugins::{InboundBody, InboundEvent};
@@ -110,8 +110,11 @@ pub async fn run(flow: &Flow, claims: &[Claim], places: usize) -> Result<Vec<Beg
     let turned: Vec<Turned> = claims.iter().map(|claim| turn(&flow.clock, &loaded, *claim)).collect();
     let turned = Arc::new(turned);
     match write::write(flow, turned.clone(), places).await {
-        Ok(written) => {
+        Ok(mut written) => {
             announce(flow, &turned, &written);
+            for (tenant, channel, news) in std::mem::take(&mut written.sessions) {
+                session::settle(flow, tenant, channel, news).await?;
+            }
             Ok(written.begun)
         }
         // One lane of the batch is at fault; the others must not wait for it.
@@ -202,8 +205,12 @@ fn work_off(
                 inbound::template(case, change);
                 Ok(())
             }
+            InboundBody::Session(update) => {
+                case.out.sessions.push(update);
+                Ok(())
+            }
             // The raw webhook is kept.
-            InboundBody::Session(_) | InboundBody::Other(_) => Ok(()),
+            InboundBody::Other(_) => Ok(()),
         },
         Entry::Order(order) => {
             let present = case.conversation.as_ref().map(|it| it.facts.id);

@@ -28,6 +28,8 @@ mod account;
 mod change;
 mod form;
 mod health;
+mod qr;
+mod session;
 mod switch;
 mod templates;
 mod view;
@@ -43,6 +45,7 @@ pub(super) fn router() -> OpenApiRouter<Api> {
         .merge(switch::router())
         .merge(health::router())
         .merge(account::router())
+        .merge(session::router())
         .merge(templates::router())
 }
 

@@ -11,13 +11,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use pointsman_cases::{Case, Run, Task};
+use pointsman_cases::{Case, Run, SessionTask as CaseSession, Task};
 pub use pointsman_cases::{CaseError, Difference};
 use serde_json::{Value, json};
 
 use super::egress::Files;
 use super::operation::{self, Operation};
-use super::wire::{AccountTask, OutboundMessage};
+use super::wire::{AccountTask, OutboundMessage, SessionTask};
 use super::{ChannelContext, Plugin, Secret, convert};
 use recording::Recording;
 
@@ -93,6 +93,11 @@ async fn outcome(plugin: &Plugin, case: &Case) -> (Value, Vec<Difference>) {
             let operation = operation::FetchMedia { context: outgoing, vendor_ref: vendor_ref.clone() };
             operate(recording(), operation, |blob| json!({ "blob": blob })).await
         }
+        Run::Session(task) => {
+            let task = convert::session_task(&session_task(task));
+            let operation = operation::Session { context: outgoing, task };
+            operate(recording(), operation, |it| shape::session_outcome(convert::session_outcome(it))).await
+        }
         Run::Templates(cursor) => {
             let operation = operation::ListTemplates { context: outgoing, cursor: cursor.clone() };
             operate(recording(), operation, |it| json!({ "page": convert::template_page(it) })).await
@@ -144,5 +149,17 @@ fn account_task(task: Task) -> AccountTask {
         Task::Connect => AccountTask::Connect,
         Task::Disconnect => AccountTask::Disconnect,
         Task::ListAddresses => AccountTask::ListAddresses,
+    }
+}
+
+fn session_task(task: &CaseSession) -> SessionTask {
+    match task {
+        CaseSession::Start => SessionTask::Start,
+        CaseSession::Restart => SessionTask::Restart,
+        CaseSession::Stop => SessionTask::Stop,
+        CaseSession::Logout => SessionTask::Logout,
+        CaseSession::State => SessionTask::State,
+        CaseSession::Qr => SessionTask::Qr,
+        CaseSession::PairingCode(phone) => SessionTask::PairingCode(phone.clone()),
     }
 }

@@ -9,7 +9,7 @@ pub(super) use outbound::outbound;
 
 use super::bindings::provider::exports::pointsman::plugin::{descriptor, sender, webhook};
 use super::bindings::provider::pointsman::plugin::types;
-use super::bindings::{account, templates};
+use super::bindings::{account, sessions, templates};
 use super::{ChannelContext, wire};
 
 /// Unix milliseconds on their way in. Times past the year 292 million do not occur; they saturate.
@@ -242,8 +242,8 @@ fn status(status: webhook::Status) -> wire::StatusUpdate {
     }
 }
 
-fn session(session: webhook::Session) -> wire::SessionUpdate {
-    use webhook::SessionState as S;
+fn session(session: types::Session) -> wire::SessionUpdate {
+    use types::SessionState as S;
     wire::SessionUpdate {
         state: match session.state {
             S::Stopped => "stopped".into(),
@@ -315,4 +315,30 @@ pub(super) fn template_page(
             .collect(),
     };
     wire::TemplatePage { templates: page.templates.into_iter().map(template).collect(), next: page.next }
+}
+
+pub(super) fn session_task(task: &wire::SessionTask) -> sessions::exports::pointsman::plugin::sessions::Task {
+    use sessions::exports::pointsman::plugin::sessions::Task;
+    match task {
+        wire::SessionTask::Start => Task::Start,
+        wire::SessionTask::Restart => Task::Restart,
+        wire::SessionTask::Stop => Task::Stop,
+        wire::SessionTask::Logout => Task::Logout,
+        wire::SessionTask::State => Task::State,
+        wire::SessionTask::Qr => Task::Qr,
+        wire::SessionTask::PairingCode(phone) => Task::PairingCode(phone.clone()),
+    }
+}
+
+pub(super) fn session_outcome(
+    outcome: sessions::exports::pointsman::plugin::sessions::Outcome,
+) -> wire::SessionOutcome {
+    use sessions::exports::pointsman::plugin::sessions::Outcome as From;
+    match outcome {
+        From::Session(it) => wire::SessionOutcome::Session(session(it)),
+        From::QrText(text) => wire::SessionOutcome::QrText(text),
+        From::QrPng(png) => wire::SessionOutcome::QrPng(png),
+        From::PairingCode(code) => wire::SessionOutcome::PairingCode(code),
+        From::Other(it) => wire::SessionOutcome::Other(extra(it)),
+    }
 }

@@ -12,7 +12,7 @@ use wasmtime::component::Instance;
 
 use super::bindings::provider::exports::pointsman::plugin::sender;
 use super::bindings::provider::pointsman::plugin::{http, types};
-use super::bindings::{account, media, provider, templates};
+use super::bindings::{account, media, provider, sessions, templates};
 use super::call::{CallError, Guest, Loaded, Runner, STEP_CPU_MS};
 use super::egress::{CALLS_MAX, Performed};
 use super::engine::CallState;
@@ -371,6 +371,58 @@ impl From<media_api::Step> for Step<String> {
             media_api::Step::Call(call) => Self::Call(Box::new(call)),
             media_api::Step::Done(blob) => Self::Done(blob),
             media_api::Step::Failed(failure) => Self::Failed(failure),
+        }
+    }
+}
+
+use sessions::exports::pointsman::plugin::sessions as sessions_api;
+
+/// `sessions.begin`.
+pub(super) struct Session {
+    pub(super) context: types::Context,
+    pub(super) task: sessions_api::Task,
+}
+
+impl Operation for Session {
+    type Bindings = sessions::Sessions;
+    type Done = sessions_api::Outcome;
+    const EXPORT: &'static str = "sessions.begin";
+
+    fn load(
+        loaded: &Loaded,
+        instance: &Instance,
+        store: &mut Store<CallState>,
+    ) -> wasmtime::Result<Option<Self::Bindings>> {
+        loaded.sessions.as_ref().map(|export| export.load(store, instance)).transpose()
+    }
+
+    async fn begin(
+        &self,
+        bindings: &Self::Bindings,
+        store: &mut Store<CallState>,
+    ) -> wasmtime::Result<Step<Self::Done>> {
+        bindings
+            .pointsman_plugin_sessions()
+            .call_begin(store, &self.context, &self.task)
+            .await
+            .map(Step::from)
+    }
+
+    async fn resume(
+        bindings: &Self::Bindings,
+        store: &mut Store<CallState>,
+        answer: &http::Answer,
+    ) -> wasmtime::Result<Step<Self::Done>> {
+        bindings.pointsman_plugin_sessions().call_resume(store, answer).await.map(Step::from)
+    }
+}
+
+impl From<sessions_api::Step> for Step<sessions_api::Outcome> {
+    fn from(step: sessions_api::Step) -> Self {
+        match step {
+            sessions_api::Step::Call(call) => Self::Call(Box::new(call)),
+            sessions_api::Step::Done(outcome) => Self::Done(outcome),
+            sessions_api::Step::Failed(failure) => Self::Failed(failure),
         }
     }
 }

@@ -6,10 +6,12 @@ mod account;
 mod failure;
 mod inbound;
 mod outbound;
+mod session;
 mod webhook;
 
 pub use account::*;
 pub use failure::*;
 pub use inbound::*;
 pub use outbound::*;
+pub use session::*;
 pub use webhook::*;

@@ -255,12 +255,14 @@ pub async fn move_state(
 /// The database's own.
 pub async fn is_held(tx: &mut Tx, tenant: TenantId, id: ChannelId) -> Result<bool, StoreError> {
     let sql = "select 1 from channels where tenant_id = $1 and id = $2 and deleted_ms is null \
-               and (not active or state = $3)";
-    Ok(tx.first("look whether a channel waits", sql, args![tenant, id, FAILED]).await?.is_some())
+               and (not active or state in ($3, $4))";
+    Ok(tx.first("look whether a channel waits", sql, args![tenant, id, FAILED, QR_REQUIRED]).await?.is_some())
 }
 
 /// The state of a channel whose vendor refuses us until its owner acts.
 pub const FAILED: &str = "failed";
+/// The state of a channel that has to be linked to a phone.
+pub const QR_REQUIRED: &str = "qr_required";
 
 /// The ids of all channels that are switched on.
 ///

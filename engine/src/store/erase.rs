@@ -52,6 +52,7 @@ pub const TABLES: &[Table] = &[
     table("rule_health", "rule_id"),
     table("trial_findings", "trial_id, event_id"),
     table("trials", "id"),
+    table("channel_sessions", "channel_id"),
     table("rule_versions", "id"),
     table("rules", "id"),
     table("calendars", "id"),

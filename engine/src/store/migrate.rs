@@ -27,6 +27,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (11, "media", include_str!("../../../migrations/0011_media.sql")),
     (16, "rule calls", include_str!("../../../migrations/0016_rule_calls.sql")),
     (15, "rule life", include_str!("../../../migrations/0015_rule_life.sql")),
+    (19, "sessions", include_str!("../../../migrations/0019_sessions.sql")),
 ];
 
 fn migrator() -> Migrator {

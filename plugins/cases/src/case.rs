@@ -14,7 +14,7 @@
 //!
 //! ```toml
 //! about = "One sentence for the reader."
-//! run = "webhook"            # webhook | send | account | media | templates | validate
+//! run = "webhook"            # webhook | send | account | media | session | templates | validate
 //! mutations = ["body", "url", "header", "cut-tag", "secret"]   # webhook only, optional
 //! signature = "x-acme-signature"      # the header that "header" and "cut-tag" change
 //!
@@ -38,6 +38,8 @@
 //! [message]                  # run = "send": the engine's JSON of an outbound message
 //! task = "check"             # run = "account": check | connect | disconnect | list_addresses
 //! vendor_ref = "…"           # run = "media"
+//! session = "qr"             # run = "session": start | restart | stop | logout | state | qr,
+//!                            # or { pairing_code = "+1213…" }
 //! cursor = "…"               # run = "templates", optional
 //! ```
 //!
@@ -75,6 +77,7 @@
 //! | send | `{"receipt":…}` or `{"failure":…}` |
 //! | account | `{"report":…}` or `{"failure":…}` |
 //! | media | `{"blob":"…"}` or `{"failure":…}` |
+//! | session | `{"session":…}`, `{"qr_text":"…"}`, `{"qr_png_bytes":n}`, `{"pairing_code":"…"}` or `{"failure":…}` |
 //! | templates | `{"page":…}` or `{"failure":…}` |
 //! | validate | `{"errors":[{"setting","message"}]}` |
 //!
@@ -158,6 +161,8 @@ pub enum Run {
     Account(Task),
     /// A received file is fetched by this reference.
     Media(String),
+    /// The linked phone.
+    Session(SessionTask),
     /// A page of templates is listed, from this cursor.
     Templates(Option<String>),
     /// Settings are checked.
@@ -176,6 +181,26 @@ pub enum Task {
     Disconnect,
     /// Numbers the account owns.
     ListAddresses,
+}
+
+/// What to do with the linked phone.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SessionTask {
+    /// Make and start it.
+    Start,
+    /// Stop and start it.
+    Restart,
+    /// Stop it; the phone stays linked.
+    Stop,
+    /// Unlink the phone.
+    Logout,
+    /// How it is.
+    State,
+    /// What the phone has to scan.
+    Qr,
+    /// The code to type on the phone with this number, E.164.
+    PairingCode(String),
 }
 
 /// A webhook as it arrived.

@@ -52,7 +52,7 @@ fn written(case: &Case) -> Vec<String> {
                 .map(|(_, value)| value.into_owned())
                 .collect(),
         },
-        Run::Account(_) | Run::Media(_) | Run::Templates(_) | Run::Validate => vec![],
+        Run::Account(_) | Run::Media(_) | Run::Session(_) | Run::Templates(_) | Run::Validate => vec![],
     }
 }
 

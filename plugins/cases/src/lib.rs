@@ -10,7 +10,7 @@ mod leak;
 mod mutation;
 mod script;
 
-pub use case::{Case, CaseError, Context, Request, Run, Task};
+pub use case::{Case, CaseError, Context, Request, Run, SessionTask, Task};
 pub use difference::{Difference, pruned};
 pub use mutation::{Forgery, Mutation};
 pub use script::{Answer, Exchange, Script, Stored};

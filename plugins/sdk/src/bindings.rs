@@ -60,3 +60,19 @@ pub mod templates {
         generate_all,
     });
 }
+
+/// The optional export `sessions`.
+pub mod sessions {
+    wit_bindgen::generate!({
+        inline: "package pointsman:parts-sessions@0.1.0; world sessions { export pointsman:plugin/sessions@0.1.0; }",
+        path: "../wit",
+        pub_export_macro: true,
+        export_macro_name: "export_sessions",
+        additional_derives: [PartialEq],
+        with: {
+            "pointsman:plugin/types@0.1.0": super::base::pointsman::plugin::types,
+            "pointsman:plugin/http@0.1.0": super::base::pointsman::plugin::http,
+        },
+        generate_all,
+    });
+}

@@ -6,11 +6,12 @@ use std::marker::PhantomData;
 
 use crate::bindings::account::exports::pointsman::plugin::account as account_export;
 use crate::bindings::media::exports::pointsman::plugin::media as media_export;
+use crate::bindings::sessions::exports::pointsman::plugin::sessions as sessions_export;
 use crate::bindings::templates::exports::pointsman::plugin::templates as templates_export;
 use crate::http::Answer;
 use crate::operation::{Operation, Progress, stuck};
-use crate::provider::{Account, Media, Provider, Templates};
-use crate::{Context, Failure, account, descriptor, log, sender, templates, webhook};
+use crate::provider::{Account, Media, Provider, Sessions, Templates};
+use crate::{Context, Failure, account, descriptor, log, sender, sessions, templates, webhook};
 
 /// The exports of a provider.
 pub struct Exported<P>(PhantomData<P>);
@@ -19,6 +20,7 @@ thread_local! {
     static SEND: RefCell<Option<Operation<sender::Receipt>>> = const { RefCell::new(None) };
     static ACCOUNT: RefCell<Option<Operation<account::Report>>> = const { RefCell::new(None) };
     static FETCH: RefCell<Option<Operation<String>>> = const { RefCell::new(None) };
+    static SESSION: RefCell<Option<Operation<sessions::Outcome>>> = const { RefCell::new(None) };
     static LIST: RefCell<Option<Operation<templates::Page>>> = const { RefCell::new(None) };
 }
 
@@ -103,6 +105,18 @@ impl<P: Media> media_export::Guest for Exported<P> {
 
     fn resume(answer: Answer) -> media_export::Step {
         step!(FETCH, media_export::Step, resumed(FETCH.take(), answer))
+    }
+}
+
+impl<P: Sessions> sessions_export::Guest for Exported<P> {
+    fn begin(context: Context, task: sessions::Task) -> sessions_export::Step {
+        log::report_panics();
+        let started = Operation::start(|http| async move { P::session(&context, task, &http).await });
+        step!(SESSION, sessions_export::Step, started)
+    }
+
+    fn resume(answer: Answer) -> sessions_export::Step {
+        step!(SESSION, sessions_export::Step, resumed(SESSION.take(), answer))
     }
 }
 

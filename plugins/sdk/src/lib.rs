@@ -1,7 +1,7 @@
 //! Guest kit: what a Pointsman plugin is written with.
 //!
 //! A plugin is a type that implements [`Provider`] (and [`Account`], [`Media`],
-//! [`Templates`] where the vendor offers them) and one line of [`export!`].
+//! [`Sessions`], [`Templates`] where the vendor offers them) and one line of [`export!`].
 //! Operations are plain `async fn`s; every `http.call(…).await` becomes one step
 //! of the contract. There is no network, clock or chance in here, so a provider
 //! runs natively in `cargo test` exactly as it runs as wasm; see the feature `testing`.
@@ -87,7 +87,7 @@ pub use bindings::base::pointsman::plugin::types::{
 pub use form::Form;
 pub use http::Http;
 pub use operation::{Operation, Progress};
-pub use provider::{Account, Media, Provider, Templates};
+pub use provider::{Account, Media, Provider, Sessions, Templates};
 
 /// Reads JSON; a guest that only reads needs no `serde_json` of its own.
 ///
@@ -102,6 +102,12 @@ pub mod account {
     pub use crate::bindings::account::exports::pointsman::plugin::account::{Address, Report, Task};
 }
 
+/// The words of the optional export `sessions`.
+pub mod sessions {
+    pub use crate::bindings::base::pointsman::plugin::types::{Session, SessionState};
+    pub use crate::bindings::sessions::exports::pointsman::plugin::sessions::{Outcome, Task};
+}
+
 /// The words of the optional export `templates`.
 pub mod templates {
     pub use crate::bindings::templates::exports::pointsman::plugin::templates::{
@@ -110,7 +116,7 @@ pub mod templates {
 }
 
 /// Makes a crate of type `cdylib` a plugin: `export!(Acme);`, or with optional
-/// exports `export!(Acme: account, media, templates);`. Only the named ones are
+/// exports `export!(Acme: account, media, sessions, templates);`. Only the named ones are
 /// exported. Does nothing on other targets than wasm.
 #[macro_export]
 macro_rules! export {
@@ -133,6 +139,9 @@ macro_rules! __export_part {
     };
     (media $exported:ident) => {
         $crate::bindings::media::export_media!($exported with_types_in $crate::bindings::media);
+    };
+    (sessions $exported:ident) => {
+        $crate::bindings::sessions::export_sessions!($exported with_types_in $crate::bindings::sessions);
     };
     (templates $exported:ident) => {
         $crate::bindings::templates::export_templates!($exported with_types_in $crate::bindings::templates);

@@ -5,7 +5,7 @@ use crate::descriptor::{FieldError, Manifest};
 use crate::http::Http;
 use crate::sender::{Message, Receipt};
 use crate::webhook::{Event, Request, Verdict};
-use crate::{Context, Failure, account, templates};
+use crate::{Context, Failure, account, sessions, templates};
 
 /// A vendor of messages: the part that every plugin has.
 #[allow(async_fn_in_trait, reason = "a guest has one thread; futures need not be Send")]
@@ -56,6 +56,20 @@ pub trait Media: Provider {
     /// # Errors
     /// The file is gone, not there yet, or not to be had.
     async fn fetch(context: &Context, vendor_ref: &str, http: &Http) -> Result<String, Failure>;
+}
+
+/// The optional export `sessions`: phones that are linked by a QR code.
+#[allow(async_fn_in_trait, reason = "a guest has one thread; futures need not be Send")]
+pub trait Sessions: Provider {
+    /// Does the task with the channel's session.
+    ///
+    /// # Errors
+    /// What the vendor or the network said against it; kind `session-not-ready` when there is nothing to scan.
+    async fn session(
+        context: &Context,
+        task: sessions::Task,
+        http: &Http,
+    ) -> Result<sessions::Outcome, Failure>;
 }
 
 /// The optional export `templates`: the approved templates of the account.

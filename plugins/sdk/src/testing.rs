@@ -24,22 +24,24 @@ mod webhook;
 use std::marker::PhantomData;
 use std::path::Path;
 
-use pointsman_cases::{Case, Run, Script, Task};
+use pointsman_cases::{Case, Run, Script, SessionTask, Task};
 use serde_json::{Value, json};
 
-use crate::provider::{Account, Media, Provider, Templates};
-use crate::{Context, account, log, templates};
+use crate::provider::{Account, Media, Provider, Sessions, Templates};
+use crate::{Context, account, log, sessions, templates};
 
 /// Set: expected outcomes are written instead of compared.
 const UPDATE: &str = "POINTSMAN_UPDATE";
 
 type StartAccount = fn(Context, account::Task, Script<'_>) -> Result<Value, String>;
+type StartSession = fn(Context, sessions::Task, Script<'_>) -> Result<Value, String>;
 type StartWithText = fn(Context, Option<String>, Script<'_>) -> Result<Value, String>;
 
 /// The case folders of one provider.
 pub struct Suite<P> {
     account: Option<StartAccount>,
     media: Option<StartWithText>,
+    sessions: Option<StartSession>,
     templates: Option<StartWithText>,
     provider: PhantomData<P>,
 }
@@ -53,7 +55,7 @@ impl<P: Provider> Default for Suite<P> {
 impl<P: Provider> Suite<P> {
     /// A provider without optional exports.
     pub fn new() -> Self {
-        Self { account: None, media: None, templates: None, provider: PhantomData }
+        Self { account: None, media: None, sessions: None, templates: None, provider: PhantomData }
     }
 
     /// It also exports `account`.
@@ -82,6 +84,19 @@ impl<P: Provider> Suite<P> {
             let vendor_ref = vendor_ref.unwrap_or_default();
             let done = |blob: &String| json!({ "blob": blob });
             operation::run(script, |http| async move { P::fetch(&context, &vendor_ref, &http).await }, done)
+        });
+        self
+    }
+
+    /// It also exports `sessions`.
+    #[must_use]
+    pub fn sessions(mut self) -> Self
+    where
+        P: Sessions,
+    {
+        self.sessions = Some(|context, task, script| {
+            let session = |http| async move { P::session(&context, task, &http).await };
+            operation::run(script, session, shape::session_outcome)
         });
         self
     }
@@ -157,6 +172,10 @@ impl<P: Provider> Suite<P> {
                 let start = self.media.ok_or("the suite was built without `.media()`")?;
                 start(context, Some(vendor_ref.clone()), script)
             }
+            Run::Session(task) => {
+                let start = self.sessions.ok_or("the suite was built without `.sessions()`")?;
+                start(context, session_task(task), script)
+            }
             Run::Templates(cursor) => {
                 let start = self.templates.ok_or("the suite was built without `.templates()`")?;
                 start(context, cursor.clone(), script)
@@ -187,5 +206,17 @@ fn account_task(task: Task) -> account::Task {
         Task::Connect => account::Task::Connect,
         Task::Disconnect => account::Task::Disconnect,
         Task::ListAddresses => account::Task::ListAddresses,
+    }
+}
+
+fn session_task(task: &SessionTask) -> sessions::Task {
+    match task {
+        SessionTask::Start => sessions::Task::Start,
+        SessionTask::Restart => sessions::Task::Restart,
+        SessionTask::Stop => sessions::Task::Stop,
+        SessionTask::Logout => sessions::Task::Logout,
+        SessionTask::State => sessions::Task::State,
+        SessionTask::Qr => sessions::Task::Qr,
+        SessionTask::PairingCode(phone) => sessions::Task::PairingCode(phone.clone()),
     }
 }

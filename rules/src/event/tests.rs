@@ -65,6 +65,7 @@ fn samples() -> Vec<EventBody> {
             attachment: AttachmentId::new(1_000, 8),
             reason: text("The vendor's link has expired."),
         },
+        E::ChannelSessionChanged { state: text("needs_qr") },
     ]
 }
 

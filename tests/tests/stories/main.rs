@@ -18,6 +18,7 @@ mod language;
 mod ledger;
 mod media;
 mod meta;
+mod onemsg;
 mod operations;
 mod processes;
 mod rule_life;
@@ -27,6 +28,7 @@ mod service;
 mod telegram;
 mod tenants;
 mod trials;
+mod waha;
 mod webchat;
 mod webhooks;
 

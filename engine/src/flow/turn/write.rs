@@ -4,14 +4,16 @@
 use std::sync::Arc;
 
 use pointsman_rules::facts::Status;
-use pointsman_rules::ids::{ConversationId, LaneId, TenantId};
+use pointsman_rules::ids::{ChannelId, ConversationId, LaneId, TenantId};
 
 use super::Turned;
-use crate::flow::Flow;
+use crate::bus::News;
+use crate::clock::Clock;
 use crate::flow::case::{ContactChange, Notice, NoticeTo, TimerChange};
 use crate::flow::deliver::{self, Begun, Start};
 use crate::flow::rule_watch;
 use crate::flow::webhook::outbox::{self, Told};
+use crate::flow::{Flow, session};
 use crate::store::contacts::Person;
 use crate::store::conversations::Conversation;
 use crate::store::effects::{self, EffectState, Ending};
@@ -31,6 +33,8 @@ pub(super) struct Written {
     pub(super) tells: bool,
     /// Whose rules were parked.
     pub(super) parked: Vec<TenantId>,
+    /// News of channels' sessions, to be settled.
+    pub(super) sessions: Vec<(TenantId, ChannelId, Vec<News>)>,
 }
 
 /// Begins at most `places` deliveries.
@@ -62,13 +66,33 @@ pub(super) async fn write(
                     tell(tx, clock, it.claim.tenant, &it.out.notices, now_ms).await?;
                 }
                 let parked = watch_rules(tx, &flow, &kept, now_ms).await?;
+                let sessions = sessions(tx, clock, &kept).await?;
                 let tells = outbox::put(tx, clock, told(&kept)).await?;
                 let starts: Vec<Start> = kept.iter().filter_map(|it| start(it)).take(places).collect();
                 let begun = deliver::begin(tx, &flow, &starts).await?;
-                Ok(Written { lanes: ours, begun, tells, parked })
+                Ok(Written { lanes: ours, begun, tells, parked, sessions })
             })
         })
         .await
+}
+
+/// What vendors say of the phones that channels are linked to.
+async fn sessions(
+    tx: &mut Tx,
+    clock: &Clock,
+    kept: &[&Turned],
+) -> Result<Vec<(TenantId, ChannelId, Vec<News>)>, StoreError> {
+    let mut all = Vec::new();
+    for it in kept {
+        let Some((_, view)) = &it.desk else { continue };
+        let of = (it.claim.tenant, it.claim.channel);
+        for update in &it.out.sessions {
+            let news =
+                session::record(tx, (clock, view.as_ref()), of, update, session::Source::Webhook).await?;
+            all.push((of.0, of.1, news));
+        }
+    }
+    Ok(all)
 }
 
 /// What other programs are told of these turns.

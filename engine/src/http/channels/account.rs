@@ -17,13 +17,13 @@ use utoipa_axum::routes;
 use super::access::{self, Manager};
 use super::health::WhomItCalls;
 use crate::flow::account::{self, Checked};
-use crate::flow::channel_state;
+use crate::flow::{channel_state, session};
 use crate::http::auth::Principal;
 use crate::http::paging::List;
 use crate::http::path::Id;
 use crate::http::problem::Problem;
 use crate::http::{Api, Refused};
-use crate::plugins::{AccountTask, ChannelContext, Failure, FailureKind, Plugin};
+use crate::plugins::{AccountTask, ChannelContext, Failure, FailureKind, Plugin, SessionTask};
 use crate::store::audit::{self, Change};
 
 /// How long the removal of a channel waits for the vendor.
@@ -207,6 +207,11 @@ async fn report(
     });
     let news = news.await?;
     channel_state::settle(&api.flow, tenant, id, news).await?;
+    if checked.links_phone && task != AccountTask::Disconnect {
+        // Whether it is connected is the session's to say.
+        let with = (&*plugin, &context);
+        session::act(&api.flow, (tenant, id), with, &SessionTask::State, who.actor()).await?.ok();
+    }
     Ok(checked.into())
 }
 

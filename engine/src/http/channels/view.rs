@@ -17,6 +17,8 @@ use crate::store::channels::Channel;
 
 /// The plugin of our own chat page.
 pub(super) const WEBCHAT: &str = "webchat";
+/// Kind of the channels on WhatsApp, whatever the vendor.
+const WHATSAPP: &str = "whatsapp";
 pub(super) const MINUTE_MS: i64 = 60_000;
 
 /// A connected number or account.
@@ -39,7 +41,7 @@ pub(crate) struct ChannelView {
     secrets: BTreeMap<String, SecretView>,
     /// What the vendor must call; for those who may change it.
     webhook_url: Option<String>,
-    /// The chat page, for provider `webchat`.
+    /// Where a contact begins a chat: our page for provider `webchat`, WhatsApp's own link where the number is known.
     chat_url: Option<String>,
     /// Does it take and send messages?
     active: bool,
@@ -100,7 +102,7 @@ pub(super) fn view(api: &Api, who: &Principal, ch: Channel, counters: Option<Cou
         plugin.and_then(|p| p.capabilities(&ch.kind).and_then(|c| serde_json::to_value(c).ok()));
     ChannelView {
         webhook_url: manages.then(|| format!("{public_url}/hooks/{}", ch.hook_key)),
-        chat_url: (ch.provider == WEBCHAT).then(|| format!("{public_url}/chat/{}", ch.hook_key)),
+        chat_url: chat_url(public_url, &ch),
         id: ch.id.to_string(),
         provider: ch.provider,
         kind: ch.kind,
@@ -144,9 +146,40 @@ pub(super) fn record(api: &Api, who: &Principal, ch: &Channel) -> Value {
     shown
 }
 
+/// `https://wa.me/` and the digits of the number is WhatsApp's "click to chat".
+fn chat_url(public_url: &str, ch: &Channel) -> Option<String> {
+    if ch.provider == WEBCHAT {
+        return Some(format!("{public_url}/chat/{}", ch.hook_key));
+    }
+    let number = ch.address.strip_prefix("whatsapp:").unwrap_or(&ch.address);
+    let digits = number.strip_prefix('+').filter(|digits| digits.bytes().all(|c| c.is_ascii_digit()))?;
+    (ch.kind == WHATSAPP && !digits.is_empty()).then(|| format!("https://wa.me/{digits}"))
+}
+
 fn reopen(policy: &Value) -> Value {
     match policy.get("ms").and_then(Value::as_i64) {
         Some(ms) => json!({"policy": policy["policy"], "within_minutes": ms / MINUTE_MS}),
         None => policy.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::channels::tests::example;
+
+    // S44
+    #[test]
+    fn a_whatsapp_number_has_a_chat_link() {
+        for (kind, address, link) in [
+            ("whatsapp", "+12025550100", Some("https://wa.me/12025550100")),
+            ("whatsapp", "whatsapp:+12025550100", Some("https://wa.me/12025550100")),
+            ("whatsapp", "MX.4566", None),
+            ("whatsapp", "", None),
+            ("sms", "+12025550100", None),
+        ] {
+            let channel = Channel { kind: kind.into(), address: address.into(), ..example(1) };
+            assert_eq!(chat_url("https://us.test", &channel).as_deref(), link, "{kind} {address}");
+        }
     }
 }

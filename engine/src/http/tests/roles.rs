@@ -40,7 +40,14 @@ POST /api/v1/channels/{id}/connect admin
 POST /api/v1/channels/{id}/disconnect admin
 GET /api/v1/channels/{id}/health agent
 POST /api/v1/channels/{id}/pause admin
+GET /api/v1/channels/{id}/qr admin
 POST /api/v1/channels/{id}/resume admin
+GET /api/v1/channels/{id}/session admin
+POST /api/v1/channels/{id}/session/logout admin
+POST /api/v1/channels/{id}/session/pairing-code admin
+POST /api/v1/channels/{id}/session/restart admin
+POST /api/v1/channels/{id}/session/start admin
+POST /api/v1/channels/{id}/session/stop admin
 GET /api/v1/channels/{id}/templates agent
 POST /api/v1/channels/{id}/templates/refresh admin
 GET /api/v1/contacts agent

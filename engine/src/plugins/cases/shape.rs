@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::super::CallError;
 use super::super::bindings::provider::pointsman::plugin::http;
-use super::super::wire::WebhookReply;
+use super::super::wire::{SessionOutcome, WebhookReply};
 
 /// A call that gave no answer. No case expects this member, so it always shows.
 pub(super) fn crash(error: &CallError) -> Value {
@@ -16,6 +16,16 @@ pub(super) fn crash(error: &CallError) -> Value {
 pub(super) fn reply(reply: &WebhookReply) -> Value {
     let body = (!reply.body.is_empty()).then(|| String::from_utf8_lossy(&reply.body).into_owned());
     json!({ "status": reply.status, "headers": reply.headers, "body": body })
+}
+
+pub(super) fn session_outcome(outcome: SessionOutcome) -> Value {
+    match outcome {
+        SessionOutcome::Session(it) => json!({ "session": it }),
+        SessionOutcome::QrText(text) => json!({ "qr_text": text }),
+        SessionOutcome::QrPng(png) => json!({ "qr_png_bytes": png.len() }),
+        SessionOutcome::PairingCode(code) => json!({ "pairing_code": code }),
+        SessionOutcome::Other(it) => json!({ "other": it }),
+    }
 }
 
 /// A call, in the words of `[call]`.

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::{Case, CaseError, Context, Request, Run, Task};
+use super::{Case, CaseError, Context, Request, Run, SessionTask, Task};
 use crate::mutation::Mutation;
 use crate::script::{Exchange, ExchangeToml};
 
@@ -29,6 +29,7 @@ struct CaseToml {
     message: Option<Value>,
     task: Option<Task>,
     vendor_ref: Option<String>,
+    session: Option<SessionTask>,
     cursor: Option<String>,
 }
 
@@ -126,6 +127,7 @@ fn run(folder: &Path, case: CaseToml) -> Result<Run, String> {
         "send" => Run::Send(message(case.message.ok_or_else(|| missing("[message]"))?)),
         "account" => Run::Account(case.task.ok_or_else(|| missing("task"))?),
         "media" => Run::Media(case.vendor_ref.ok_or_else(|| missing("vendor_ref"))?),
+        "session" => Run::Session(case.session.ok_or_else(|| missing("session"))?),
         "templates" => Run::Templates(case.cursor),
         "validate" => Run::Validate,
         other => return Err(format!("there is no `run = \"{other}\"`")),

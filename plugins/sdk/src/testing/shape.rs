@@ -6,8 +6,9 @@ use crate::account::{Address, Report};
 use crate::descriptor::{FieldError, MediaFamily};
 use crate::http::{Auth, Body, Call, Field, Sink, Value as HttpValue};
 use crate::sender::Receipt;
+use crate::sessions::{Outcome, Session, SessionState};
 use crate::templates::Page;
-use crate::webhook::{Content, Delivery, Event, EventBody, Media, MediaSource, Party, Reply, SessionState};
+use crate::webhook::{Content, Delivery, Event, EventBody, Media, MediaSource, Party, Reply};
 use crate::{Certainty, Extra, Failure, FailureKind, Retry};
 
 /// A failure.
@@ -87,14 +88,7 @@ pub fn event(event: &Event) -> Value {
                 "extras": extras(&status.extras),
             }),
         ),
-        EventBody::Session(session) => (
-            "session",
-            json!({
-                "state": session_state(&session.state), "at_ms": session.at, "reason": session.reason,
-                "account_name": session.account_name, "picture_url": session.picture_url,
-                "address": session.address,
-            }),
-        ),
+        EventBody::Session(it) => ("session", session(it)),
         EventBody::Template(change) => (
             "template",
             json!({
@@ -106,6 +100,24 @@ pub fn event(event: &Event) -> Value {
         EventBody::Other(other) => ("other", extra(other)),
     };
     json!({ "dedupe_key": event.dedupe_key, "body": { "type": kind, "value": value } })
+}
+
+fn session(it: &Session) -> Value {
+    json!({
+        "state": session_state(&it.state), "at_ms": it.at, "reason": it.reason,
+        "account_name": it.account_name, "picture_url": it.picture_url, "address": it.address,
+    })
+}
+
+/// What came of a task with a session.
+pub(super) fn session_outcome(outcome: &Outcome) -> Value {
+    match outcome {
+        Outcome::Session(it) => json!({ "session": session(it) }),
+        Outcome::QrText(text) => json!({ "qr_text": text }),
+        Outcome::QrPng(png) => json!({ "qr_png_bytes": png.len() }),
+        Outcome::PairingCode(code) => json!({ "pairing_code": code }),
+        Outcome::Other(other) => json!({ "other": extra(other) }),
+    }
 }
 
 fn session_state(state: &SessionState) -> &str {

@@ -1,0 +1,37 @@
+//! Linked phones: what can be asked of a session and what comes of it.
+
+use super::inbound::{Extra, SessionUpdate};
+
+/// What to do with the session of a linked phone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SessionTask {
+    /// Make it where there is none, and start it; safe to repeat.
+    Start,
+    /// Stop and start it.
+    Restart,
+    /// Stop it; the phone stays linked.
+    Stop,
+    /// Unlink the phone.
+    Logout,
+    /// How it is. No effect at the vendor.
+    State,
+    /// What the phone has to scan now.
+    Qr,
+    /// The code to be typed on the phone with this number, E.164.
+    PairingCode(String),
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SessionOutcome {
+    /// How the session is now.
+    Session(SessionUpdate),
+    /// The text of the QR code.
+    QrText(String),
+    /// The picture of the QR code.
+    QrPng(Vec<u8>),
+    /// To be typed on the phone.
+    PairingCode(String),
+    /// Something newer than this engine.
+    Other(Extra),
+}
