@@ -6,6 +6,8 @@ import { svelte } from '@sveltejs/vite-plugin-svelte'
 import { defineConfig } from 'vitest/config'
 
 const OUT = 'dist/app'
+/** The server behind `vite dev` and `vite preview`. */
+const SERVER = process.env.POINTSMAN_URL ?? 'http://127.0.0.1:8080'
 
 function packed() {
   return {
@@ -29,6 +31,6 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false }
   },
-  server: { proxy: { '/api': 'http://127.0.0.1:8080', '/signin': 'http://127.0.0.1:8080' } },
+  server: { proxy: { '/api': SERVER } },
   test: { include: ['src/**/*.test.ts'] }
 })

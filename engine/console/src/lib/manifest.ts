@@ -24,8 +24,12 @@ export type Manifest = {
   origins: string[]
 }
 
+/** What the engine makes by itself when nobody gives it: the key of our own chat page. */
+const MADE_FOR_US = 'visitor_key'
+
 export function manifest(plugin: Schemas['PluginView']): Manifest {
-  return plugin.manifest as unknown as Manifest
+  const it = plugin.manifest as unknown as Manifest
+  return it.id === 'webchat' ? { ...it, settings: it.settings.filter((setting) => setting.name !== MADE_FOR_US) } : it
 }
 
 export type Values = Record<string, string | boolean>
