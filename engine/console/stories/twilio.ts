@@ -11,6 +11,8 @@ const NUMBER = 'whatsapp:+14155238886'
 export class Twilio {
   /** Forms of the messages that arrived here. */
   readonly sent: URLSearchParams[] = []
+  /** What every message is refused with. */
+  refuses: { code: number; message: string } | null = null
   #http: HttpServer
   #webhook = ''
 
@@ -43,6 +45,7 @@ export class Twilio {
 
   #answer(method: string, path: string, body: string): [number, unknown] {
     if (method === 'POST' && path.endsWith('/Messages.json')) {
+      if (this.refuses) return [400, { ...this.refuses, more_info: '', status: 400 }]
       this.sent.push(new URLSearchParams(body))
       const sid = `SM${String(this.sent.length).padStart(32, '0')}`
       return [201, { sid, account_sid: ACCOUNT, status: 'queued', error_code: null, error_message: null }]
