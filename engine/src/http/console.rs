@@ -65,7 +65,8 @@ fn file(name: &str) -> Option<&'static [u8]> {
 }
 
 fn takes_gzip(headers: &HeaderMap) -> bool {
-    let wanted = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let wanted =
+        headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
     wanted.split(',').any(|coding| coding.trim() == "gzip")
 }
 

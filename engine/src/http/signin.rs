@@ -3,10 +3,10 @@
 
 use std::net::SocketAddr;
 
+use axum::Json;
 use axum::extract::{ConnectInfo, FromRequestParts as _, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use axum::Json;
 use pointsman_rules::ids::{SessionId, TenantId, UserId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

@@ -73,7 +73,10 @@ mod tests {
     fn a_lie_is_found() {
         let files = [file("// S01, S02\n#[test]\nfn it_works() {}\n\nfn other() {}\n")];
         assert_eq!(untrue("S01", "it_works", &files), None);
-        let story = File { path: "a.story.ts".into(), text: "// S07\ntest('a chat begins', async () => {})\n".into() };
+        let story = File {
+            path: "a.story.ts".into(),
+            text: "// S07\ntest('a chat begins', async () => {})\n".into(),
+        };
         assert_eq!(untrue("S07", "a chat begins", &[story]), None);
         assert!(untrue("S03", "it_works", &files).unwrap().contains("does not name S03"));
         assert!(untrue("S01", "nothing", &files).unwrap().contains("no test `nothing`"));

@@ -9,7 +9,8 @@ use crate::http::testing::Stage;
 #[tokio::test]
 async fn the_console_answers_under_every_tenant_and_lets_nothing_in() {
     let stage = Stage::new().await;
-    for path in ["/signin", "/app", "/app/tnt_1/chats", "/app/tnt_1/chats/cnv_1", "/app/tnt_1/notifications"] {
+    for path in ["/signin", "/app", "/app/tnt_1/chats", "/app/tnt_1/chats/cnv_1", "/app/tnt_1/notifications"]
+    {
         let answer = stage.send("GET", path, &[], None).await;
         assert_eq!(answer.status.as_u16(), 200, "{path}");
         assert_eq!(answer.header("content-type"), "text/html; charset=utf-8", "{path}");
