@@ -97,7 +97,7 @@ test('a failed message says why and is sent again, and a file that does not fit 
   twilio.refuses = null
   await failed.getByRole('button', { name: 'Send again' }).click()
   await expect(failed.getByRole('note')).toHaveCount(0)
-  expect(twilio.sent.at(-1)?.get('Body')).toBe('Here it is')
+  await expect.poll(() => twilio.sent.at(-1)?.get('Body')).toBe('Here it is')
   twilio.end()
 })
 

@@ -16,7 +16,7 @@ export function brief(at: string, now: number, language: string): string {
 
 /** Date and time in full. */
 export function full(at: string, language: string): string {
-  return new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle: 'medium' }).format(new Date(at))
+  return new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle: 'short' }).format(new Date(at))
 }
 
 export function clock(at: string, language: string): string {
