@@ -3,7 +3,25 @@ import AxeBuilder from '@axe-core/playwright'
 import type { Page } from '@playwright/test'
 import { at, expect, test, visitor } from './server'
 
-const SCREENS = ['chats', 'cases', 'notifications', 'contacts', 'channels', 'channels/connect', 'channels/connect/twilio/whatsapp', 'rules', 'rules/new', 'people', 'calendars', 'webhooks', 'operations', 'audit', 'api-keys', 'plugins', 'settings']
+const SCREENS = [
+  'chats',
+  'cases',
+  'notifications',
+  'contacts',
+  'channels',
+  'channels/connect',
+  'channels/connect/twilio/whatsapp',
+  'rules',
+  'rules/new',
+  'people',
+  'calendars',
+  'webhooks',
+  'operations',
+  'audit',
+  'api-keys',
+  'plugins',
+  'settings'
+]
 
 /** Opens a screen and waits until what it asks for has come. */
 async function open(page: Page, screen: string): Promise<void> {
@@ -37,7 +55,12 @@ for (const colours of ['light', 'dark'] as const) {
   test(`a thread with its history has no serious finding, ${colours}`, async ({ browser, server, owner }) => {
     await owner.emulateMedia({ colorScheme: colours })
     await (await visitor(browser, server)).say('I want a refund')
-    await owner.getByRole('listitem').filter({ hasText: 'Thank you for your message' }).getByRole('link').first().click()
+    await owner
+      .getByRole('listitem')
+      .filter({ hasText: 'Thank you for your message' })
+      .getByRole('link')
+      .first()
+      .click()
     await owner.getByRole('button', { name: 'History' }).click()
     await expect(owner.getByText(/Rules: \d+ of/).first()).toBeVisible()
     expect(await findings(owner, colours), 'thread').toEqual([])
@@ -49,7 +72,9 @@ test('every screen fits 360 pixels, and the list and the thread take turns', asy
   await (await visitor(browser, server)).say('Hello from a small screen')
   for (const screen of SCREENS) {
     await open(owner, screen)
-    const width = await owner.evaluate(() => Math.max(...[...document.querySelectorAll('body, main, main > *')].map((it) => it.scrollWidth)))
+    const width = await owner.evaluate(() =>
+      Math.max(...[...document.querySelectorAll('body, main, main > *')].map((it) => it.scrollWidth))
+    )
     expect(width, screen).toBeLessThanOrEqual(360)
   }
   await open(owner, 'chats')

@@ -46,13 +46,22 @@ test('an ended chat is found among the cases, closed and opened again', async ({
 test('when the window has closed, the composer becomes the list of templates', async ({ server, owner }) => {
   const twilio = await Twilio.start()
   const csrf = (await (await owner.request.get(`${server.url}/api/v1/me`)).json()).csrf
-  const group = (await (await owner.request.get(`${server.url}/api/v1/groups`)).json()).items.find((it: { name: string }) => it.name === 'Support').id
+  const group = (await (await owner.request.get(`${server.url}/api/v1/groups`)).json()).items.find(
+    (it: { name: string }) => it.name === 'Support'
+  ).id
   const headers = { 'x-csrf-token': csrf }
-  const made = await owner.request.post(`${server.url}/api/v1/channels`, { headers, data: twilio.channel('Sales WhatsApp', group) })
+  const made = await owner.request.post(`${server.url}/api/v1/channels`, {
+    headers,
+    data: twilio.channel('Sales WhatsApp', group)
+  })
   expect(made.status(), await made.text()).toBe(201)
   const channel = await made.json()
   twilio.delivers(channel.webhook_url)
-  expect((await owner.request.post(`${server.url}/api/v1/channels/${channel.id}/templates/refresh`, { headers, data: {} })).status()).toBe(200)
+  expect(
+    (
+      await owner.request.post(`${server.url}/api/v1/channels/${channel.id}/templates/refresh`, { headers, data: {} })
+    ).status()
+  ).toBe(200)
   expect(await twilio.say('+34600000001', `SM${'a'.repeat(32)}`, 'Is my order ready?')).toBe(200)
 
   await owner.reload()
@@ -74,19 +83,28 @@ test('when the window has closed, the composer becomes the list of templates', a
 })
 
 // S60, S61, S70
-test('a failed message says why and is sent again, and a file that does not fit is refused at once', async ({ server, owner }) => {
+test('a failed message says why and is sent again, and a file that does not fit is refused at once', async ({
+  server,
+  owner
+}) => {
   const twilio = await Twilio.start()
   const { csrf } = await (await owner.request.get(`${server.url}/api/v1/me`)).json()
   const groups = (await (await owner.request.get(`${server.url}/api/v1/groups`)).json()).items
   const data = twilio.channel('Failing WhatsApp', groups.find((it: { name: string }) => it.name === 'Support').id)
-  const channel = await (await owner.request.post(`${server.url}/api/v1/channels`, { headers: { 'x-csrf-token': csrf }, data })).json()
+  const channel = await (
+    await owner.request.post(`${server.url}/api/v1/channels`, { headers: { 'x-csrf-token': csrf }, data })
+  ).json()
   twilio.delivers(channel.webhook_url)
   await owner.reload()
   expect(await twilio.say('+34600000002', `SM${'b'.repeat(32)}`, 'Can you send me the list?')).toBe(200)
   await owner.getByRole('listitem').filter({ hasText: 'Can you send me the list?' }).getByRole('link').click()
 
-  await owner.locator('input[type=file]').setInputFiles({ name: 'setup.exe', mimeType: 'application/x-msdownload', buffer: Buffer.from('MZ') })
-  await expect(owner.getByRole('status').getByText('setup.exe: this channel does not take application/x-msdownload')).toBeVisible()
+  await owner
+    .locator('input[type=file]')
+    .setInputFiles({ name: 'setup.exe', mimeType: 'application/x-msdownload', buffer: Buffer.from('MZ') })
+  await expect(
+    owner.getByRole('status').getByText('setup.exe: this channel does not take application/x-msdownload')
+  ).toBeVisible()
 
   twilio.refuses = { code: 63024, message: 'Invalid message recipient' }
   await owner.getByLabel('Your answer').fill('Here it is')
@@ -106,7 +124,12 @@ test('a channel is connected with the form of its provider, switched off and del
   await owner.goto(at(owner, 'channels/connect'))
   await owner.getByRole('link', { name: /WhatsApp/ }).click()
   await owner.getByLabel('Display name').fill('Second line')
-  for (const [label, value] of Object.entries({ 'Account SID': 'wrong', 'Auth token': 'x'.repeat(32), Number: 'whatsapp:+14155238887' })) await owner.getByLabel(label, { exact: true }).fill(value)
+  for (const [label, value] of Object.entries({
+    'Account SID': 'wrong',
+    'Auth token': 'x'.repeat(32),
+    Number: 'whatsapp:+14155238887'
+  }))
+    await owner.getByLabel(label, { exact: true }).fill(value)
   await expect(owner.getByRole('checkbox', { name: /Switch it on/ })).toBeDisabled()
   await owner.getByLabel('Group for new conversations').selectOption({ label: 'Support' })
   await owner.getByRole('checkbox', { name: /Switch it on/ }).uncheck()
@@ -124,20 +147,28 @@ test('a channel is connected with the form of its provider, switched off and del
   await expect(owner.getByText('Second line')).toHaveCount(0)
 })
 
-test('a rule with a mistake is mended by its diagnostics, published, fires, and says why', async ({ browser, server, owner }) => {
+test('a rule with a mistake is mended by its diagnostics, published, fires, and says why', async ({
+  browser,
+  server,
+  owner
+}) => {
   await owner.goto(at(owner, 'rules/new'))
   const code = owner.getByRole('textbox', { name: 'Source' })
   await code.click()
   await owner.keyboard.press('ControlOrMeta+a')
   const rule = '//! Opening hours are told\n//!\n//! on: message.received\n//! stage: reply\n//! position: 3\n\n'
-  await owner.keyboard.insertText(`${rule}if message.text.contains("opening hours") { send_mesage("Nine to five."); }\n`)
+  await owner.keyboard.insertText(
+    `${rule}if message.text.contains("opening hours") { send_mesage("Nine to five."); }\n`
+  )
   const check = owner.getByRole('complementary', { name: 'Check' })
   await expect(check.getByText('line 7')).toBeVisible()
   await expect(check.getByText(/send_message/)).toBeVisible()
   await expect(owner.getByRole('button', { name: 'Publish' })).toBeDisabled()
   await code.click()
   await owner.keyboard.press('ControlOrMeta+a')
-  await owner.keyboard.insertText(`${rule}if message.text.contains("opening hours") { send_message("Nine to five."); }\n`)
+  await owner.keyboard.insertText(
+    `${rule}if message.text.contains("opening hours") { send_message("Nine to five."); }\n`
+  )
   await expect(check.getByText('The rule is sound')).toBeVisible()
   await owner.getByRole('button', { name: 'Publish' }).click()
   await owner.getByRole('dialog').getByRole('button', { name: 'Publish' }).click()
@@ -151,7 +182,9 @@ test('a rule with a mistake is mended by its diagnostics, published, fires, and 
   await owner.getByRole('button', { name: 'History' }).click()
   const details = owner.getByRole('complementary', { name: 'Details' })
   await expect(details.getByText('send_message("Nine to five.")')).toBeVisible()
-  await expect(details.getByRole('listitem').filter({ hasText: 'Opening hours are told' }).getByText('fired').first()).toBeVisible()
+  await expect(
+    details.getByRole('listitem').filter({ hasText: 'Opening hours are told' }).getByText('fired').first()
+  ).toBeVisible()
 })
 
 // S09, S92
@@ -163,7 +196,10 @@ test('an escalation is announced and taken', async ({ browser, server, owner }) 
   await expect(owner.getByRole('dialog')).toHaveCount(0)
   const { say } = await visitor(browser, server)
   await say('This is an emergency, call me')
-  await owner.getByRole('banner').getByRole('link', { name: /^Notifications, [1-9]/ }).click()
+  await owner
+    .getByRole('banner')
+    .getByRole('link', { name: /^Notifications, [1-9]/ })
+    .click()
   const notice = owner.getByRole('listitem').filter({ hasText: 'Escalation' }).first()
   await notice.getByRole('button', { name: 'Take it' }).click()
   await expect(owner).toHaveURL(/\/chats\/cnv_/)
@@ -172,7 +208,11 @@ test('an escalation is announced and taken', async ({ browser, server, owner }) 
 })
 
 // S93, S94
-test('an agent sees the conversations of their own groups only and cannot set up', async ({ browser, server, owner }) => {
+test('an agent sees the conversations of their own groups only and cannot set up', async ({
+  browser,
+  server,
+  owner
+}) => {
   await owner.goto(at(owner, 'people'))
   await owner.getByRole('button', { name: 'New person' }).click()
   const form = owner.getByRole('dialog')

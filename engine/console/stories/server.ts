@@ -22,7 +22,9 @@ export class Server {
   #clock = join(this.dir, 'clock')
 
   async start(port = 0): Promise<this> {
-    const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('POINTSMAN_') && name !== 'DATABASE_URL'))
+    const env = Object.fromEntries(
+      Object.entries(process.env).filter(([name]) => !name.startsWith('POINTSMAN_') && name !== 'DATABASE_URL')
+    )
     // The key and cache of the other stories, so that plugins are compiled once and not at every start.
     const own = {
       POINTSMAN_MASTER_KEY: 'c3RvcmllcyBvbmx5LCBuZXZlciBmb3IgYW55IGRhdGE=',
@@ -121,7 +123,10 @@ export async function signInAsOwner(server: Server, page: Page): Promise<void> {
 }
 
 /** A visitor of the chat page, in a browser of their own. */
-export async function visitor(browser: Browser, server: Server): Promise<{ read: (text: string) => Locator; say: (text: string) => Promise<void> }> {
+export async function visitor(
+  browser: Browser,
+  server: Server
+): Promise<{ read: (text: string) => Locator; say: (text: string) => Promise<void> }> {
   const page = await (await browser.newContext()).newPage()
   await page.goto(server.chatLink)
   const say = async (text: string) => {

@@ -50,8 +50,10 @@ export class Twilio {
       const sid = `SM${String(this.sent.length).padStart(32, '0')}`
       return [201, { sid, account_sid: ACCOUNT, status: 'queued', error_code: null, error_message: null }]
     }
-    if (path.includes('/ContentAndApprovals')) return [200, { contents: TEMPLATES, meta: { next_page_url: null, key: 'contents' } }]
-    if (path.includes(`/Accounts/${ACCOUNT}.json`)) return [200, { sid: ACCOUNT, friendly_name: 'Stories', status: 'active' }]
+    if (path.includes('/ContentAndApprovals'))
+      return [200, { contents: TEMPLATES, meta: { next_page_url: null, key: 'contents' } }]
+    if (path.includes(`/Accounts/${ACCOUNT}.json`))
+      return [200, { sid: ACCOUNT, friendly_name: 'Stories', status: 'active' }]
     return [404, { code: 20404, message: 'The requested resource was not found', status: 404 }]
   }
 
@@ -63,8 +65,14 @@ export class Twilio {
   /** The body that connects a channel whose API is this one. */
   channel(name: string, group: string): object {
     return {
-      provider: 'twilio', kind: 'whatsapp', name, default_group: group, active: true, allow_private_egress: true,
-      settings: { account_sid: ACCOUNT, address: NUMBER, base_url: this.url }, secrets: { auth_token: TOKEN }
+      provider: 'twilio',
+      kind: 'whatsapp',
+      name,
+      default_group: group,
+      active: true,
+      allow_private_egress: true,
+      settings: { account_sid: ACCOUNT, address: NUMBER, base_url: this.url },
+      secrets: { auth_token: TOKEN }
     }
   }
 
@@ -75,11 +83,24 @@ export class Twilio {
   /** A customer writes. */
   async say(phone: string, sid: string, text: string): Promise<number> {
     const form: Record<string, string> = {
-      AccountSid: ACCOUNT, ApiVersion: '2010-04-01', MessageSid: sid, SmsSid: sid, SmsMessageSid: sid, SmsStatus: 'received',
-      NumMedia: '0', NumSegments: '1', From: `whatsapp:${phone}`, To: NUMBER, Body: text, WaId: phone.slice(1),
-      ProfileName: 'Marta Vidal', MessageType: 'text'
+      AccountSid: ACCOUNT,
+      ApiVersion: '2010-04-01',
+      MessageSid: sid,
+      SmsSid: sid,
+      SmsMessageSid: sid,
+      SmsStatus: 'received',
+      NumMedia: '0',
+      NumSegments: '1',
+      From: `whatsapp:${phone}`,
+      To: NUMBER,
+      Body: text,
+      WaId: phone.slice(1),
+      ProfileName: 'Marta Vidal',
+      MessageType: 'text'
     }
-    const signed = Object.keys(form).sort().reduce((all, key) => all + key + form[key], this.#webhook)
+    const signed = Object.keys(form)
+      .sort()
+      .reduce((all, key) => all + key + form[key], this.#webhook)
     const signature = createHmac('sha1', TOKEN).update(signed).digest('base64')
     const headers = { 'x-twilio-signature': signature, 'content-type': 'application/x-www-form-urlencoded' }
     return (await fetch(this.#webhook, { method: 'POST', headers, body: new URLSearchParams(form) })).status
@@ -87,9 +108,15 @@ export class Twilio {
 }
 
 const template = (sid: string, name: string, language: string, status: string, body: string) => ({
-  sid, account_sid: ACCOUNT, friendly_name: name, language, variables: { '1': 'Ana' }, types: { 'twilio/text': { body } },
+  sid,
+  account_sid: ACCOUNT,
+  friendly_name: name,
+  language,
+  variables: { '1': 'Ana' },
+  types: { 'twilio/text': { body } },
   approval_requests: { name, category: 'UTILITY', content_type: 'twilio/text', status, rejection_reason: '' },
-  date_created: '2026-01-01T00:00:00Z', date_updated: '2026-01-01T00:00:00Z'
+  date_created: '2026-01-01T00:00:00Z',
+  date_updated: '2026-01-01T00:00:00Z'
 })
 
 const TEMPLATES = [

@@ -70,11 +70,20 @@ export async function ok<T>(asked: Promise<Answer<T>>): Promise<T> {
 export function refusal(status: number, body: unknown): Refusal {
   const it = (typeof body === 'object' && body !== null ? body : {}) as Partial<Schemas['Problem']>
   const detail = it.detail ?? it.title ?? `HTTP ${status}`
-  return new Refusal(it.code ?? 'unexpected', detail, status, it.errors ?? [], it.request_id ?? null, it as Record<string, unknown>)
+  return new Refusal(
+    it.code ?? 'unexpected',
+    detail,
+    status,
+    it.errors ?? [],
+    it.request_id ?? null,
+    it as Record<string, unknown>
+  )
 }
 
 export function asRefusal(error: unknown): Refusal {
-  return error instanceof Refusal ? error : new Refusal('unexpected', error instanceof Error ? error.message : String(error))
+  return error instanceof Refusal
+    ? error
+    : new Refusal('unexpected', error instanceof Error ? error.message : String(error))
 }
 
 /** All items of a list, page by page. */

@@ -19,7 +19,8 @@ export type Capabilities = {
 }
 
 /** GSM 03.38: what fits into seven bits; the second row takes two places. */
-const GSM = '@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !"#¤%&\'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà'
+const GSM =
+  '@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !"#¤%&\'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà'
 const GSM_DOUBLE = '^{}\\[~]|€\f'
 
 /** How long a text is in the unit that the vendor counts in. */
@@ -39,9 +40,7 @@ export function length(text: string, unit: Capabilities['text_unit']): number {
 function segments(text: string): number {
   const letters = Array.from(text)
   const isGsm = letters.every((letter) => GSM.includes(letter) || GSM_DOUBLE.includes(letter))
-  const places = isGsm
-    ? letters.reduce((sum, letter) => sum + (GSM_DOUBLE.includes(letter) ? 2 : 1), 0)
-    : text.length
+  const places = isGsm ? letters.reduce((sum, letter) => sum + (GSM_DOUBLE.includes(letter) ? 2 : 1), 0) : text.length
   const [alone, each] = isGsm ? [160, 153] : [70, 67]
   return places <= alone ? Math.min(places, 1) : Math.ceil(places / each)
 }

@@ -16,7 +16,9 @@ class Directory {
       all((cursor) => ok(api.GET('/api/v1/users', query(cursor)))).catch(() => this.users),
       all((cursor) => ok(api.GET('/api/v1/groups', query(cursor)))).catch(() => this.groups),
       all((cursor) => ok(api.GET('/api/v1/channels', query(cursor)))).catch(() => this.channels),
-      ok(api.GET('/api/v1/plugins')).then((list) => list.items).catch(() => this.plugins)
+      ok(api.GET('/api/v1/plugins'))
+        .then((list) => list.items)
+        .catch(() => this.plugins)
     ])
     ;[this.users, this.groups, this.channels, this.plugins] = [users, groups, channels, plugins]
     this.known = true

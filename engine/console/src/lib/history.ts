@@ -28,7 +28,14 @@ export function gathered(items: Schemas['TimelineItem'][]): Moment[] {
   for (const item of items) {
     if (item.type === 'event') {
       const event = item.event as { id: string; type: string } & Record<string, unknown>
-      moments.push({ id: event.id, at: item.at, type: event.type, cause: item.cause as Moment['cause'], detail: detail(event), runs: [] })
+      moments.push({
+        id: event.id,
+        at: item.at,
+        type: event.type,
+        cause: item.cause as Moment['cause'],
+        detail: detail(event),
+        runs: []
+      })
     } else {
       const moment = moments.find((it) => it.id === item.event)
       if (moment) moment.runs = (item.rules as Raw[]).map(run).sort((a, b) => weight(a) - weight(b))
@@ -38,7 +45,11 @@ export function gathered(items: Schemas['TimelineItem'][]): Moment[] {
 }
 
 function run(it: Raw): Run {
-  return { ...it, intents: (it.intents ?? []).map(([line, intent]) => [line, intentText(intent)]), refusals: it.refusals ?? [] }
+  return {
+    ...it,
+    intents: (it.intents ?? []).map(([line, intent]) => [line, intentText(intent)]),
+    refusals: it.refusals ?? []
+  }
 }
 
 const weight = (it: Run) => ['failed', 'matched', 'not_matched', 'skipped'].indexOf(it.outcome)
@@ -54,7 +65,12 @@ function detail(event: Record<string, unknown>): string {
   const shown = (value: unknown) => (typeof value === 'string' ? value : JSON.stringify(value))
   if ('from' in event && 'to' in event) return `${shown(event.from)} → ${shown(event.to)}`
   if (event.changes && typeof event.changes === 'object') {
-    return Object.entries(event.changes as Record<string, unknown[]>).map(([name, [, after]]) => `${name}: ${shown(after)}`).join(', ')
+    return Object.entries(event.changes as Record<string, unknown[]>)
+      .map(([name, [, after]]) => `${name}: ${shown(after)}`)
+      .join(', ')
   }
-  return ['reason', 'name', 'class', 'template', 'target'].map((key) => event[key]).filter((value) => typeof value === 'string').join(', ')
+  return ['reason', 'name', 'class', 'template', 'target']
+    .map((key) => event[key])
+    .filter((value) => typeof value === 'string')
+    .join(', ')
 }

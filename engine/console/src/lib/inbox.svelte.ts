@@ -40,7 +40,9 @@ class Inbox {
     const turn = ++this.#turn
     this.loading = true
     try {
-      const page = await ok(api.GET('/api/v1/conversations', { params: { query: { ...query(this.filter), limit: PAGE } } }))
+      const page = await ok(
+        api.GET('/api/v1/conversations', { params: { query: { ...query(this.filter), limit: PAGE } } })
+      )
       if (turn !== this.#turn) return
       this.items = page.items
       this.next = page.next ?? null

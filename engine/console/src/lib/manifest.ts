@@ -6,7 +6,10 @@ export type Setting = {
   name: string
   label: string
   help: string
-  kind: { type: 'text' | 'multiline' | 'integer' | 'toggle' | 'choice' | 'phone' | 'secret' | 'egress_url'; options?: string[] }
+  kind: {
+    type: 'text' | 'multiline' | 'integer' | 'toggle' | 'choice' | 'phone' | 'secret' | 'egress_url'
+    options?: string[]
+  }
   required: boolean
   default: unknown
   example: string | null
@@ -45,7 +48,10 @@ export function start(settings: Setting[], known: Record<string, unknown> = {}):
 }
 
 /** As the API wants it: settings and secrets apart, what was left empty left out. */
-export function given(settings: Setting[], values: Values): { settings: Record<string, unknown>; secrets: Record<string, string> } {
+export function given(
+  settings: Setting[],
+  values: Values
+): { settings: Record<string, unknown>; secrets: Record<string, string> } {
   const out = { settings: {} as Record<string, unknown>, secrets: {} as Record<string, string> }
   for (const { name, kind } of settings) {
     const value = values[name]

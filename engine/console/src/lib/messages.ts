@@ -50,5 +50,10 @@ export function continues(messages: Message[], index: number): boolean {
   const [before, it] = [messages[index - 1], messages[index]]
   if (!before || !it || beginsDay(messages, index)) return false
   const isNear = Date.parse(it.at) - Date.parse(before.at) < 5 * 60_000
-  return isNear && before.direction === it.direction && before.sender.kind === it.sender.kind && before.sender.id === it.sender.id
+  return (
+    isNear &&
+    before.direction === it.direction &&
+    before.sender.kind === it.sender.kind &&
+    before.sender.id === it.sender.id
+  )
 }

@@ -26,7 +26,9 @@ class Notices {
   }
 
   refresh = async (): Promise<void> => {
-    const found = await api.GET('/api/v1/notifications', { params: { query: { unread: true, limit: 1 } } }).catch(() => null)
+    const found = await api
+      .GET('/api/v1/notifications', { params: { query: { unread: true, limit: 1 } } })
+      .catch(() => null)
     if (found?.data) this.unread = found.data.unread
   }
 
@@ -38,7 +40,8 @@ class Notices {
     } catch {
       // Kept for this page only.
     }
-    if (on && 'Notification' in globalThis && Notification.permission === 'default') await Notification.requestPermission()
+    if (on && 'Notification' in globalThis && Notification.permission === 'default')
+      await Notification.requestPermission()
   }
 
   #announce(event: Happened): void {

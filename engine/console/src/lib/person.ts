@@ -2,9 +2,18 @@
 import type { Conversation } from './api'
 
 export function initials(name: string): string {
-  const words = name.replace(/[^\p{L}\p{N}\s]/gu, ' ').trim().split(/\s+/).filter(Boolean)
+  const words = name
+    .replace(/[^\p{L}\p{N}\s]/gu, ' ')
+    .trim()
+    .split(/\s+/)
+    .filter(Boolean)
   const letters = words.length > 1 ? [words[0], words.at(-1)] : [words[0]]
-  return letters.map((word) => Array.from(word ?? '')[0] ?? '').join('').toLocaleUpperCase() || '?'
+  return (
+    letters
+      .map((word) => Array.from(word ?? '')[0] ?? '')
+      .join('')
+      .toLocaleUpperCase() || '?'
+  )
 }
 
 /** 0 to 359, the same for the same text. */
@@ -21,7 +30,9 @@ export function called(contact: Outsider, visitor: (end: string) => string): str
   if (contact.name) return contact.name
   if (contact.phone) return contact.phone
   const address = contact.address ?? ''
-  return /^[+\d*•][\d\s*•-]*$|:/.test(address) ? address.replace(/^\w+:/, '') : visitor((address || contact.id).slice(-4))
+  return /^[+\d*•][\d\s*•-]*$|:/.test(address)
+    ? address.replace(/^\w+:/, '')
+    : visitor((address || contact.id).slice(-4))
 }
 
 export function calledIn(conversation: Conversation, visitor: (end: string) => string): string {

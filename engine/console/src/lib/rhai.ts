@@ -1,7 +1,8 @@
 // How a rule is coloured. A rule is short, so one look per line is enough.
 import { LanguageSupport, StreamLanguage, type StreamParser } from '@codemirror/language'
 
-const WORDS = /^(?:if|else|let|const|for|in|while|loop|do|until|break|continue|return|throw|try|catch|switch|fn|private|this|is_def_var|true|false|off|on)\b/
+const WORDS =
+  /^(?:if|else|let|const|for|in|while|loop|do|until|break|continue|return|throw|try|catch|switch|fn|private|this|is_def_var|true|false|off|on)\b/
 
 export const parser: StreamParser<{ isComment: boolean }> = {
   name: 'rhai',

@@ -1,5 +1,10 @@
 // What a rule can say: completion from the vocabulary that the rule room itself documents.
-import { snippetCompletion, type Completion, type CompletionContext, type CompletionResult } from '@codemirror/autocomplete'
+import {
+  snippetCompletion,
+  type Completion,
+  type CompletionContext,
+  type CompletionResult
+} from '@codemirror/autocomplete'
 import vocabulary from '../../../../rules/vocabulary.golden.json'
 
 type Fact = { name: string; doc: string; fields: { name: string; shape: string; doc: string }[] }
@@ -32,7 +37,12 @@ export function completions(context: CompletionContext): CompletionResult | null
     const [name] = field.text.split('.')
     const fact = facts.find((it) => it.name === name)
     const from = field.from + (name?.length ?? 0) + 1
-    const known: Completion[] = (fact?.fields ?? []).map((it) => ({ label: it.name, type: 'property', detail: it.shape, info: it.doc }))
+    const known: Completion[] = (fact?.fields ?? []).map((it) => ({
+      label: it.name,
+      type: 'property',
+      detail: it.shape,
+      info: it.doc
+    }))
     return { from, options: [...known, ...words.filter((word) => word.type === 'function')] }
   }
   const word = context.matchBefore(/\w+$/)
