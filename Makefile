@@ -16,9 +16,10 @@ LISTEN ?= 127.0.0.1:8080
 export POINTSMAN_BIN ?= $(CURDIR)/target/debug/pointsman
 export POINTSMAN_PLUGINS ?= $(CURDIR)/$(PLUGINS)
 export POINTSMAN_TEST_PLUGINS ?= $(CURDIR)/$(GUESTS)
+CONSOLE := engine/console
 HAS_NEXTEST = cargo nextest --version >/dev/null 2>&1
 
-.PHONY: help run plugins guests build lint test unit stories crash fuzz bench clean wasm-target
+.PHONY: help run plugins guests console console-if-node build lint test unit stories browser crash fuzz bench clean wasm-target
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -44,7 +45,25 @@ plugins: wasm-target ## build the plugins (wasm)
 guests: wasm-target ## build the guests that tests torment
 	cargo build --locked --profile guest --target $(WASM) -p sandbox-guest
 
-build: plugins ## build plugins and engine (debug)
+console: $(CONSOLE)/dist/app/index.html ## build the web console (Node.js 20.19 or newer)
+
+# The lock file decides: a fresh install only when it has changed.
+$(CONSOLE)/node_modules/.installed: $(CONSOLE)/package-lock.json
+	@command -v npm >/dev/null || { \
+	  echo "Node.js is missing. Install version 20.19 or newer from https://nodejs.org and try again."; exit 69; }
+	cd $(CONSOLE) && PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --no-audit --no-fund
+	@touch $@
+
+$(CONSOLE)/dist/app/index.html: $(CONSOLE)/node_modules/.installed engine/openapi.golden.json \
+  rules/vocabulary.golden.json $(wildcard $(CONSOLE)/*.*) $(shell find $(CONSOLE)/src $(CONSOLE)/messages -type f ! -name schema.d.ts)
+	cd $(CONSOLE) && npm run --silent build
+
+# Everything but the console works without Node; the page at /signin then says how to get it.
+console-if-node:
+	@if command -v npm >/dev/null || [ "$${CI:-}" = true ]; then $(MAKE) --no-print-directory console; else \
+	  echo "NOT BUILT: the web console needs Node.js 20.19 or newer (https://nodejs.org)." >&2; fi
+
+build: plugins console-if-node ## build plugins, console and engine (debug)
 	cargo build --locked --workspace
 
 lint: ## formatting, clippy, documentation, dependencies
@@ -54,7 +73,7 @@ lint: ## formatting, clippy, documentation, dependencies
 	@tests/tool.sh machete || [ $$? -eq 69 ]
 	@tests/tool.sh deny check || [ $$? -eq 69 ]
 
-test: lint build unit stories ## lint, unit tests and stories on SQLite and PostgreSQL
+test: lint build unit stories browser ## lint, unit tests, stories on SQLite and PostgreSQL, browser stories
 
 unit: guests plugins ## unit tests and tidy checks of all packages
 	@if $(HAS_NEXTEST); then \
@@ -69,6 +88,10 @@ stories: build ## black-box stories; one of them: make stories ONLY=webchat
 	else \
 	  tests/pg.sh run cargo test --locked --workspace --test stories $(ONLY); \
 	fi
+
+browser: build ## the console in a real browser; one story: make browser ONLY=rule
+	@if [ -d $(CONSOLE)/node_modules ]; then cd $(CONSOLE) && npm run --silent check && npm run --silent unit; fi
+	@tests/browser.sh $(if $(ONLY),-g "$(ONLY)")
 
 crash: build ## kill -9 loop, CRASH_ROUNDS=100 rounds on each database
 	CRASH_ROUNDS=$(CRASH_ROUNDS) tests/pg.sh run \

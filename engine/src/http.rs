@@ -18,6 +18,7 @@ pub mod body;
 pub mod calendars;
 pub mod channels;
 pub mod chat;
+mod console;
 pub mod contacts;
 pub mod conversations;
 pub mod docs;
@@ -101,7 +102,7 @@ fn others() -> Router<Api> {
         .merge(uploads::about())
         .merge(chat::router())
         .merge(docs::router())
-        .merge(signin::pages())
+        .merge(console::router())
 }
 
 /// The whole router, with its layers.

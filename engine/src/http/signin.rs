@@ -3,11 +3,10 @@
 
 use std::net::SocketAddr;
 
+use axum::Json;
 use axum::extract::{ConnectInfo, FromRequestParts as _, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
-use axum::{Json, Router};
 use pointsman_rules::ids::{SessionId, TenantId, UserId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -17,7 +16,7 @@ use utoipa_axum::routes;
 use super::auth::{Principal, SESSION_COOKIE, Who, csrf_token, session_token};
 use super::problem::{FieldProblem, Problem};
 use super::users::{UserView, email_problem};
-use super::{Api, Refused, body, docs, password, rate};
+use super::{Api, Refused, body, password, rate};
 use crate::clock::rfc3339;
 use crate::crypto::{random_token, sha256_hex};
 use crate::store::users::{Presence, Role, User};
@@ -30,13 +29,6 @@ const TENANTS_MAX: i64 = 5;
 
 pub(super) fn router() -> OpenApiRouter<Api> {
     OpenApiRouter::default().routes(routes!(sign_in)).routes(routes!(sign_out)).routes(routes!(me))
-}
-
-/// The page for browsers.
-pub(super) fn pages() -> Router<Api> {
-    Router::new()
-        .route("/signin", get(|| async { docs::page(include_str!("signin/page.html")) }))
-        .route("/signin.js", get(|| async { docs::script(include_str!("signin/page.js")) }))
 }
 
 /// Either a link's token or a password.

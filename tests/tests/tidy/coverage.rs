@@ -43,9 +43,13 @@ pub(crate) fn lies(table: &str, files: &[File]) -> Vec<String> {
 }
 
 fn untrue(id: &str, test: &str, files: &[File]) -> Option<String> {
-    let head = format!("fn {test}(");
-    let sources = files.iter().filter(|file| file.path.ends_with(".rs"));
-    for file in sources {
+    for file in files {
+        // Browser stories are named by sentences.
+        let head = match file.path.rsplit_once('.') {
+            Some((_, "rs")) => format!("fn {test}("),
+            Some((path, "ts")) if path.ends_with(".story") => format!("test('{test}'"),
+            _ => continue,
+        };
         let lines: Vec<&str> = file.text.lines().collect();
         let Some(at) = lines.iter().position(|line| line.contains(&head)) else { continue };
         let above = lines.get(at.saturating_sub(LINES_ABOVE)..at).unwrap_or_default();
@@ -69,6 +73,11 @@ mod tests {
     fn a_lie_is_found() {
         let files = [file("// S01, S02\n#[test]\nfn it_works() {}\n\nfn other() {}\n")];
         assert_eq!(untrue("S01", "it_works", &files), None);
+        let story = File {
+            path: "a.story.ts".into(),
+            text: "// S07\ntest('a chat begins', async () => {})\n".into(),
+        };
+        assert_eq!(untrue("S07", "a chat begins", &[story]), None);
         assert!(untrue("S03", "it_works", &files).unwrap().contains("does not name S03"));
         assert!(untrue("S01", "nothing", &files).unwrap().contains("no test `nothing`"));
         let lies = lies("| S01 | a | | works | |\n| S02 | b | `it_works` | works | |\n", &files);

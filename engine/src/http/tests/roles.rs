@@ -242,7 +242,7 @@ async fn every_operation_lets_in_whom_it_should_and_nobody_else() {
 #[tokio::test]
 async fn pages_and_documents_are_public_and_ask_nobody_else() {
     let stage = Stage::new().await;
-    for path in ["/signin", "/signin.js", "/api/docs", "/api/docs.js", "/api/docs.css", "/api/openapi.json"] {
+    for path in ["/signin", "/app", "/api/docs", "/api/docs.js", "/api/docs.css", "/api/openapi.json"] {
         let answer = stage.send("GET", path, &[], None).await;
         assert_eq!(answer.status.as_u16(), 200, "{path}");
         let outside = answer.text.contains("//cdn") || answer.text.contains("src=\"http");

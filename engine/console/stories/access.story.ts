@@ -1,0 +1,126 @@
+// Every screen works with a keyboard and a screen reader, fits a narrow phone, and speaks Spanish.
+import AxeBuilder from '@axe-core/playwright'
+import type { Page } from '@playwright/test'
+import { at, expect, test, visitor } from './server'
+
+const SCREENS = [
+  'chats',
+  'cases',
+  'notifications',
+  'contacts',
+  'channels',
+  'channels/connect',
+  'channels/connect/twilio/whatsapp',
+  'rules',
+  'rules/new',
+  'people',
+  'calendars',
+  'webhooks',
+  'operations',
+  'audit',
+  'api-keys',
+  'plugins',
+  'settings'
+]
+
+/** Opens a screen and waits until what it asks for has come. */
+async function open(page: Page, screen: string): Promise<void> {
+  await page.goto(at(page, screen))
+  await expect(page.locator('main h1, main h2').first()).toBeVisible()
+  await expect(page.getByText('Loading…')).toHaveCount(0)
+}
+
+async function findings(page: Page, colours: 'light' | 'dark'): Promise<string[]> {
+  const axe = new AxeBuilder({ page })
+  // Only the colours differ in the dark.
+  const { violations } = await (colours === 'dark' ? axe.withRules(['color-contrast']) : axe).analyze()
+  const serious = violations.filter((it) => it.impact === 'serious' || it.impact === 'critical')
+  return serious.map((it) => `${it.id}: ${it.nodes.map((node) => node.html.slice(0, 160)).join(' | ')}`)
+}
+
+/** Screens in parts, so that workers share them. */
+const PARTS = [SCREENS.slice(0, 6), SCREENS.slice(6, 12), SCREENS.slice(12)]
+
+for (const colours of ['light', 'dark'] as const) {
+  for (const screens of PARTS) {
+    test(`${screens[0]} to ${screens.at(-1)} have no serious finding, ${colours}`, async ({ owner }) => {
+      await owner.emulateMedia({ colorScheme: colours })
+      for (const screen of screens) {
+        await open(owner, screen)
+        expect(await findings(owner, colours), screen).toEqual([])
+      }
+    })
+  }
+
+  test(`a thread with its history has no serious finding, ${colours}`, async ({ browser, server, owner }) => {
+    await owner.emulateMedia({ colorScheme: colours })
+    await (await visitor(browser, server)).say('I want a refund')
+    await owner
+      .getByRole('listitem')
+      .filter({ hasText: 'Thank you for your message' })
+      .getByRole('link')
+      .first()
+      .click()
+    await owner.getByRole('button', { name: 'History' }).click()
+    await expect(owner.getByText(/Rules: \d+ of/).first()).toBeVisible()
+    expect(await findings(owner, colours), 'thread').toEqual([])
+  })
+}
+
+test('every screen fits 360 pixels, and the list and the thread take turns', async ({ browser, server, owner }) => {
+  await owner.setViewportSize({ width: 360, height: 720 })
+  await (await visitor(browser, server)).say('Hello from a small screen')
+  for (const screen of SCREENS) {
+    await open(owner, screen)
+    const width = await owner.evaluate(() =>
+      Math.max(...[...document.querySelectorAll('body, main, main > *')].map((it) => it.scrollWidth))
+    )
+    expect(width, screen).toBeLessThanOrEqual(360)
+  }
+  await open(owner, 'chats')
+  await owner.getByRole('link').filter({ hasText: 'Hello from a small screen' }).first().click()
+  await expect(owner.getByLabel('Your answer')).toBeInViewport()
+  await expect(owner.getByRole('heading', { name: 'Live chats', exact: true })).toBeHidden()
+  await owner.getByRole('link', { name: 'Back to the list' }).click()
+  await expect(owner.getByRole('heading', { name: 'Live chats', exact: true })).toBeVisible()
+})
+
+test('the list is walked and answered without a mouse', async ({ browser, server, owner }) => {
+  for (const text of ['First of two', 'Second of two']) await (await visitor(browser, server)).say(text)
+  await expect(owner.getByRole('region', { name: 'Live chats' }).getByText('Second of two')).toBeVisible()
+  await owner.keyboard.press('j')
+  await expect(owner.getByRole('log').getByText('Second of two')).toBeVisible()
+  await owner.keyboard.press('j')
+  await expect(owner.getByRole('log').getByText('First of two')).toBeVisible()
+  await owner.keyboard.press('r')
+  await owner.keyboard.type('Good morning')
+  await owner.keyboard.press('Enter')
+  await expect(owner.getByRole('log').getByText('Good morning')).toBeVisible()
+})
+
+test('the console speaks Spanish and says so', async ({ owner }) => {
+  await owner.getByRole('button', { name: /^Account of/ }).click()
+  await owner.getByLabel('Language').selectOption('Español')
+  await expect(owner.getByRole('heading', { name: 'Chats en vivo', exact: true })).toBeVisible()
+  await expect(owner.locator('html')).toHaveAttribute('lang', 'es')
+  await owner.reload()
+  await expect(owner.getByRole('heading', { name: 'Chats en vivo', exact: true })).toBeVisible()
+})
+
+test('nothing is inline, nothing comes from elsewhere, and the first screen is small', async ({ page, server }) => {
+  const loaded: string[] = []
+  const complaints: string[] = []
+  let scripts = 0
+  page.on('console', (message) => /Content Security Policy/i.test(message.text()) && complaints.push(message.text()))
+  page.on('response', async (response) => {
+    loaded.push(response.url())
+    if (response.url().endsWith('.js')) scripts += Number((await response.allHeaders())['content-length'] ?? 0)
+  })
+  await page.goto(`${server.url}/signin`)
+  await expect(page.getByRole('heading', { name: 'Sign in' })).toBeVisible()
+  await page.waitForLoadState('networkidle')
+  expect(loaded.filter((url) => !url.startsWith(server.url))).toEqual([])
+  expect(complaints).toEqual([])
+  expect(scripts).toBeGreaterThan(0)
+  expect(scripts).toBeLessThan(200_000)
+})
