@@ -193,7 +193,7 @@ mod tests {
                     insert(tx, &hook).await?;
                     assert_eq!(by_key(tx, "secret").await?, Some(hook.clone()));
                     assert_eq!(by_key(tx, "Secret").await?, None);
-                    assert_eq!(list(tx, ours).await?, [hook.clone()]);
+                    assert_eq!(list(tx, ours).await?, std::slice::from_ref(&hook));
                     assert!(list(tx, theirs).await?.is_empty());
                     assert_eq!(get(tx, theirs, hook.id).await?, None);
                     set_secrets(tx, ours, hook.id, "others").await?;
