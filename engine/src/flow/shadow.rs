@@ -52,7 +52,8 @@ pub async fn step(
     };
     let Some(pair) = pair(db, clock, ground, trial).await? else { return Ok(false) };
     let wanted: HashSet<EventId> = fresh.iter().map(|(event, _)| *event).collect();
-    let conversations: HashSet<ConversationId> = fresh.iter().map(|(_, conversation)| *conversation).collect();
+    let conversations: HashSet<ConversationId> =
+        fresh.iter().map(|(_, conversation)| *conversation).collect();
     let conversations: Vec<_> = conversations.into_iter().collect();
     let scenes = ground.read(db, &conversations, first.at_ms()).await?;
     let before: Counts = serde_json::from_str(&trial.counts).unwrap_or_default();

@@ -43,7 +43,11 @@ fn row(aged: Aged, tenant: TenantId, at_ms: i64) -> (&'static str, &'static str,
         Aged::Findings => {
             let columns = "tenant_id, trial_id, event_id, conversation_id, kind, body, at_ms";
             let (trial, event) = (TrialId::new(1, 1), EventId::new(at_ms, 1));
-            ("trial_findings", columns, args![tenant, trial, event, conversation(1), "would_fire", "{}", at_ms])
+            (
+                "trial_findings",
+                columns,
+                args![tenant, trial, event, conversation(1), "would_fire", "{}", at_ms],
+            )
         }
         Aged::Sessions => {
             let columns = "tenant_id, id, token_hash, csrf_hash, user_id, created_ms, expires_ms";

@@ -5,6 +5,7 @@
 use std::sync::LazyLock;
 
 use regex::Regex;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::given;
@@ -12,6 +13,7 @@ use crate::decide::{RuleRun, RunOutcome};
 use crate::duration;
 use crate::event::Event;
 use crate::facts::Facts;
+use crate::intent::Intent;
 use crate::names::Thing;
 use crate::script::Script;
 
@@ -45,22 +47,39 @@ pub fn write(
         return Err("the rule was skipped here, so there is nothing that a case could expect".to_owned());
     }
     let harmless = Harmless::of(facts);
-    let mut case = Map::from_iter([("name".to_owned(), json!(harmless.text(name)))]);
     let body = told(event)?;
     let usual = script.header().on.first().map(|kind| json!(kind.name()));
-    if body.len() > 1 || body.get("type") != usual.as_ref() {
-        case.insert("event".to_owned(), harmless.value(&Value::Object(body)));
-    }
-    if !event.cause.chain.is_empty() {
-        case.insert("caused_by_rule".to_owned(), json!(true));
-    }
+    let is_usual = body.len() == 1 && body.get("type") == usual.as_ref();
     let names = names(script, facts);
-    if !names.is_empty() {
-        case.insert("directory".to_owned(), Value::Object(names));
-    }
-    case.insert("given".to_owned(), harmless.value(&Value::Object(differences(event, facts)?)));
-    expect(&mut case, &harmless, run);
-    toml::to_string(&json!({"case": [case]})).map_err(|error| error.to_string())
+    let case = Written {
+        name: harmless.text(name),
+        event: (!is_usual).then(|| harmless.value(&Value::Object(body))),
+        caused_by_rule: (!event.cause.chain.is_empty()).then_some(true),
+        directory: (!names.is_empty()).then_some(Value::Object(names)),
+        given: harmless.value(&Value::Object(differences(event, facts)?)),
+        ..expected(&harmless, run)
+    };
+    toml::to_string(&File { case: [case] }).map_err(|error| error.to_string())
+}
+
+/// A file with one case.
+#[derive(Serialize)]
+struct File {
+    case: [Written; 1],
+}
+
+/// A case in the order in which people read it.
+#[derive(Default, Serialize)]
+struct Written {
+    name: String,
+    caused_by_rule: Option<bool>,
+    expect: Option<Vec<String>>,
+    refused: Option<Vec<String>>,
+    fails: Option<String>,
+    none: Option<bool>,
+    event: Option<Value>,
+    given: Value,
+    directory: Option<Value>,
 }
 
 /// The event without what every such event has by itself.
@@ -185,33 +204,21 @@ fn different(real: &Map<String, Value>, plain: &Map<String, Value>) -> Map<Strin
     found
 }
 
-fn expect(case: &mut Map<String, Value>, harmless: &Harmless, run: &RuleRun) {
+/// What is expected: what the rule did.
+fn expected(harmless: &Harmless, run: &RuleRun) -> Written {
     if let RunOutcome::Failed { problem } = &run.outcome {
-        case.insert("fails".to_owned(), json!(problem.code));
-        return;
+        return Written { fails: Some(problem.code.to_string()), ..Written::default() };
     }
-    let is_refused = |line: u32, intent: &crate::intent::Intent| {
-        run.refusals.iter().any(|it| it.line == line && it.intent == *intent)
-    };
-    let done: Vec<String> = run
-        .intents
-        .iter()
-        .filter(|(line, intent)| !is_refused(*line, intent))
-        .map(|(_, intent)| harmless.text(&intent.as_call()))
-        .collect();
-    let refused: Vec<&str> = run.refusals.iter().map(|it| it.code.as_str()).collect();
-    match (done.is_empty(), refused.is_empty()) {
-        (true, true) => {
-            case.insert("none".to_owned(), json!(true));
-        }
-        (is_idle, none_refused) => {
-            if !is_idle {
-                case.insert("expect".to_owned(), json!(done));
-            }
-            if !none_refused {
-                case.insert("refused".to_owned(), json!(refused));
-            }
-        }
+    let is_refused =
+        |line: u32, intent: &Intent| run.refusals.iter().any(|it| it.line == line && it.intent == *intent);
+    let done = run.intents.iter().filter(|(line, intent)| !is_refused(*line, intent));
+    let done: Vec<String> = done.map(|(_, intent)| harmless.text(&intent.as_call())).collect();
+    let refused: Vec<String> = run.refusals.iter().map(|it| it.code.clone()).collect();
+    Written {
+        none: (done.is_empty() && refused.is_empty()).then_some(true),
+        expect: (!done.is_empty()).then_some(done),
+        refused: (!refused.is_empty()).then_some(refused),
+        ..Written::default()
     }
 }
 

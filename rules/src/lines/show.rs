@@ -58,7 +58,7 @@ fn called(call: &FnCallExpr) -> String {
 fn inner(expr: &Expr) -> String {
     let is_loose = match expr {
         Expr::And(..) | Expr::Or(..) | Expr::Coalesce(..) => true,
-        Expr::FnCall(call, _) => call.is_operator_call(),
+        Expr::FnCall(call, _) => call.is_operator_call() && call.args.len() > 1,
         _ => false,
     };
     if is_loose { format!("({})", whole(expr)) } else { whole(expr) }

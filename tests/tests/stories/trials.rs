@@ -122,7 +122,7 @@ async fn a_backtest_finds_the_differences_and_reaches_no_vendor(backend: Backend
     let scene = Scene::quiet(Server::start(backend).await?).await?;
     let made = publish(&scene.api, RULE).await?;
     scene.hear(CUSTOMER, 1, "where is my parcel").await?;
-    scene.hear(OTHER, 2, "your invoice is wrong").await?;
+    scene.hear(OTHER, 2, "my umbrella is lost").await?;
     scene.accepted(1).await?;
     for customer in [CUSTOMER, OTHER] {
         let conversation = scene.conversation(customer).await?;
@@ -131,7 +131,7 @@ async fn a_backtest_finds_the_differences_and_reaches_no_vendor(backend: Backend
     scene.outbound(CUSTOMER, "We look for your parcel", &["sent"]).await?;
     let sent = scene.vendor.sent().len();
     scene.server.advance(Duration::from_secs(60))?;
-    let draft = RULE.replace("\"parcel\"", "\"invoice\"");
+    let draft = RULE.replace("\"parcel\"", "\"umbrella\"");
     let begin = format!("/api/v1/rules/{}/backtest", id(&made)?);
     let begun = scene.api.post(&begin, json!({"days": 2, "source": draft})).await?.expect(202)?;
     ensure!(begun["state"] == "running", "{begun}");
@@ -173,10 +173,10 @@ async fn a_shadow_sees_what_happens_and_does_nothing(backend: Backend) -> Result
     let scene = Scene::quiet(Server::start(backend).await?).await?;
     let made = publish(&scene.api, RULE).await?;
     let path = format!("/api/v1/rules/{}", id(&made)?);
-    let draft = RULE.replace("\"parcel\"", "\"invoice\"");
+    let draft = RULE.replace("\"parcel\"", "\"umbrella\"");
     scene.api.patch(&path, json!({"source": draft})).await?.expect(200)?;
     scene.api.post(&format!("{path}/shadow"), json!({"on": true})).await?.expect(200)?;
-    scene.hear(CUSTOMER, 1, "an invoice").await?;
+    scene.hear(CUSTOMER, 1, "an umbrella").await?;
     let conversation = scene.conversation(CUSTOMER).await?;
     let event = heard(&scene.api, id(&conversation)?, 1).await?;
     scene.server.advance(Duration::from_secs(10))?;

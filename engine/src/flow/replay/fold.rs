@@ -38,12 +38,28 @@ pub(super) fn beginning(after_all: &ConversationFacts, events: &[Event]) -> Conv
     state
 }
 
-/// Events that one thing made happen: rules see all of them on the state after the last.
-pub(super) fn steps(events: &[Event]) -> impl Iterator<Item = &[Event]> {
-    events.chunk_by(|one, next| {
-        let is_next_message = matches!(next.body, EventBody::MessageReceived { .. });
-        one.at_ms == next.at_ms && one.cause == next.cause && !is_next_message
-    })
+/// Events that one thing made happen: rules see all of them on the state after the last. One turn may work off several
+/// messages at one time; what changed in a step is told at its end.
+pub(super) fn steps(events: &[Event]) -> Vec<&[Event]> {
+    let (mut steps, mut start, mut has_message) = (Vec::new(), 0, false);
+    for (index, pair) in events.windows(2).enumerate() {
+        let [one, next] = pair else { continue };
+        has_message |= matches!(one.body, EventBody::MessageReceived { .. });
+        let begins = matches!(
+            next.body,
+            EventBody::MessageReceived { .. }
+                | EventBody::WindowOpened { .. }
+                | EventBody::ConversationCreated
+                | EventBody::ConversationReopened
+        );
+        let is_over = matches!(one.body, EventBody::ConversationUpdated { .. }) || (has_message && begins);
+        if is_over || one.at_ms != next.at_ms || one.cause != next.cause {
+            steps.extend(events.get(start..=index));
+            (start, has_message) = (index + 1, false);
+        }
+    }
+    steps.extend(events.get(start..).filter(|rest| !rest.is_empty()));
+    steps
 }
 
 /// What an event changes. `message`: the one it is about, if it is known.
