@@ -13,7 +13,7 @@ use axum::extract::{OriginalUri, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::{Json, Router};
-use ring::hmac;
+use ring::{digest, hmac};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -183,8 +183,7 @@ impl Graph {
     pub async fn deliver_json(&self, body: &Value) -> Result<Answer> {
         let body = escaped(body);
         let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, APP_SECRET.as_bytes()), body.as_bytes());
-        let hex: String = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-        self.deliver_raw(body, &format!("sha256={hex}")).await
+        self.deliver_raw(body, &format!("sha256={}", hex(tag.as_ref()))).await
     }
 
     /// Delivers any bytes with any signature.
@@ -197,6 +196,10 @@ impl Graph {
         let response = request.header("x-hub-signature-256", signature).body(body).send().await?;
         Answer::read(format!("POST {url}"), response).await
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Meta escapes everything beyond ASCII, and slashes.
@@ -263,8 +266,12 @@ async fn serve(
         }
         ("POST", [NUMBER_ID]) => verify(&inner, &json["webhook_configuration"]).await,
         ("GET", [id]) if lock(&inner).files.contains_key(*id) => {
+            let file = lock(&inner).files.get(*id).cloned();
+            let (content_type, bytes) = file.map(|file| (file.content_type, file.bytes)).unwrap_or_default();
             let link = format!("{url}/v/content/{id}");
-            Json(json!({"id": id, "url": link, "messaging_product": "whatsapp"})).into_response()
+            Json(json!({"id": id, "url": link, "mime_type": content_type, "file_size": bytes.len(),
+                "sha256": hex(digest::digest(&digest::SHA256, &bytes).as_ref()), "messaging_product": "whatsapp"}))
+            .into_response()
         }
         _ => refusal(400, 33, "Unsupported request. Object does not exist"),
     }
