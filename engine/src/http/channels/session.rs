@@ -72,7 +72,7 @@ pub(crate) struct SessionProfile {
 }
 
 /// How the session is. Asks the vendor, and changes nothing there.
-#[utoipa::path(get, path = "/api/v1/channels/{id}/session", operation_id = "session_state", tag = "channels", params(("id" = String, Path)), responses((status = 200, body = SessionView)))]
+#[utoipa::path(get, path = "/api/v1/channels/{id}/session", tag = "channels", params(("id" = String, Path)), responses((status = 200, body = SessionView)))]
 async fn state(
     State(api): State<Api>,
     Manager(who): Manager,
@@ -83,7 +83,7 @@ async fn state(
 }
 
 /// Starts the session, after making it at the vendor where there is none. Safe to repeat. Then scan the QR code.
-#[utoipa::path(post, path = "/api/v1/channels/{id}/session/start", operation_id = "session_start", tag = "channels", params(("id" = String, Path)), responses((status = 200, body = SessionView)))]
+#[utoipa::path(post, path = "/api/v1/channels/{id}/session/start", tag = "channels", params(("id" = String, Path)), responses((status = 200, body = SessionView)))]
 async fn start(
     State(api): State<Api>,
     Manager(who): Manager,
@@ -93,7 +93,7 @@ async fn start(
 }
 
 /// Stops the session: nothing is taken or sent. The phone stays linked.
-#[utoipa::path(post, path = "/api/v1/channels/{id}/session/stop", operation_id = "session_stop", tag = "channels", params(("id" = String, Path)), responses((status = 200, body = SessionView)))]
+#[utoipa::path(post, path = "/api/v1/channels/{id}/session/stop", tag = "channels", params(("id" = String, Path)), responses((status = 200, body = SessionView)))]
 async fn stop(
     State(api): State<Api>,
     Manager(who): Manager,
@@ -103,7 +103,7 @@ async fn stop(
 }
 
 /// Stops and starts the session, as after it failed.
-#[utoipa::path(post, path = "/api/v1/channels/{id}/session/restart", operation_id = "session_restart", tag = "channels", params(("id" = String, Path)), responses((status = 200, body = SessionView)))]
+#[utoipa::path(post, path = "/api/v1/channels/{id}/session/restart", tag = "channels", params(("id" = String, Path)), responses((status = 200, body = SessionView)))]
 async fn restart(
     State(api): State<Api>,
     Manager(who): Manager,
@@ -113,7 +113,7 @@ async fn restart(
 }
 
 /// Unlinks the phone. It must be linked again before anything is taken or sent.
-#[utoipa::path(post, path = "/api/v1/channels/{id}/session/logout", operation_id = "session_logout", tag = "channels", params(("id" = String, Path)), responses((status = 200, body = SessionView)))]
+#[utoipa::path(post, path = "/api/v1/channels/{id}/session/logout", tag = "channels", params(("id" = String, Path)), responses((status = 200, body = SessionView)))]
 async fn logout(
     State(api): State<Api>,
     Manager(who): Manager,
@@ -138,7 +138,7 @@ pub(crate) struct PairingCodeView {
 }
 
 /// A code that is typed on the phone instead of scanning the QR code.
-#[utoipa::path(post, path = "/api/v1/channels/{id}/session/pairing-code", operation_id = "session_pairing_code", tag = "channels", params(("id" = String, Path)), request_body = PairingPhone, responses((status = 200, body = PairingCodeView)))]
+#[utoipa::path(post, path = "/api/v1/channels/{id}/session/pairing-code", tag = "channels", params(("id" = String, Path)), request_body = PairingPhone, responses((status = 200, body = PairingCodeView)))]
 async fn pairing_code(
     State(api): State<Api>,
     Manager(who): Manager,
@@ -174,7 +174,7 @@ pub(crate) struct QrTextView {
 
 /// What the phone has to scan now, as a picture or as text. 409 `session_not_ready` when there is nothing to scan. The
 /// code changes; `/stream` tells each new one with `channel.session_changed`.
-#[utoipa::path(get, path = "/api/v1/channels/{id}/qr", operation_id = "session_qr", tag = "channels", params(("id" = String, Path), QrWanted),
+#[utoipa::path(get, path = "/api/v1/channels/{id}/qr", tag = "channels", params(("id" = String, Path), QrWanted),
     responses((status = 200, content((QrTextView = "application/json"), (Vec<u8> = "image/png")))))]
 async fn qr_code(
     State(api): State<Api>,
