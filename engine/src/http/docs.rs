@@ -24,7 +24,7 @@ pub(super) fn router() -> Router<Api> {
         .route("/", get(home))
 }
 
-/// The front door leads to the sign-in page until there is a console.
+/// The front door leads to the console, which begins with signing in.
 async fn home(State(_): State<Api>) -> (StatusCode, HeaderMap) {
     let mut headers = HeaderMap::new();
     headers.insert(header::LOCATION, HeaderValue::from_static("/signin"));
