@@ -62,7 +62,7 @@ async fn write(
     body::Json(given): body::Json<RuleForm>,
 ) -> Result<Json<WrittenForm>, Problem> {
     let source = given.form.to_source().map_err(|error| match error {
-        FormError::Form { pointer, message } => Problem::field(&format!("/form{pointer}"), message),
+        FormError::Form { pointer, message } => Problem::field(format!("/form{pointer}"), message),
         other => Problem::field("/form", other.to_string()),
     })?;
     let problems = check::report(&api, who.tenant, &source, None).await?.problems;
