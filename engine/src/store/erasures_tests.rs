@@ -26,6 +26,9 @@ fn parts_go_in_pieces_and_only_those_of_the_conversation() {
             add_event(&db, Some(n), 1, at_ms, serde_json::json!({"type": "conversation.created"})).await;
             let values = args![tenant(1), event(at_ms), conversation(n), "{}", "[]", NOW_MS];
             insert(&db, "runs", "tenant_id, event_id, conversation_id, facts, trace, at_ms", values).await;
+            let columns = "tenant_id, trial_id, event_id, conversation_id, kind, body, at_ms";
+            let found = args![tenant(1), "trl_1", event(at_ms), conversation(n), "would_fire", "{}", NOW_MS];
+            insert(&db, "trial_findings", columns, found).await;
             let effect = effect(u8::try_from(n).unwrap());
             let columns = "tenant_id, id, lane_id, channel_id, conversation_id, seq, kind, state, attempts, \
                 next_ms, created_ms";
@@ -66,7 +69,14 @@ fn parts_go_in_pieces_and_only_those_of_the_conversation() {
                 "{part:?}"
             );
         }
-        for (table, left) in [("messages", 2), ("events", 1), ("runs", 1), ("effects", 1), ("attempts", 1)] {
+        for (table, left) in [
+            ("messages", 2),
+            ("events", 1),
+            ("runs", 1),
+            ("trial_findings", 1),
+            ("effects", 1),
+            ("attempts", 1),
+        ] {
             assert_eq!(count(&db, table).await, left, "{table}");
         }
     });

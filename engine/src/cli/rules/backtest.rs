@@ -76,8 +76,8 @@ fn progress(now: &Value) {
 }
 
 fn bar(done: u64, total: u64) -> String {
-    let filled = if total == 0 { BAR_CHARS as u64 } else { done.min(total) * BAR_CHARS as u64 / total };
-    let filled = usize::try_from(filled).unwrap_or(BAR_CHARS);
+    let filled = (done.min(total) * BAR_CHARS as u64).checked_div(total);
+    let filled = filled.and_then(|filled| usize::try_from(filled).ok()).unwrap_or(BAR_CHARS);
     format!("[{}{}]", "#".repeat(filled), " ".repeat(BAR_CHARS - filled))
 }
 
