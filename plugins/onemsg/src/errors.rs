@@ -19,79 +19,75 @@ pub(crate) fn words(body: &Value) -> Option<&str> {
 
 /// What a sentence of 1msg or Meta means; `None` for one that is not known.
 pub(crate) fn meaning(words: &str) -> Option<Failure> {
-    use {FailureKind as K, Retry as R};
     let words = words.to_lowercase();
     let says = |all: &[&str]| all.iter().any(|one| words.contains(one));
-    let (kind, retry, code, message) = match () {
+    of_meta(says).or_else(|| of_onemsg(says))
+}
+
+/// Meta's own refusals, by their numbers or the words that 1msg passes on.
+fn of_meta(says: impl Fn(&[&str]) -> bool) -> Option<Failure> {
+    use FailureKind as K;
+    let (kind, code, message) = match () {
         () if says(&["outside the allowed window", "re-engagement", "131047", "dialog window is closed"]) => {
             (
                 K::WindowClosed,
-                R::Never,
-                Some("131047"),
+                "131047",
                 "the 24 hours after the contact's last message are over; send a template",
             )
         }
         () if says(&["healthy ecosystem", "131049"]) => (
             K::ContentRejected,
-            R::After(A_DAY_MS),
-            Some("131049"),
+            "131049",
             "WhatsApp holds marketing back from this contact; try again after a day, or send something of use",
         ),
         () if says(&["experiment", "130472"]) => (
             K::RecipientUnreachable,
-            R::Never,
-            Some("130472"),
+            "130472",
             "WhatsApp tests not sending marketing to this contact; wait until they write",
         ),
+        () if says(&["not a valid whatsapp", "131026", "undeliverable"]) => {
+            (K::RecipientInvalid, "131026", "this number is not on WhatsApp or cannot get the message")
+        }
+        () if says(&["number of parameters", "132000", "132001", "132012", "132018"]) => {
+            (K::TemplateInvalid, "132000", "the template's variables do not fit; fill in every one")
+        }
+        () => return None,
+    };
+    let retry = if code == "131049" { Retry::After(A_DAY_MS) } else { Retry::Never };
+    Some(Failure { vendor_code: Some(code.to_owned()), ..Failure::new(kind, message).retry(retry) })
+}
+
+/// 1msg's own sentences.
+fn of_onemsg(says: impl Fn(&[&str]) -> bool) -> Option<Failure> {
+    use {FailureKind as K, Retry as R};
+    let hidden = ["bsuid routing is disabled", "username is not found", "username routing is disabled"];
+    let missing = ["not defined", "not found", "does not exist", "doesn't exist"];
+    let (kind, retry, message) = match () {
         () if says(&["too many request", "rate limit"]) => {
-            (K::RateLimited, R::After(SLOWER_MS), None, "1msg asks to send more slowly")
+            (K::RateLimited, R::After(SLOWER_MS), "1msg asks to send more slowly")
         }
         () if says(&["wrong token", "invalid token"]) => (
             K::AuthFailed,
             R::AfterOwnerActs,
-            None,
             "1msg does not accept the token; copy it again from the cabinet",
         ),
-        () if says(&["trial"]) => (K::PermissionDenied, R::AfterOwnerActs, None, TRIAL),
-        () if says(&["template"])
-            && says(&["not defined", "not found", "does not exist", "doesn't exist"]) =>
-        {
-            (
-                K::TemplateInvalid,
-                R::Never,
-                None,
-                "1msg does not know the template; refresh the channel's templates and choose again",
-            )
-        }
-        () if says(&["number of parameters", "132000", "132001", "132012", "132018"]) => {
-            (K::TemplateInvalid, R::Never, None, "the template's variables do not fit; fill in every one")
-        }
-        () if says(&["wrong file"]) => (
-            K::MediaInvalid,
+        () if says(&["trial"]) => (K::PermissionDenied, R::AfterOwnerActs, TRIAL),
+        () if says(&["template"]) && says(&missing) => (
+            K::TemplateInvalid,
             R::Never,
-            None,
-            "1msg cannot fetch the file or does not take its type; send another",
+            "1msg does not know the template; refresh the channel's templates and choose again",
         ),
-        () if says(&[
-            "bsuid routing is disabled",
-            "username is not found",
-            "username routing is disabled",
-        ]) =>
-        {
-            (
-                K::RecipientInvalid,
-                R::Never,
-                None,
-                "this contact hides their number and cannot be written to; ask for the number",
-            )
+        () if says(&["wrong file"]) => {
+            (K::MediaInvalid, R::Never, "1msg cannot fetch the file or does not take its type; send another")
         }
-        () if says(&["not a valid whatsapp", "131026", "undeliverable"]) => {
-            (K::RecipientInvalid, R::Never, None, "this number is not on WhatsApp or cannot get the message")
-        }
+        () if says(&hidden) => (
+            K::RecipientInvalid,
+            R::Never,
+            "this contact hides their number and cannot be written to; ask for the number",
+        ),
         () => return None,
     };
-    let failure = Failure::new(kind, message).retry(retry);
-    Some(Failure { vendor_code: code.map(str::to_owned), ..failure })
+    Some(Failure::new(kind, message).retry(retry))
 }
 
 const TRIAL: &str =

@@ -1,5 +1,6 @@
 //! Every recorded webhook with one part of it replaced by something else: the
 //! plugin must answer, whatever it answers.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::path::Path;
 

@@ -1,9 +1,8 @@
 //! A WhatsApp number at 1msg: its webhook beside the cabinet's, messages and acks,
 //! templates with a menu, and refusals under HTTP 200.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use anyhow::{Context, Result, ensure};
+use pointsman_tests::api::header;
 use pointsman_tests::onemsg::{CABINET, INSTANCE, NAMESPACE, OneMsg, TOKEN};
 use pointsman_tests::{Api, Backend, Server, each_backend, eventually};
 use serde_json::{Value, json};
@@ -37,7 +36,10 @@ impl Shop {
     }
 
     async fn hear(&self, message: &str, fields: Value) -> Result<Value> {
-        let now_s = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs())?;
+        // The vendor's clock is the server's.
+        let date =
+            header(&self.api.get("/healthz").await?.headers, "date").context("an answer has a date")?;
+        let now_s = jiff::fmt::rfc2822::parse(&date)?.timestamp().as_second();
         self.vendor.hear(CUSTOMER, message, now_s, fields).await?;
         conversation_of(&self.api, &self.vendor.channel, CUSTOMER).await
     }

@@ -19,7 +19,8 @@ pub(super) fn outcome<P: Provider>(
         Verdict::Answer(claim) => ("answer", claim),
         Verdict::Reject(_) => return Ok(json!({ "verdict": "refused" })),
     };
-    if !proof::any_holds(&claim.proofs, secrets) && !(claim.proofs.is_empty() && is_unsigned::<P>(context)) {
+    let is_url_proof = claim.proofs.is_empty() && is_unsigned::<P>(context);
+    if !is_url_proof && !proof::any_holds(&claim.proofs, secrets) {
         return Ok(json!({ "verdict": "refused" }));
     }
     let mut outcome = json!({ "verdict": word, "reply": shape::reply(&claim.reply) });
