@@ -85,11 +85,7 @@ pub fn between<'s>(script: &'s Script, others: impl IntoIterator<Item = &'s Scri
     around(script, others, false)
 }
 
-fn around<'s>(
-    script: &'s Script,
-    others: impl IntoIterator<Item = &'s Script>,
-    alone: bool,
-) -> Option<Loop> {
+fn around<'s>(script: &'s Script, others: impl IntoIterator<Item = &'s Script>, alone: bool) -> Option<Loop> {
     let others = others.into_iter().filter(|other| other.header().name != script.header().name);
     let scripts: Vec<&Script> = std::iter::once(script).chain(others).collect();
     Graph::new(&scripts).shortest_back(0, alone).map(|steps| draw(&scripts, 0, &steps))

@@ -7,8 +7,8 @@ mod files;
 mod junit;
 mod pull;
 mod push;
-mod stats;
 mod run;
+mod stats;
 
 use std::path::{Path, PathBuf};
 

@@ -23,18 +23,18 @@ use crate::store::rules::{self, Rule, Version};
 
 mod backtest;
 mod check;
+mod dry_run;
+mod explain;
 mod form;
 mod order;
 mod parked;
-mod schedule;
-mod stats;
-mod versions;
-mod dry_run;
-mod explain;
 mod record;
 mod runs;
+mod schedule;
 mod shadow;
 mod shown;
+mod stats;
+mod versions;
 mod view;
 mod vocabulary;
 

@@ -52,7 +52,10 @@ async fn a_loop_is_drawn_and_the_language_told(backend: Backend) -> Result<()> {
         "{drawn}"
     );
     let refused = api.post("/api/v1/rules", closing.clone()).await?.problem(422, "rule_loop")?;
-    ensure!(refused["detail"].as_str().is_some_and(|it| it.contains("Tag → conversation.updated")), "{refused}");
+    ensure!(
+        refused["detail"].as_str().is_some_and(|it| it.contains("Tag → conversation.updated")),
+        "{refused}"
+    );
     let mut forced = closing;
     forced["override_loop"] = true.into();
     let made = api.post("/api/v1/rules", forced).await?.expect(201)?;

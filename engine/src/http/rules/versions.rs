@@ -109,8 +109,7 @@ async fn publish(
     };
     let script = check::checked(&api, who.tenant, &source, read.cases.as_deref()).await?;
     let is_accepted = publication.override_loop && at_ms.is_none();
-    let message =
-        check::accept_loop(&api, who.tenant, &script, publication.message, is_accepted).await?;
+    let message = check::accept_loop(&api, who.tenant, &script, publication.message, is_accepted).await?;
     let Some(at_ms) = at_ms else {
         let next = Next { read: Rule { draft: None, ..read.clone() }, source, message };
         return put(&api, &who, &view::rule(read, running), next, &script).await;

@@ -2,7 +2,7 @@
 //! compare with. The rows are written into the database file while the server is
 //! down; what is measured is the backtest, from the call to its last page.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use pointsman_tests::{Backend, Server, Twilio, Vendor, eventually};
@@ -31,8 +31,8 @@ pub(crate) async fn measure(events: u64) -> Result<Value> {
     let file = server.data().join("pointsman.db");
     let mut db = SqliteConnection::connect(&format!("sqlite://{}", file.display())).await?;
     eprintln!("  filling in {events} events");
-    let now_ms = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis();
-    for statement in fill(events, i64::try_from(now_ms)? - 3_600_000) {
+    let now_ms = jiff::Timestamp::now().as_millisecond();
+    for statement in fill(events, now_ms - 3_600_000) {
         db.execute(sqlx::AssertSqlSafe(statement)).await?;
     }
     db.close().await?;
