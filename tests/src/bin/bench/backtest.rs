@@ -31,7 +31,7 @@ pub(crate) async fn measure(events: u64) -> Result<Value> {
     let file = server.data().join("pointsman.db");
     let mut db = SqliteConnection::connect(&format!("sqlite://{}", file.display())).await?;
     eprintln!("  filling in {events} events");
-    let now_ms = jiff::Timestamp::now().as_millisecond();
+    let now_ms = made["created_at"].as_str().context("a time")?.parse::<jiff::Timestamp>()?.as_millisecond();
     for statement in fill(events, now_ms - 3_600_000) {
         db.execute(sqlx::AssertSqlSafe(statement)).await?;
     }
