@@ -1,7 +1,7 @@
 //! A conversation's state backwards and forwards through its events. Pure.
 
 use pointsman_rules::event::{Changes, Event, EventBody};
-use pointsman_rules::facts::{ChannelFacts, ConversationFacts, SenderKind, Window};
+use pointsman_rules::facts::{ChannelFacts, ConversationFacts, SenderKind, Status, Window};
 use serde_json::Value;
 
 use crate::store::messages::Message;
@@ -71,6 +71,9 @@ pub(super) fn apply(
 ) {
     match &event.body {
         EventBody::ConversationUpdated { changes } => set(state, changes, 1),
+        EventBody::ConversationStatusChanged { to, .. } if to == Status::Closed.word() => {
+            state.waiting_since_ms = None; // nobody waits in a closed conversation
+        }
         EventBody::ConversationReopened => {
             state.reopen_count += 1;
             state.clock_restart(event.at_ms);
