@@ -347,7 +347,8 @@ mod tests {
                         seen.push((now, news.len()));
                     }
                     let expected = [
-                        ("connecting", 2),
+                        // It was connecting before; only the session is news.
+                        ("connecting", 1),
                         ("qr_required", 2),
                         ("qr_required", 1),
                         ("connected", 2),
