@@ -57,6 +57,7 @@ static EVENT: Fact = Fact {
         agent: Shape::Agent, "Who was asked to take it." => |s| body_id(s, "agent").map(|id| agent(s, id));
         until: Shape::Moment, "How long the agent may think." => |s| s.body("until_ms").as_int().ok().map(Moment);
         group: Shape::Group, "The group that was asked for." => |s| body_group(s).map(|id| group(s, id));
+        state: Shape::Text, "State of a linked phone's session." => |s| s.body("state");
         attachment: Shape::Text, "Id of the file." => |s| s.body("attachment");
         payload: Shape::Any, "What the webhook carried." => |s| s.body("payload");
     },
