@@ -29,7 +29,7 @@ use crate::plugins::{SessionUpdate, TemplateChange};
 use crate::store::attachments::Attachment;
 use crate::store::contacts::{Namesake, Person};
 use crate::store::conversations::Conversation;
-use crate::store::effects::Effect;
+use crate::store::effects::{Effect, EffectState};
 use crate::store::log::{Logged, RunRecord};
 use crate::store::messages::{Message, StatusUpdate};
 use crate::store::suppressions::Suppressed;
@@ -127,8 +127,8 @@ pub struct Out {
     pub files: Vec<Attachment>,
     /// Delivery statuses.
     pub statuses: Vec<StatusUpdate>,
-    /// Effects whose unclear end a callback settled.
-    pub settled: Vec<pointsman_rules::ids::EffectId>,
+    /// Effects whose end a status told, and what it was.
+    pub settled: Vec<(pointsman_rules::ids::EffectId, EffectState)>,
     /// New effects.
     pub effects: Vec<Effect>,
     /// Failed messages to be sent once more.

@@ -239,13 +239,14 @@ pub async fn record_attempts(tx: &mut Tx, attempts: &[Attempt]) -> Result<(), St
     tx.join_rows("record attempts", sql, Vec::new(), &rows).await.map(|_| ())
 }
 
-/// Puts a failed or unclear effect back into its lane, because a person asked for it.
+/// Puts an effect back into its lane, because a person wants its failed or unclear message sent again. The vendor may
+/// have taken it before and failed later: then it was done.
 ///
 /// # Errors
 /// The database's own.
 pub async fn requeue(tx: &mut Tx, tenant: TenantId, id: EffectId, now_ms: i64) -> Result<(), StoreError> {
     let sql = "update effects set state = 'queued', attempts = 0, next_ms = $3, done_ms = null \
-               where tenant_id = $1 and id = $2 and state in ('failed', 'unknown')";
+               where tenant_id = $1 and id = $2 and state in ('done', 'failed', 'unknown')";
     tx.execute("queue an effect again", sql, args![tenant, id, now_ms]).await.map(|_| ())
 }
 

@@ -189,13 +189,14 @@ pub async fn by_effect(tx: &mut Tx, effects: &[(TenantId, EffectId)]) -> Result<
     Ok(out)
 }
 
-/// Puts a failed or unclear message back to `queued`, because a person asked for it.
+/// Puts a failed or unclear message back to `queued`, because a person asked for it. What the vendor called it belongs to
+/// the last try.
 ///
 /// # Errors
 /// The database's own.
 pub async fn requeue(tx: &mut Tx, tenant: TenantId, id: MessageId) -> Result<(), StoreError> {
-    let sql = "update messages set status = 'queued', failure = null where tenant_id = $1 and id = $2 \
-               and status in ('failed', 'unknown')";
+    let sql = "update messages set status = 'queued', failure = null, vendor_id = null \
+               where tenant_id = $1 and id = $2 and status in ('failed', 'unknown')";
     tx.execute("queue a message again", sql, args![tenant, id]).await.map(|_| ())
 }
 

@@ -11,6 +11,7 @@ use crate::{SOON, Scene, id, messages, texts};
 
 each_backend!(
     a_rate_limit_is_waited_for_and_the_order_kept,
+    a_refused_message_is_sent_again_as_the_same_message,
     an_unclear_outcome_is_unknown_and_not_repeated,
     a_slow_vendor_holds_up_only_its_own_lane,
     a_random_mix_of_faults_loses_nothing,
@@ -34,6 +35,23 @@ async fn a_rate_limit_is_waited_for_and_the_order_kept(backend: Backend) -> Resu
     let message = scene.api.get(&format!("/api/v1/messages/{}", id(&row)?)).await?.expect(200)?;
     let attempts = message["attempts"].as_array().map_or(0, Vec::len);
     ensure!(attempts == 3, "{attempts} attempts are shown: {message}");
+    Ok(())
+}
+
+// S70
+async fn a_refused_message_is_sent_again_as_the_same_message(backend: Backend) -> Result<()> {
+    let scene = Scene::quiet(Server::start(backend).await?).await?;
+    scene.hear(CUSTOMER, 1, "hello").await?;
+    let conversation = scene.conversation(CUSTOMER).await?;
+    scene.vendor.fail_next([Fault::Refused(63_024)]);
+    let path = format!("/api/v1/conversations/{}/messages", id(&conversation)?);
+    scene.api.post(&path, json!({"text": "Here it is"})).await?.expect(201)?;
+    let refused = scene.outbound(CUSTOMER, "Here it is", &["failed"]).await?;
+    let again = format!("/api/v1/messages/{}/retry", id(&refused)?);
+    scene.api.post(&again, json!({})).await?.expect(200)?;
+    let sent = scene.outbound(CUSTOMER, "Here it is", &["sent"]).await?;
+    ensure!(sent["id"] == refused["id"] && sent["failure"].is_null(), "{sent}");
+    scene.api.post(&again, json!({})).await?.problem(422, "not_failed")?;
     Ok(())
 }
 

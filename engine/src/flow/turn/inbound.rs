@@ -10,6 +10,7 @@ use crate::flow::content::Content;
 use crate::flow::turn::FileNews;
 use crate::plugins::{self, Delivery, FailureKind, InboundMessage, StatusUpdate as VendorStatus};
 use crate::store::contacts::BY_VENDOR;
+use crate::store::effects::EffectState;
 use crate::store::messages::{Message, StatusUpdate};
 
 /// A contact wrote, or somebody typed on our linked phone.
@@ -131,7 +132,8 @@ pub(super) fn status(case: &mut Case<'_>, it: &VendorStatus, known: Option<&Mess
     }
     case.out.failed += i64::from(failure.is_some());
     if let Some(effect) = message.effect.filter(|_| before == "unknown" || before == "sending") {
-        case.out.settled.push(effect);
+        let state = if failure.is_some() { EffectState::Failed } else { EffectState::Done };
+        case.out.settled.push((effect, state));
     }
     if let Some(facts) = case.messages.get_mut(&message.id) {
         facts.status = Some(status.to_owned());

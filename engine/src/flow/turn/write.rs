@@ -16,7 +16,7 @@ use crate::flow::webhook::outbox::{self, Told};
 use crate::flow::{Flow, session};
 use crate::store::contacts::Person;
 use crate::store::conversations::Conversation;
-use crate::store::effects::{self, EffectState, Ending};
+use crate::store::effects::{self, Ending};
 use crate::store::lanes::{self, Append, Finish, Task};
 use crate::store::{
     Durability, StoreError, Tx, attachments, contacts, conversations, intake, jobs, log, messages, notices,
@@ -171,9 +171,9 @@ async fn story(tx: &mut Tx, kept: &[&Turned]) -> Result<(), StoreError> {
 
 async fn changes(tx: &mut Tx, kept: &[&Turned], now_ms: i64) -> Result<(), StoreError> {
     messages::set_status(tx, &gather(kept, |it| &it.out.statuses)).await?;
-    let done = Ending { state: EffectState::Done, next_ms: now_ms, failure: None };
-    let settled = gather(kept, |it| &it.out.settled);
-    let settled: Vec<_> = settled.into_iter().map(|(tenant, id)| (tenant, id, done.clone())).collect();
+    let settled = gather(kept, |it| &it.out.settled).into_iter();
+    let ending = |state| Ending { state, next_ms: now_ms, failure: None };
+    let settled: Vec<_> = settled.map(|(tenant, (id, state))| (tenant, id, ending(state))).collect();
     effects::end(tx, &settled, now_ms).await?;
     for it in kept {
         let (tenant, out) = (it.claim.tenant, &it.out);

@@ -20,7 +20,6 @@ const RULE: &str = "//! Tried\n//! on: message.received\n\n\
     if message.text.contains_any([\"refund\", \"invoice\"]) {\n    set_priority(\"high\");\n}\n";
 
 /// Fills a database with events and times a backtest on them.
-#[expect(clippy::disallowed_methods, reason = "the rows must be of the last hour by the server's own clock")]
 pub(crate) async fn measure(events: u64) -> Result<Value> {
     let mut server = Server::start(Backend::Sqlite).await?;
     let vendor = Vendor::start().await?;
