@@ -7,9 +7,9 @@ import {
 } from '@codemirror/autocomplete'
 import vocabulary from '../../../../rules/vocabulary.golden.json'
 
-type Fact = { name: string; doc: string; fields: { name: string; shape: string; doc: string }[] }
+type Fact = { name: string; doc: string; fields: { name: string; type: string; doc: string }[] }
 
-const words: Completion[] = vocabulary.words.map((word) => ({
+const words: Completion[] = vocabulary.functions.map((word) => ({
   label: word.name,
   type: word.family === 'intent' ? 'method' : 'function',
   detail: word.signature.slice(word.name.length),
@@ -40,7 +40,7 @@ export function completions(context: CompletionContext): CompletionResult | null
     const known: Completion[] = (fact?.fields ?? []).map((it) => ({
       label: it.name,
       type: 'property',
-      detail: it.shape,
+      detail: it.type,
       info: it.doc
     }))
     return { from, options: [...known, ...words.filter((word) => word.type === 'function')] }
