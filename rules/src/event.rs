@@ -259,9 +259,21 @@ events! {
         message: MessageId, /// The file.
         attachment: AttachmentId, /// One sentence.
         reason: String } = "attachment.failed";
+    /// Somebody deleted a message that had failed.
+    MessageDeleted { /// The message.
+        message: MessageId } = "message.deleted";
     /// A linked phone's session changed; also each new QR code.
     ChannelSessionChanged { /// `starting`, `needs_qr`, `working`, …
         state: String } = "channel.session_changed";
+    /// An assistant was asked for something, and this came of it.
+    AiRan { /// `reply`, `suggest` or `insights`.
+        task: String, /// `sent`, `silent`, `handed_over`, `withheld`, `given` or `failed`.
+        outcome: String, /// Why, in a sentence or word.
+        reason: Option<String>, /// What answered, as the vendor calls it.
+        model: Option<String>, /// How long it thought, milliseconds.
+        took_ms: i64, /// What it read.
+        input_tokens: i64, /// What it wrote.
+        output_tokens: i64 } = "ai.ran";
 }
 
 #[cfg(test)]

@@ -187,6 +187,12 @@ pub struct ConversationFacts {
     pub attributes: BTreeMap<String, serde_json::Value>,
     /// BCP 47.
     pub language: Option<String>,
+    /// `negative`, `neutral` or `positive`, as an assistant last judged it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sentiment: Option<String>,
+    /// What it is about, as an assistant last said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub summary: Option<String>,
     /// May the assistant answer?
     pub ai: AiState,
     /// When the messaging window closes, unix milliseconds; `None`: the channel has none, or the contact never wrote.
@@ -305,10 +311,13 @@ pub struct Capabilities {
     pub reactions: bool,
     /// Can we quote?
     pub replies: bool,
-    /// Are messages reported as read?
+    /// Can we tell that we read a message?
     pub read_receipts: bool,
     /// Can we show that we type?
     pub typing: bool,
+    /// The furthest that the vendor reports of a message: `none`, `sent`, `delivered` or `read`.
+    #[serde(default = "no_reports")]
+    pub delivery_reports: String,
     /// Do messages typed on the phone come back?
     pub echoes: bool,
     /// Does the vendor drop a repeat with the same key?
@@ -319,6 +328,10 @@ pub struct Capabilities {
     pub unsigned_webhooks: bool,
     /// Is it a beta?
     pub beta: bool,
+}
+
+fn no_reports() -> String {
+    "none".to_owned()
 }
 
 /// Allowed files of one family.

@@ -159,6 +159,10 @@ ids! {
     ErasureId = "ers", "erasure";
     /// A rule that is tried on what was stored.
     TrialId = "trl", "trial";
+    /// A configured AI plugin.
+    AssistantId = "ast", "assistant";
+    /// Something that assistants may know.
+    KnowledgeId = "kno", "knowledge snippet";
 }
 
 #[cfg(test)]

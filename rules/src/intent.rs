@@ -93,6 +93,8 @@ pub enum Intent {
         /// One sentence.
         reason: Option<String>,
     },
+    /// Ask the assistant how the contact sounds and what it is about.
+    AskInsights,
     /// Write to the contact.
     SendMessage {
         /// The text.
@@ -212,6 +214,7 @@ impl Intent {
             Self::AddNote { .. } => "add_note",
             Self::Escalate { .. } => "escalate",
             Self::SetAi { .. } => "set_ai",
+            Self::AskInsights => "ask_insights",
             Self::SendMessage { .. } => "send_message",
             Self::SendTemplate(_) => "send_template",
             Self::SendMessageOrTemplate { .. } => "send_message_or_template",

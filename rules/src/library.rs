@@ -51,6 +51,7 @@ pub fn starters() -> &'static [Starter] {
             "first-reply-late",
             "assignee-away",
             "end-at-once",
+            "assistant-answers",
         ]
     });
     &STARTERS
@@ -92,7 +93,14 @@ mod tests {
         let disabled: Vec<_> = starters().iter().filter(|s| !s.default_enabled).map(|s| s.key).collect();
         assert_eq!(
             disabled,
-            ["window-expired-template", "out-of-office", "first-reply-late", "assignee-away", "end-at-once"]
+            [
+                "window-expired-template",
+                "out-of-office",
+                "first-reply-late",
+                "assignee-away",
+                "end-at-once",
+                "assistant-answers"
+            ]
         );
     }
 }

@@ -55,6 +55,7 @@ fn raises(intent: &str) -> &'static [EventKind] {
         }
         "add_note" => &[E::NoteAdded],
         "escalate" => &[E::ConversationEscalated],
+        "ask_insights" => &[E::ConversationUpdated, E::AiRan],
         "set_ai" => &[E::ConversationUpdated, E::AiToggled],
         "send_message" | "send_template" | "send_message_or_template" => {
             &[E::MessageSent, E::MessageStatusChanged, E::MessageFailed, E::ConversationUpdated]

@@ -30,7 +30,7 @@ macro_rules! words {
 
 words! {
     route_to_group, assign_agent, assign_by_policy, end_chat, set_status, archive, reopen, snooze,
-    set_priority, add_labels, remove_labels, set_attribute, add_note, escalate, set_ai,
+    set_priority, add_labels, remove_labels, set_attribute, add_note, escalate, set_ai, ask_insights,
     send_message, send_template, send_message_or_template, notify, call_webhook,
     start_timer, cancel_timer, opt_out, block_contact, run_rule, stop_rules,
     contains, contains_any, contains_all, has_word, starts_with, ends_with, matches,

@@ -57,6 +57,7 @@ fn open_time_counts_only_while_open() {
     assert_eq!(text(office.add_open_time(ms("2025-11-21T15:00:00Z"), HOUR)), "2025-11-21T16:00:00Z");
 }
 
+// Semantics 8
 #[test]
 fn an_interval_may_cross_midnight() {
     let night = calendar("UTC", &[("fri", "22:00", "06:00"), ("sun", "20:00", "24:00")], &["2025-11-22"]);

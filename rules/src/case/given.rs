@@ -199,6 +199,7 @@ pub fn usual_capabilities(kind: &str) -> Capabilities {
         replies: kind != "sms",
         read_receipts: kind != "sms",
         typing: kind == "webchat",
+        delivery_reports: if kind == "webchat" { "sent" } else { "read" }.to_owned(),
         echoes: false,
         idempotent_send: false,
         messages_per_second: 0,

@@ -65,7 +65,17 @@ fn samples() -> Vec<EventBody> {
             attachment: AttachmentId::new(1_000, 8),
             reason: text("The vendor's link has expired."),
         },
+        E::MessageDeleted { message },
         E::ChannelSessionChanged { state: text("needs_qr") },
+        E::AiRan {
+            task: text("reply"),
+            outcome: text("withheld"),
+            reason: Some(text("newer_message")),
+            model: Some(text("small-1")),
+            took_ms: 800,
+            input_tokens: 120,
+            output_tokens: 30,
+        },
     ]
 }
 

@@ -10,7 +10,12 @@ impl Intent {
     /// The call that asks for this, e.g. `route_to_group("Billing")`.
     pub fn as_call(&self) -> String {
         let arguments = match self {
-            Self::Archive | Self::Reopen | Self::OptOut | Self::BlockContact | Self::StopRules => vec![],
+            Self::Archive
+            | Self::Reopen
+            | Self::AskInsights
+            | Self::OptOut
+            | Self::BlockContact
+            | Self::StopRules => vec![],
             Self::RouteToGroup { group: text }
             | Self::AssignByPolicy { policy: text }
             | Self::AddNote { text }

@@ -69,7 +69,7 @@ fn everything_has_a_sentence() {
     for operator in &language.operators {
         assert!(operator.types.iter().all(|kind| shapes.contains(kind)), "{operator:?}");
     }
-    assert_eq!(language.functions.iter().filter(|f| f.family == "intent").count(), 26);
+    assert_eq!(language.functions.iter().filter(|f| f.family == "intent").count(), 27);
 }
 
 #[test]

@@ -20,6 +20,8 @@ macro_rules! fields {
 pub static FACTS: &[&Fact] =
     &[&EVENT, &MESSAGE, &CONVERSATION, &CONTACT, &CHANNEL, &WINDOW, &GROUP, &CHANGES, &PREVIOUS];
 
+/// How a contact may sound.
+const SENTIMENTS: &[&str] = &["negative", "neutral", "positive"];
 /// Who may have caused an event.
 const ACTORS: &[&str] = &["contact", "user", "key", "rule", "assistant", "vendor", "system"];
 
@@ -59,6 +61,12 @@ static EVENT: Fact = Fact {
         group: Shape::Group, "The group that was asked for." => |s| body_group(s).map(|id| group(s, id));
         state: Shape::Text, "State of a linked phone's session." => |s| s.body("state");
         attachment: Shape::Text, "Id of the file." => |s| s.body("attachment");
+        task: Shape::Text, "What the assistant was asked for." => |s| s.body("task");
+        outcome: Shape::Text, "What came of it." => |s| s.body("outcome");
+        model: Shape::Text, "Which model answered." => |s| s.body("model");
+        took_ms: Shape::Number, "How long it thought, milliseconds." => |s| s.body("took_ms");
+        input_tokens: Shape::Number, "How much the model read." => |s| s.body("input_tokens");
+        output_tokens: Shape::Number, "How much the model wrote." => |s| s.body("output_tokens");
         payload: Shape::Any, "What the webhook carried." => |s| s.body("payload");
     },
     by_name: None,
@@ -96,6 +104,8 @@ macro_rules! conversation_fields {
             labels: Shape::List, "Free words." => |s| s.facts.conversation.labels.as_slice();
             attributes: Shape::Fields(&CONVERSATION_ATTRIBUTES), "Values that rules and people set." => |s| View::new(&CONVERSATION_ATTRIBUTES, s);
             language: Shape::Text, "BCP 47." => |s| s.facts.conversation.language.as_deref();
+            sentiment: Shape::Word(SENTIMENTS), "How the contact sounded when an assistant last judged it." => |s| s.facts.conversation.sentiment.as_deref();
+            summary: Shape::Text, "What it is about, as an assistant last said." => |s| s.facts.conversation.summary.as_deref();
             ai_is_on: Shape::Flag, "May the assistant answer now?" => |s| s.facts.conversation.ai.is_on(s.facts.now_ms);
             last_inbound_at: Shape::Moment, "When the contact last wrote." => |s| s.facts.conversation.last_inbound_ms.map(Moment);
             last_outbound_at: Shape::Moment, "When we last wrote." => |s| s.facts.conversation.last_outbound_ms.map(Moment);
@@ -185,7 +195,8 @@ static CAPABILITIES: Fact = Fact {
         list_rows_max: Shape::Number, "Most list rows." => |s| s.facts.channel.capabilities.list_rows_max;
         reactions: Shape::Flag, "Can we react?" => |s| s.facts.channel.capabilities.reactions;
         replies: Shape::Flag, "Can we quote?" => |s| s.facts.channel.capabilities.replies;
-        read_receipts: Shape::Flag, "Are messages reported as read?" => |s| s.facts.channel.capabilities.read_receipts;
+        read_receipts: Shape::Flag, "Can we tell that we read a message?" => |s| s.facts.channel.capabilities.read_receipts;
+        delivery_reports: Shape::Text, "The furthest that the vendor reports of a message: `none`, `sent`, `delivered` or `read`." => |s| s.facts.channel.capabilities.delivery_reports.as_str();
         typing: Shape::Flag, "Can we show that we type?" => |s| s.facts.channel.capabilities.typing;
         echoes: Shape::Flag, "Do messages typed on the phone come back?" => |s| s.facts.channel.capabilities.echoes;
     },
