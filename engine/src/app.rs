@@ -19,7 +19,7 @@ use crate::bus::Bus;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::crypto::{CryptoError, Keyring};
-use crate::flow::{Flow, FlowError, FlowSettings, tally};
+use crate::flow::{self, Flow, FlowError, FlowSettings, tally};
 use crate::http::{self, Api};
 use crate::plugins::{BucketError, Host, HostError};
 use crate::store::{self, Db, Durability, StoreError, seed::Seeded};
@@ -114,6 +114,7 @@ impl App {
             uploads_dir: config.store.data_dir.join("uploads"),
         };
         let flow = Flow::new(db, clock, keyring, host, Bus::new(), settings);
+        flow::plugins::Keeper::default().sync(&flow).await?;
         let mut ready = Vec::new();
         if listener.is_some() {
             ready.push(format!("listening on {}", reachable(address)));
@@ -142,6 +143,7 @@ impl App {
         let mut serving = spawn_http(&api, self.listener, close.clone());
         let mut working = spawn_worker(&self.flow, &self.config, halt.clone());
         tokio::spawn(worker::relay_news(self.flow.clone(), halt.clone()));
+        tokio::spawn(worker::keep_plugins(self.flow.clone(), halt.clone()));
         let counting = tokio::spawn(worker::keep_tallies(self.flow.clone(), halt.clone()));
         let broken = tokio::select! {
             () = stop.cancelled() => None,

@@ -38,6 +38,8 @@ pub enum News {
     },
     /// Another process committed something: look at the database.
     Elsewhere,
+    /// Plugins were installed or removed over the API.
+    Plugins,
     /// Channels, rules, groups, users or templates of a tenant changed: drop caches.
     Configuration {
         /// Whose.
@@ -73,6 +75,8 @@ pub struct Outward {
     pub webhook: bool,
     /// Events were appended or lanes worked off.
     pub news: bool,
+    /// Plugins were installed or removed.
+    pub plugins: bool,
     /// Configurations that changed.
     pub tenants: BTreeSet<TenantId>,
 }
@@ -103,6 +107,7 @@ impl Bus {
             News::Ready { task: Task::Turn } => outward.turn = true,
             News::Ready { task: Task::Deliver } => outward.deliver = true,
             News::Ready { task: Task::Webhook } => outward.webhook = true,
+            News::Plugins => outward.plugins = true,
             News::Event { .. } | News::Turned { .. } | News::Elsewhere => outward.news = true,
             News::Configuration { tenant, .. } => {
                 outward.tenants.insert(*tenant);

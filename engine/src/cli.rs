@@ -2,18 +2,27 @@
 //! system go over its API; only `serve`, `migrate`, `user create`, `key create`,
 //! `tenant` and `doctor` open the database. Decides nothing that the API does not.
 
+mod assistant;
 mod bench;
+mod calendar;
 mod channel;
+mod channel_backfill;
 mod channel_session;
 mod client;
 mod contact;
 mod database;
 mod doctor;
 mod error;
+mod given;
+mod group;
 mod key;
+mod knowledge;
 mod migrate;
+mod named;
 mod output;
 mod plugin;
+mod plugin_form;
+mod presence;
 mod rules;
 mod send;
 mod serve;
@@ -65,9 +74,23 @@ enum Command {
     /// Organisations of this installation
     #[command(subcommand)]
     Tenant(tenant::TenantCommand),
+    /// Teams that receive conversations
+    #[command(subcommand)]
+    Group(group::Group),
+    /// Working hours and holidays
+    #[command(subcommand)]
+    Calendar(calendar::Calendar),
+    /// Who is there; or say it for somebody
+    Presence(presence::Presence),
     /// Connected numbers and accounts
     #[command(subcommand)]
     Channel(channel::Channel),
+    /// AI assistants, and the channels that they may read
+    #[command(subcommand)]
+    Assistant(assistant::Assistant),
+    /// Texts that assistants may use
+    #[command(subcommand)]
+    Knowledge(knowledge::Knowledge),
     /// Endpoints of other programs that are told what happens
     #[command(subcommand)]
     Webhook(webhook::Webhook),
@@ -90,7 +113,11 @@ enum Command {
     Plugin(plugin::Plugin),
     /// Compile a plugin given on standard input; the server runs this
     #[command(hide = true)]
-    PluginCompile,
+    PluginCompile {
+        /// Make a component of a core module instead
+        #[arg(long)]
+        component: bool,
+    },
 }
 
 /// Runs one command to its end.
@@ -115,9 +142,9 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn run(command: Command, out: Out) -> Result<ExitCode, CliError> {
-    if matches!(command, Command::PluginCompile) {
+    if let Command::PluginCompile { component } = command {
         // Limits itself to little memory, so no runtime and no threads come first.
-        return Ok(crate::plugins::compile_child_main());
+        return Ok(crate::plugins::compile_child_main(crate::plugins::CompileLimits::default(), component));
     }
     // Only one provider is compiled in; a second installation is refused and changes nothing.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -136,7 +163,12 @@ async fn dispatch(command: Command, out: Out) -> Result<(), CliError> {
         Command::User(command) => command.run(out).await,
         Command::Key(command) => command.run(out).await,
         Command::Tenant(command) => command.run(out).await,
+        Command::Group(command) => command.run(out).await,
+        Command::Calendar(command) => command.run(out).await,
+        Command::Presence(command) => command.run(out).await,
         Command::Channel(command) => command.run(out).await,
+        Command::Assistant(command) => command.run(out).await,
+        Command::Knowledge(command) => command.run(out).await,
         Command::Webhook(command) => command.run(out).await,
         Command::Contact(command) => command.run(out).await,
         Command::Rules(command) => command.run(out).await,
@@ -145,7 +177,7 @@ async fn dispatch(command: Command, out: Out) -> Result<(), CliError> {
         Command::Doctor(command) => command.run(out).await,
         Command::Bench(command) => command.run(out).await,
         Command::Plugin(command) => command.run(out).await,
-        Command::PluginCompile => Ok(()), // done before, without a runtime
+        Command::PluginCompile { .. } => Ok(()), // done before, without a runtime
     }
 }
 

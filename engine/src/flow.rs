@@ -7,6 +7,8 @@ pub mod accept;
 pub mod account;
 pub mod advice;
 pub mod apply;
+pub mod assistant;
+pub mod backfill;
 mod backoff;
 pub mod backtest;
 pub mod case;
@@ -15,10 +17,12 @@ pub mod channel_state;
 pub mod command;
 pub mod contact;
 pub mod content;
+pub mod crash;
 pub mod deadline;
 pub mod deliver;
 pub mod distribute;
 pub mod erase;
+pub mod examine;
 pub mod fetch;
 pub mod file;
 pub mod fire;
@@ -30,6 +34,7 @@ pub mod link;
 pub mod mask;
 pub mod order;
 pub mod phone;
+pub mod plugins;
 pub mod presence;
 pub mod publishing;
 pub mod removal;
@@ -56,6 +61,7 @@ pub mod turn;
 pub mod upload;
 pub mod webhook;
 
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -107,11 +113,25 @@ pub enum FlowError {
         /// For which kind of channel.
         kind: String,
     },
+    /// A piece of work outside of the reactor panicked.
+    #[error("{0} broke")]
+    Broken(&'static str),
 }
 
-/// Everything that the verbs share, cheap to clone.
+/// Everything that the verbs share; a copy is one more reference.
 #[derive(Clone)]
-pub struct Flow {
+pub struct Flow(Arc<Shared>);
+
+impl Deref for Flow {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+/// What a [`Flow`] refers to.
+pub struct Shared {
     /// What is kept.
     pub db: Db,
     /// Time and chance.
@@ -145,6 +165,8 @@ pub struct Flow {
     dispatch: Dispatch,
     /// Webhooks that wait for their 2xx.
     arriving: Arc<AtomicUsize>,
+    /// Crashes of plugins in the last minute.
+    crashes: crash::Crashes,
 }
 
 impl Flow {
@@ -156,8 +178,8 @@ impl Flow {
         let office = Office::new(clock.clone(), settings.clone(), links.clone());
         let dispatch = dispatch(db.clone(), office.clone());
         let owner = crate::crypto::hex(&clock.random().to_be_bytes()).into();
-        let (catalog, job_runs, calls, tallies, watch, studio, arriving) = Default::default();
-        Self {
+        let (catalog, job_runs, calls, tallies, watch, studio, arriving, crashes) = Default::default();
+        Self(Arc::new(Shared {
             db,
             clock,
             keyring,
@@ -176,7 +198,8 @@ impl Flow {
             office,
             dispatch,
             arriving,
-        }
+            crashes,
+        }))
     }
 
     /// Webhooks that wait for their 2xx at this moment.

@@ -11,6 +11,7 @@ use utoipa_axum::router::OpenApiRouter;
 pub mod actions;
 mod api;
 pub mod api_keys;
+pub mod assistants;
 pub mod attachments;
 pub mod audit;
 pub mod auth;
@@ -30,6 +31,7 @@ pub mod groups;
 pub mod health;
 pub mod hooks;
 pub mod idempotency;
+pub mod insights;
 pub mod jobs;
 mod layers;
 pub mod mask;
@@ -48,6 +50,7 @@ pub mod raw_webhooks;
 pub mod request_id;
 pub mod rule_hooks;
 pub mod rules;
+mod sealed;
 pub mod signin;
 pub mod stream;
 mod tail;
@@ -73,6 +76,8 @@ fn families() -> OpenApiRouter<Api> {
         .merge(calendars::router())
         .merge(plugins::router())
         .merge(channels::router())
+        .merge(assistants::router())
+        .merge(insights::router())
         .merge(rules::router())
         .merge(rule_hooks::router())
         .merge(contacts::router())

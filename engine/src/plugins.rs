@@ -4,29 +4,37 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use pointsman_rules::facts::Capabilities;
 
+mod assistant;
 mod bindings;
 mod call;
 pub mod cases;
 mod compile;
+pub mod conformance;
 mod convert;
 mod egress;
 mod engine;
+pub mod explain;
 mod install;
 mod journal;
 pub mod manifest;
 mod media;
 mod operation;
+pub mod permissions;
 mod proof;
+pub mod record;
 mod webhook;
 pub mod wire;
 
 pub use crate::crypto::Secret;
+pub use assistant::{ASSIST_MS_MAX, ASSISTANT_KIND};
 pub use call::CallError;
-pub use compile::{COMPILE_SUBCOMMAND, CompileError, Compiler, compile_child_main};
+pub use compile::{
+    COMPILE_SUBCOMMAND, COMPONENT_ARGUMENT, CompileError, CompileLimits, Compiler, compile_child_main,
+};
 pub use egress::{
     BLOB_BYTES_MAX, BlobStore, BlobStream, BucketBlobs, BucketError, CALLS_MAX, DirectoryBlobs, EgressConfig,
     Lookup, LookupFuture, Post, Posted, RESPONSE_BYTES_MAX, StoredBlob, SystemLookup, post_url,
@@ -39,10 +47,10 @@ pub use media::FetchedFile;
 pub use webhook::EVENTS_MAX;
 pub use wire::*;
 
-/// The channel that a call is about.
+/// The channel, or the assistant, that a call is about.
 #[derive(Debug, Clone)]
 pub struct ChannelContext {
-    /// `chn_…`.
+    /// `chn_…`; of an assistant its own id.
     pub channel_id: String,
     /// `whatsapp`, `sms`, …
     pub kind: String,
@@ -77,6 +85,23 @@ pub struct Exports {
     pub sessions: bool,
     /// Filling gaps after an outage.
     pub backfill: bool,
+    /// Tasks of AI: it is an assistant, and has neither webhooks nor sending.
+    pub assistant: bool,
+}
+
+impl Exports {
+    /// Names of what there is.
+    pub fn words(&self) -> Vec<&'static str> {
+        let offers = [
+            ("account", self.account),
+            ("media", self.media),
+            ("templates", self.templates),
+            ("sessions", self.sessions),
+            ("backfill", self.backfill),
+            ("assistant", self.assistant),
+        ];
+        offers.into_iter().filter_map(|(name, there)| there.then_some(name)).collect()
+    }
 }
 
 /// What the host needs from outside.
@@ -113,7 +138,14 @@ struct Shared {
     sandbox: Arc<call::Sandbox>,
     cache: compile::CodeCache,
     egress: Arc<egress::Egress>,
-    plugins: RwLock<BTreeMap<String, Arc<Plugin>>>,
+    plugins: RwLock<Shelf>,
+}
+
+/// Plugins by id. An installed one hides the one of the folder, which is back when the installed one goes.
+#[derive(Default)]
+struct Shelf {
+    folder: BTreeMap<String, Arc<Plugin>>,
+    installed: BTreeMap<String, Arc<Plugin>>,
 }
 
 impl Host {
@@ -130,41 +162,90 @@ impl Host {
         })))
     }
 
-    /// Checks, compiles and tries out a core module or component. It replaces an installed plugin
-    /// of the same id; calls of the old one run to their end.
+    /// Takes a plugin of the folder into use, in place of an older one of its id; calls of the old one run to their end.
     ///
     /// # Errors
     /// The first check that fails, with code, cause and way out.
     pub async fn install(&self, wasm: &[u8]) -> Result<Arc<Plugin>, InstallError> {
+        let plugin = self.prepare(wasm).await?;
+        self.shelf_mut().folder.insert(plugin.manifest.id.clone(), plugin.clone());
+        Ok(plugin)
+    }
+
+    /// Checks, compiles and tries out a core module or component, and changes nothing. [`Host::adopt`] takes it into use.
+    ///
+    /// # Errors
+    /// The first check that fails, with code, cause and way out.
+    pub async fn prepare(&self, wasm: &[u8]) -> Result<Arc<Plugin>, InstallError> {
         let digest = sha256_hex(wasm);
         let bytes = wasm.to_vec();
-        let component = tokio::task::spawn_blocking(move || install::component_bytes(&bytes))
-            .await
-            .map_err(|_| InstallError::Malformed("reading it failed".into()))??;
-        let component_digest = sha256_hex(&component);
+        let unread = |_| InstallError::Malformed("reading it failed".into());
+        let read = tokio::task::spawn_blocking(move || install::is_module(&bytes).map(|it| (it, bytes)));
+        let (is_module, mut component) = read.await.map_err(unread)??;
+        if is_module {
+            component = self.0.cache.component(&component, &digest).await.map_err(install::not_a_plugin)?;
+        }
+        let read = tokio::task::spawn_blocking(move || {
+            install::check_imports(&component).map(|()| (sha256_hex(&component), component))
+        });
+        let (component_digest, component) = read.await.map_err(unread)??;
         let compiled = self.0.cache.load(&self.0.sandbox.engine, &component, &component_digest).await?;
         let (runner, manifest) = install::try_out(&self.0.sandbox, &compiled).await?;
-        let plugin = Arc::new(Plugin {
+        Ok(Arc::new(Plugin {
             origins: manifest.origins.clone().into(),
-            secret_names: manifest.secret_names().map(str::to_owned).collect(),
+            secrets: egress::SecretRule::all(&manifest),
             egress: self.0.egress.clone(),
             runner,
             manifest,
             digest,
-        });
-        let mut plugins = self.0.plugins.write().unwrap_or_else(PoisonError::into_inner);
-        plugins.insert(plugin.manifest.id.clone(), plugin.clone());
-        Ok(plugin)
+        }))
+    }
+
+    /// Takes a plugin into use that was installed over the API; calls of an older one run to their end.
+    pub fn adopt(&self, plugin: Arc<Plugin>) {
+        self.shelf_mut().installed.insert(plugin.manifest.id.clone(), plugin);
+    }
+
+    /// Gives up what [`Host::adopt`] took into use; the plugin of the folder with this id, if there is one, is back.
+    pub fn abandon(&self, id: &str) -> Option<Arc<Plugin>> {
+        self.shelf_mut().installed.remove(id)
+    }
+
+    /// The plugin with this id among those of the folder, whether it is hidden by an installed one or not.
+    pub fn of_folder(&self, id: &str) -> Option<Arc<Plugin>> {
+        self.shelf().folder.get(id).cloned()
+    }
+
+    /// The plugin with this id among those installed over the API.
+    pub fn adopted(&self, id: &str) -> Option<Arc<Plugin>> {
+        self.shelf().installed.get(id).cloned()
+    }
+
+    /// Ids of those installed over the API.
+    pub fn adopted_ids(&self) -> Vec<String> {
+        self.shelf().installed.keys().cloned().collect()
+    }
+
+    fn shelf(&self) -> RwLockReadGuard<'_, Shelf> {
+        self.0.plugins.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn shelf_mut(&self) -> RwLockWriteGuard<'_, Shelf> {
+        self.0.plugins.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The plugin with this id.
     pub fn get(&self, id: &str) -> Option<Arc<Plugin>> {
-        self.0.plugins.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+        let shelf = self.shelf();
+        shelf.installed.get(id).or_else(|| shelf.folder.get(id)).cloned()
     }
 
     /// All plugins, by id.
     pub fn list(&self) -> Vec<Arc<Plugin>> {
-        self.0.plugins.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+        let shelf = self.shelf();
+        let mut all = shelf.folder.clone();
+        all.extend(shelf.installed.iter().map(|(id, plugin)| (id.clone(), plugin.clone())));
+        all.into_values().collect()
     }
 
     /// Where files are kept.
@@ -177,9 +258,9 @@ impl Host {
         self.0.egress.post(post).await
     }
 
-    /// Forgets a plugin; its running calls run to their end.
+    /// Forgets a plugin of the folder; its running calls run to their end.
     pub fn remove(&self, id: &str) -> Option<Arc<Plugin>> {
-        self.0.plugins.write().unwrap_or_else(PoisonError::into_inner).remove(id)
+        self.shelf_mut().folder.remove(id)
     }
 }
 
@@ -198,7 +279,7 @@ pub struct Plugin {
     manifest: Manifest,
     digest: String,
     origins: Arc<[String]>,
-    secret_names: Arc<[String]>,
+    secrets: Arc<[egress::SecretRule]>,
     egress: Arc<egress::Egress>,
 }
 
@@ -222,6 +303,7 @@ impl Plugin {
             templates: loaded.templates.is_some(),
             sessions: loaded.sessions.is_some(),
             backfill: loaded.backfill.is_some(),
+            assistant: loaded.assistant.is_some(),
         }
     }
 
@@ -233,6 +315,11 @@ impl Plugin {
     /// The last lines that it wrote to its log, oldest first, without secrets.
     pub fn recent_log(&self) -> Vec<LogLine> {
         self.runner.log.lines()
+    }
+
+    /// How often it crashed or went over a limit for this channel since this was asked last.
+    pub fn take_crashes(&self, channel_id: &str) -> u32 {
+        self.runner.crashes.take(channel_id)
     }
 
     /// Checks of the settings beyond the manifest; empty when all is well.
@@ -317,6 +404,14 @@ impl Plugin {
         media::fetch(self, context, source, bytes_max).await
     }
 
+    /// Fetches a small picture that the vendor named, such as an account's; no secret goes along.
+    ///
+    /// # Errors
+    /// There is none, or it cannot be reached.
+    pub async fn fetch_picture(&self, context: &ChannelContext, url: &str) -> Result<Vec<u8>, Failure> {
+        media::picture(self, context, url).await
+    }
+
     /// Does something with the vendor's account.
     ///
     /// # Errors
@@ -359,6 +454,27 @@ impl Plugin {
         self.operate(context, &egress::Files::default(), operation).await.map(convert::template_page)
     }
 
+    /// One batch of what happened at the vendor since then; `None` asks for the first.
+    ///
+    /// # Errors
+    /// The vendor's or the plugin's failure; kind `unsupported` when the plugin tells no past.
+    pub async fn poll(
+        &self,
+        context: &ChannelContext,
+        since_ms: i64,
+        cursor: Option<&str>,
+    ) -> Result<BackfillBatch, Failure> {
+        let outgoing = convert::context(context);
+        let range = convert::backfill_range(since_ms, cursor.map(str::to_owned));
+        let operation = operation::Poll { context: outgoing, range };
+        let batch = self.operate(context, &egress::Files::default(), operation).await?;
+        if batch.events.len() > EVENTS_MAX {
+            let sentence = format!("the plugin gave {} events, {EVENTS_MAX} are allowed", batch.events.len());
+            return Err(Failure::internal(Certainty::NotPerformed, sentence));
+        }
+        Ok(convert::backfill_batch(batch))
+    }
+
     async fn operate<O: operation::Operation>(
         &self,
         context: &ChannelContext,
@@ -367,12 +483,13 @@ impl Plugin {
     ) -> Result<O::Done, Failure> {
         let permissions = self.permissions(context);
         let (egress, secrets) = (&*self.egress, &*context.secrets);
-        let line = egress::Line { egress, permissions: &permissions, secrets, files };
+        let patience = egress::Patience::default();
+        let line = egress::Line { egress, permissions: &permissions, secrets, files, patience };
         operation::run(&self.runner, &line, context, operation).await
     }
 
     fn permissions(&self, context: &ChannelContext) -> egress::Permissions {
-        let (origins, secrets) = (self.origins.clone(), self.secret_names.clone());
+        let (origins, secrets) = (self.origins.clone(), self.secrets.clone());
         egress::Permissions::new(&self.manifest, origins, secrets, context)
     }
 }

@@ -2,14 +2,17 @@
 //! limits how many run at once, keeps their leases alive, moves deadlines into
 //! inboxes, does the jobs that come round, and stops in good order. The only room that knows apalis.
 
+mod assistants;
 mod backend;
 mod files;
 mod jobs;
 mod lanes;
+mod plugins;
 mod relay;
 mod tally;
 mod watch;
 
+pub use plugins::keep_plugins;
 pub use tally::keep_tallies;
 
 use std::sync::Arc;
@@ -19,6 +22,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::flow::assistant::run;
 use crate::flow::jobs::JOBS;
 use crate::flow::{Flow, FlowError, fetch};
 use crate::store::{Durability, jobs as job_rows, lanes as rows};
@@ -75,6 +79,7 @@ pub async fn run(flow: Flow, settings: WorkerSettings, stop: CancellationToken) 
     tasks.spawn(jobs::run(flow.clone(), JOBS, jobs.clone(), stop.clone()));
     tasks.spawn(watch::fire_deadlines(flow.clone(), settings.clone(), stop.clone()));
     tasks.spawn(files::fetch_files(flow.clone(), settings.clone(), stop.clone()));
+    tasks.spawn(assistants::ask(flow.clone(), settings.clone(), stop.clone()));
     tasks.spawn(watch::hand_out(flow.clone(), stop.clone()));
     tasks.spawn(watch::watch_presence(flow.clone(), stop.clone()));
     let keep_alive = CancellationToken::new();
@@ -134,5 +139,6 @@ async fn free_all(flow: &Flow) -> Result<(), FlowError> {
         tracing::info!(lanes = freed, "took up the lanes that the last run left");
     }
     fetch::free(flow, None).await?;
+    run::free(flow, None).await?;
     Ok(())
 }

@@ -7,14 +7,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pointsman::plugins::{
-    Compiler, DirectoryBlobs, EgressConfig, Host, HostConfig, Plugin, SystemLookup, cases,
+    Compiler, DirectoryBlobs, EgressConfig, Host, HostConfig, Plugin, SystemLookup, cases, conformance,
 };
 
 async fn installed(plugin: &str) -> Arc<Plugin> {
     let staged =
         std::env::var_os("POINTSMAN_PLUGINS").map_or_else(|| root().join("target/plugins"), PathBuf::from);
-    let file = staged.join(format!("{plugin}.wasm"));
-    let wasm = std::fs::read(&file).unwrap_or_else(|e| panic!("{}: {e}; run `make plugins`", file.display()));
+    loaded(&staged.join(format!("{plugin}.wasm")), "make plugins").await
+}
+
+async fn loaded(file: &Path, made_by: &str) -> Arc<Plugin> {
+    let wasm = std::fs::read(file).unwrap_or_else(|e| panic!("{}: {e}; run `{made_by}`", file.display()));
     let scratch = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
     let host = Host::new(HostConfig {
         cache_dir: scratch.join("plugin-cache"),
@@ -28,8 +31,13 @@ async fn installed(plugin: &str) -> Arc<Plugin> {
     host.unwrap().install(&wasm).await.unwrap()
 }
 
+/// Its cases, and what every plugin must keep.
 async fn every_case_passes(plugin: &str, count_min: usize) {
-    let reports = cases::run(installed(plugin).await.as_ref(), &folder(plugin)).await.unwrap();
+    all_pass(installed(plugin).await.as_ref(), &folder(plugin), count_min).await;
+}
+
+async fn all_pass(plugin: &Plugin, cases: &Path, count_min: usize) {
+    let (reports, conformance) = conformance::run(plugin, cases).await.unwrap();
     assert!(reports.len() >= count_min, "{} cases of {count_min} at least", reports.len());
     let mut wrong = String::new();
     for report in reports.iter().filter(|report| !report.passed()) {
@@ -38,7 +46,34 @@ async fn every_case_passes(plugin: &str, count_min: usize) {
             let _ = writeln!(wrong, "  {difference}");
         }
     }
+    for finding in &conformance.findings {
+        let _ = writeln!(wrong, "{}: {}: {}", finding.case, finding.tried, finding.problem);
+    }
     assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_example_passes_its_cases_in_the_sandbox() {
+    let guests = std::env::var_os("POINTSMAN_TEST_PLUGINS")
+        .map_or_else(|| root().join("target/wasm32-unknown-unknown/guest"), PathBuf::from);
+    let plugin = loaded(&guests.join("pointsman_acme.wasm"), "make guests").await;
+    all_pass(&plugin, &root().join("examples/plugin/cases"), 6).await;
+}
+
+/// Built by `make guests` where there is Node.js; it must be there where everything is tested.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_example_in_javascript_passes_the_same_cases() {
+    let file = root().join("examples/plugin-js/plugin.wasm");
+    if !file.is_file() && std::env::var_os("CI").is_none() {
+        eprintln!("NOT TESTED: {} is missing; install Node.js and run `make guests`", file.display());
+        return;
+    }
+    all_pass(loaded(&file, "make guests").await.as_ref(), &root().join("examples/plugin-js/cases"), 6).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn line_passes_its_cases_in_the_sandbox() {
+    every_case_passes("line", 36).await;
 }
 
 fn folder(plugin: &str) -> PathBuf {
@@ -77,6 +112,18 @@ async fn waha_passes_its_cases_in_the_sandbox() {
 #[tokio::test(flavor = "multi_thread")]
 async fn onemsg_passes_its_cases_in_the_sandbox() {
     every_case_passes("onemsg", 95).await;
+}
+
+// S89, S90
+#[tokio::test(flavor = "multi_thread")]
+async fn openai_passes_its_cases_in_the_sandbox() {
+    every_case_passes("openai", 87).await;
+}
+
+// S90
+#[tokio::test(flavor = "multi_thread")]
+async fn lexicon_passes_its_cases_in_the_sandbox() {
+    every_case_passes("lexicon", 21).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

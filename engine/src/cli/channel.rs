@@ -1,13 +1,14 @@
 //! `pointsman channel`: list, connect and check channels over the API.
 
 use clap::{Args, Subcommand};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::client::{ApiArgs, Client, encoded};
 use super::error::CliError;
+use super::group::GROUPS;
+use super::named::{named, path_to};
 use super::output::{Out, table, text};
-use crate::config::{Environment, Strings};
-use crate::crypto::Secret;
+use super::plugin_form::PluginForm;
 
 pub(super) const CHANNELS: &str = "/api/v1/channels";
 
@@ -22,6 +23,8 @@ pub(super) enum Channel {
     Check(Check),
     /// How a channel is doing: counts, lag, the last problem and what to do about it
     Health(Named),
+    /// Which assistant reads a channel, what for and within what
+    Assistant(Named),
     /// Switch a channel off; what is to be sent waits
     Pause(Pause),
     /// Switch a channel on again
@@ -29,6 +32,8 @@ pub(super) enum Channel {
     /// Link a phone: start the session and show its QR code
     #[command(subcommand)]
     Session(super::channel_session::Session),
+    /// Read messages that no webhook told, as after an outage
+    Backfill(super::channel_backfill::Backfill),
     /// Remove a channel; its conversations are closed and stay readable
     Delete(Delete),
 }
@@ -51,15 +56,8 @@ pub(super) struct Connect {
     /// whatsapp, sms, webchat, …
     #[arg(long)]
     kind: String,
-    /// A setting of the plugin
-    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = pair)]
-    set: Vec<(String, String)>,
-    /// A secret; better with --secret-env, since others can read command lines
-    #[arg(long = "secret", value_name = "NAME=VALUE", value_parser = secret_pair)]
-    secret: Vec<(String, Secret)>,
-    /// A secret that a variable holds
-    #[arg(long = "secret-env", value_name = "NAME=VARIABLE", value_parser = pair)]
-    secret_env: Vec<(String, String)>,
+    #[command(flatten)]
+    form: PluginForm,
     /// Group that new conversations go to
     #[arg(long)]
     group: Option<String>,
@@ -78,9 +76,6 @@ pub(super) struct Connect {
     /// Messages that may leave per second; 0: any number [default: as many as the provider says]
     #[arg(long, value_name = "COUNT")]
     messages_per_second: Option<u32>,
-    /// Let the plugin call addresses of private networks that its settings name
-    #[arg(long)]
-    allow_private_egress: bool,
     #[command(flatten)]
     api: ApiArgs,
 }
@@ -127,18 +122,6 @@ pub(super) struct Delete {
     api: ApiArgs,
 }
 
-/// `name=value`.
-pub(super) fn pair(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err("write it as name=value".to_owned()),
-    }
-}
-
-fn secret_pair(text: &str) -> Result<(String, Secret), String> {
-    pair(text).map(|(name, value)| (name, Secret::new(value)))
-}
-
 impl Channel {
     pub(super) async fn run(self, out: Out) -> Result<(), CliError> {
         match self {
@@ -146,9 +129,11 @@ impl Channel {
             Self::Connect(connect) => connect.run(out).await,
             Self::Check(check) => check.run(out).await,
             Self::Health(named) => named.health(out).await,
+            Self::Assistant(named) => named.assistant(out).await,
             Self::Pause(pause) => pause.run(out).await,
             Self::Resume(named) => named.resume(out).await,
             Self::Session(session) => session.run(out).await,
+            Self::Backfill(backfill) => backfill.run(out).await,
             Self::Delete(delete) => delete.run(out).await,
         }
     }
@@ -176,113 +161,25 @@ impl List {
 impl Connect {
     async fn run(self, out: Out) -> Result<(), CliError> {
         let client = Client::new(&self.api)?;
-        let fields = plugin_fields(&client, &self.provider).await?;
+        let mut body = self.form.fields(&client, &self.provider).await?;
         let group = match &self.group {
-            Some(name) => Some(named(&client, "/api/v1/groups", "group", name).await?),
+            Some(name) => Some(named(&client, GROUPS, "group", name).await?),
             None => None,
         };
-        let body = self.body(&fields, group, &Environment)?;
-        let channel = client.post(CHANNELS, &body).await?;
-        Ok(out.result(&channel, || connected(&channel))?)
-    }
-
-    fn body(
-        &self,
-        fields: &[Value],
-        group: Option<String>,
-        strings: &dyn Strings,
-    ) -> Result<Value, CliError> {
-        let mut settings = Map::new();
-        for (name, value) in &self.set {
-            let kind = kind_of(fields, name);
-            if kind == Some("secret") {
-                let say = format!(
-                    "{name} is a secret; give it with --secret-env {name}=VARIABLE or --secret {name}=…"
-                );
-                return Err(CliError::Usage(say));
-            }
-            settings.insert(name.clone(), typed(kind, name, value)?);
-        }
-        let mut secrets = Map::new();
-        for (name, value) in &self.secret {
-            secrets.insert(name.clone(), value.expose().into());
-        }
-        for (name, variable) in &self.secret_env {
-            let value = strings.get(variable).filter(|value| !value.is_empty());
-            let value = value.ok_or_else(|| {
-                CliError::Usage(format!("{variable}, which should hold {name}, is not set"))
-            })?;
-            secrets.insert(name.clone(), value.into());
-        }
-        let mut body = json!({
-            "provider": self.provider, "kind": self.kind, "name": self.name,
-            "settings": settings, "secrets": secrets, "active": self.active,
-        });
-        let optional = [
+        let said = [
+            ("provider", Some(Value::from(self.provider))),
+            ("kind", Some(self.kind.into())),
+            ("name", Some(self.name.into())),
+            ("active", Some(self.active.into())),
             ("default_group", group.map(Value::from)),
-            ("language", self.language.clone().map(Value::from)),
+            ("language", self.language.map(Value::from)),
             ("receive_only", self.receive_only.then_some(Value::from(true))),
-            ("allow_private_egress", self.allow_private_egress.then_some(Value::from(true))),
             ("idle_end_minutes", self.idle_end_minutes.map(Value::from)),
             ("messages_per_second", self.messages_per_second.map(Value::from)),
         ];
-        for (name, value) in optional {
-            if let Some(value) = value {
-                body[name] = value;
-            }
-        }
-        Ok(body)
-    }
-}
-
-/// The form of a plugin; tells which plugins there are when there is no such one.
-async fn plugin_fields(client: &Client, provider: &str) -> Result<Vec<Value>, CliError> {
-    let plugins = client.list("/api/v1/plugins").await?;
-    let Some(plugin) = plugins.iter().find(|plugin| plugin["id"] == provider) else {
-        let known: Vec<_> = plugins.iter().map(|plugin| text(plugin, "/id")).collect();
-        return Err(CliError::Failed(match known.as_slice() {
-            [] => "no plugin is installed; put its .wasm into the plugin folder and restart the server"
-                .to_owned(),
-            known => format!("there is no plugin `{provider}`; there are: {}", known.join(", ")),
-        }));
-    };
-    Ok(plugin["manifest"]["settings"].as_array().cloned().unwrap_or_default())
-}
-
-fn kind_of<'f>(fields: &'f [Value], name: &str) -> Option<&'f str> {
-    let field = fields.iter().find(|field| field["name"] == name)?;
-    field["kind"]["type"].as_str().or_else(|| field["kind"].as_str())
-}
-
-/// A setting as its plugin wants it. What is no field of the plugin goes as text: the server knows best.
-fn typed(kind: Option<&str>, name: &str, value: &str) -> Result<Value, CliError> {
-    let wrong = |what| CliError::Usage(format!("{name} must be {what}, not `{value}`"));
-    match kind {
-        Some("integer") => value.parse::<i64>().map(Value::from).map_err(|_| wrong("a whole number")),
-        Some("toggle") => value.parse::<bool>().map(Value::from).map_err(|_| wrong("true or false")),
-        _ => Ok(value.into()),
-    }
-}
-
-/// The id of something by its id or its name.
-pub(super) async fn named(client: &Client, path: &str, what: &str, name: &str) -> Result<String, CliError> {
-    let items = client.list(path).await?;
-    let wanted = name.to_lowercase();
-    let matching: Vec<_> = items
-        .iter()
-        .filter(|item| item["id"] == name || text(item, "/name").to_lowercase() == wanted)
-        .map(|item| text(item, "/id"))
-        .collect();
-    match matching.as_slice() {
-        [id] => Ok(id.clone()),
-        [] => {
-            let known: Vec<_> = items.iter().map(|item| text(item, "/name")).collect();
-            Err(CliError::Failed(format!("there is no {what} `{name}`; there are: {}", known.join(", "))))
-        }
-        several => Err(CliError::Failed(format!(
-            "several have the name `{name}`; give an id: {}",
-            several.join(", ")
-        ))),
+        body.extend(said.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
+        let channel = client.post(CHANNELS, &body.into()).await?;
+        Ok(out.result(&channel, || connected(&channel))?)
     }
 }
 
@@ -303,8 +200,8 @@ fn connected(channel: &Value) -> String {
 impl Check {
     async fn run(self, out: Out) -> Result<(), CliError> {
         let client = Client::new(&self.api)?;
-        let id = named(&client, CHANNELS, "channel", &self.channel).await?;
-        let report = client.post(&format!("{CHANNELS}/{}/check", encoded(&id)), &json!({})).await?;
+        let path = path_to(&client, CHANNELS, "channel", &self.channel).await?;
+        let report = client.post(&format!("{path}/check"), &json!({})).await?;
         let ok = report["ok"] != false;
         out.result(&report, || report_text(&report))?;
         if ok { Ok(()) } else { Err(CliError::Said) }
@@ -314,15 +211,22 @@ impl Check {
 impl Named {
     async fn health(self, out: Out) -> Result<(), CliError> {
         let client = Client::new(&self.api)?;
-        let id = named(&client, CHANNELS, "channel", &self.channel).await?;
-        let health = client.get(&format!("{CHANNELS}/{}/health", encoded(&id))).await?;
+        let path = path_to(&client, CHANNELS, "channel", &self.channel).await?;
+        let health = client.get(&format!("{path}/health")).await?;
         Ok(out.result(&health, || health_text(&health))?)
+    }
+
+    async fn assistant(self, out: Out) -> Result<(), CliError> {
+        let client = Client::new(&self.api)?;
+        let path = path_to(&client, CHANNELS, "channel", &self.channel).await?;
+        let given = client.get(&format!("{path}/assistant")).await?;
+        Ok(out.result(&given, || report_text(&given))?)
     }
 
     async fn resume(self, out: Out) -> Result<(), CliError> {
         let client = Client::new(&self.api)?;
-        let id = named(&client, CHANNELS, "channel", &self.channel).await?;
-        let channel = client.post(&format!("{CHANNELS}/{}/resume", encoded(&id)), &json!({})).await?;
+        let path = path_to(&client, CHANNELS, "channel", &self.channel).await?;
+        let channel = client.post(&format!("{path}/resume"), &json!({})).await?;
         Ok(out.result(&channel, || format!("{} is {}", text(&channel, "/name"), text(&channel, "/state")))?)
     }
 }
@@ -330,9 +234,9 @@ impl Named {
 impl Pause {
     async fn run(self, out: Out) -> Result<(), CliError> {
         let client = Client::new(&self.api)?;
-        let id = named(&client, CHANNELS, "channel", &self.channel).await?;
+        let path = path_to(&client, CHANNELS, "channel", &self.channel).await?;
         let asked = self.reason.map_or_else(|| json!({}), |reason| json!({"reason": reason}));
-        let channel = client.post(&format!("{CHANNELS}/{}/pause", encoded(&id)), &asked).await?;
+        let channel = client.post(&format!("{path}/pause"), &asked).await?;
         Ok(out.result(&channel, || format!("{} is {}", text(&channel, "/name"), text(&channel, "/state")))?)
     }
 }
@@ -375,56 +279,4 @@ fn report_text(report: &Value) -> String {
     };
     let rows: Vec<_> = fields.iter().map(|(name, value)| vec![name.clone(), shown(value)]).collect();
     table(&["FIELD", "VALUE"], &rows)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use clap::Parser;
-
-    use super::*;
-
-    #[derive(Parser)]
-    struct Line {
-        #[command(flatten)]
-        connect: Connect,
-    }
-
-    fn body(line: &str, env: &[(&str, &str)]) -> Result<Value, String> {
-        let connect =
-            Line::try_parse_from(format!("x twilio --name N --kind sms {line}").split(' ')).unwrap().connect;
-        let fields = json!([
-            {"name": "account_sid", "kind": {"type": "text"}}, {"name": "port", "kind": {"type": "integer"}},
-            {"name": "test", "kind": {"type": "toggle"}}, {"name": "auth_token", "kind": {"type": "secret"}},
-        ]);
-        let env: BTreeMap<_, _> = env.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
-        connect.body(fields.as_array().unwrap(), Some("grp_1".into()), &env).map_err(|e| e.to_string())
-    }
-
-    #[test]
-    fn settings_get_the_type_of_their_field() {
-        let line = "--set account_sid=0123 --set port=8 --set test=true --set other=1 --secret-env auth_token=T --active";
-        assert_eq!(
-            body(line, &[("T", "hidden")]).unwrap(),
-            json!({
-                "provider": "twilio", "kind": "sms", "name": "N", "active": true, "default_group": "grp_1",
-                "settings": {"account_sid": "0123", "port": 8, "test": true, "other": "1"},
-                "secrets": {"auth_token": "hidden"},
-            })
-        );
-    }
-
-    #[test]
-    fn mistakes_say_what_to_do() {
-        let secret = body("--set auth_token=x", &[]).unwrap_err();
-        assert!(secret.contains("--secret-env auth_token=VARIABLE"), "{secret}");
-        assert_eq!(body("--set port=x", &[]).unwrap_err(), "port must be a whole number, not `x`");
-        assert_eq!(
-            body("--secret-env auth_token=T", &[]).unwrap_err(),
-            "T, which should hold auth_token, is not set"
-        );
-        assert!(pair("=x").is_err() && pair("x").is_err());
-        assert_eq!(pair("a=b=c").unwrap(), ("a".into(), "b=c".into()));
-    }
 }

@@ -4,9 +4,10 @@ use clap::{Args, Subcommand};
 use fast_qr::qr::QRBuilder;
 use serde_json::{Value, json};
 
-use super::channel::{CHANNELS, Named, named};
-use super::client::{ApiArgs, Client, encoded};
+use super::channel::{CHANNELS, Named};
+use super::client::{ApiArgs, Client};
 use super::error::CliError;
+use super::named::path_to;
 use super::output::{Out, text};
 
 /// The phone that a channel is linked to
@@ -72,8 +73,8 @@ impl Pair {
 /// A client and the channel's path.
 async fn at(api: &ApiArgs, channel: &str) -> Result<(Client, String), CliError> {
     let client = Client::new(api)?;
-    let id = named(&client, CHANNELS, "channel", channel).await?;
-    Ok((client, format!("{CHANNELS}/{}", encoded(&id))))
+    let path = path_to(&client, CHANNELS, "channel", channel).await?;
+    Ok((client, path))
 }
 
 async fn act(out: Out, it: &Named, action: &str) -> Result<(), CliError> {

@@ -14,6 +14,8 @@ use crate::crypto::Secret;
 
 /// A call that takes longer is given up.
 const CALL_TIMEOUT: Duration = Duration::from_secs(40);
+/// The same where a file goes along and the server works on it.
+const FILE_TIMEOUT: Duration = Duration::from_secs(300);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Most pages of one list; a server that never ends must not keep us for ever.
 const PAGES_MAX: usize = 500;
@@ -70,12 +72,29 @@ impl Client {
         self.call(Method::POST, path, Some(body)).await
     }
 
+    /// `POST` with a file as the body. It may take long.
+    ///
+    /// # Errors
+    /// Refused or unreachable.
+    pub(super) async fn post_file(&self, path: &str, kind: &str, file: Vec<u8>) -> Result<Value, CliError> {
+        let request = self.request(Method::POST, path).timeout(FILE_TIMEOUT);
+        self.answer(request.header("content-type", kind).body(file)).await
+    }
+
     /// `PATCH` with a JSON body.
     ///
     /// # Errors
     /// Refused or unreachable.
     pub(super) async fn patch(&self, path: &str, body: &Value) -> Result<Value, CliError> {
         self.call(Method::PATCH, path, Some(body)).await
+    }
+
+    /// `PUT` with a JSON body.
+    ///
+    /// # Errors
+    /// Refused or unreachable.
+    pub(super) async fn put(&self, path: &str, body: &Value) -> Result<Value, CliError> {
+        self.call(Method::PUT, path, Some(body)).await
     }
 
     /// `DELETE`.
@@ -124,6 +143,10 @@ impl Client {
         if let Some(body) = body {
             request = request.json(body);
         }
+        self.answer(request).await
+    }
+
+    async fn answer(&self, request: RequestBuilder) -> Result<Value, CliError> {
         let response = self.send(request).await?;
         let text = response.text().await.map_err(|error| self.unreachable(error))?;
         if text.is_empty() {

@@ -60,6 +60,12 @@ pub(super) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
+/// A text of several lines, each safe on a terminal.
+pub(super) fn lines(value: &Value) -> String {
+    let lines: Vec<_> = value.as_str().unwrap_or_default().lines().map(printable).collect();
+    lines.join("\n")
+}
+
 /// A field as text; empty when it is absent.
 pub(super) fn text(value: &Value, pointer: &str) -> String {
     match value.pointer(pointer) {

@@ -1,4 +1,16 @@
-//! `pointsman plugin`: what a server has installed, and whether a file would be.
+//! `pointsman plugin`: making plugins, testing them as a server would run them,
+//! and what a server has installed.
+
+mod build;
+mod check;
+mod dev;
+mod explain;
+mod inspect;
+mod install;
+mod new;
+mod pack;
+mod record;
+mod test;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,16 +23,36 @@ use super::error::{CliError, with_causes};
 use super::output::{Out, table, text};
 use crate::clock::Clock;
 use crate::plugins::{
-    Compiler, DirectoryBlobs, EgressConfig, Host, HostConfig, Plugin as Installed, SystemLookup,
+    Compiler, DirectoryBlobs, EgressConfig, Host, HostConfig, Plugin as Loaded, SystemLookup,
 };
 
 /// Plugins
 #[derive(Debug, Clone, Subcommand)]
 pub(super) enum Plugin {
+    /// Make a plugin that passes its tests, to go on from
+    New(new::New),
+    /// Build the plugin of a folder and look whether a server would install it
+    Build(build::Build),
+    /// Run the cases of a plugin in the sandbox
+    Test(test::Test),
+    /// Test a plugin and try what every plugin must keep
+    Check(check::Check),
+    /// Build, test and install a plugin whenever its files change
+    Dev(dev::Dev),
+    /// Show what a plugin is, may do and changes
+    Inspect(inspect::Inspect),
+    /// Check a plugin and make the one file to give away
+    Pack(pack::Pack),
+    /// Make cases of webhooks that a running server keeps
+    Record(record::Record),
+    /// Install a plugin on a running server, or replace it
+    Install(install::Install),
+    /// Remove a plugin that was installed on a running server
+    Remove(install::Remove),
     /// List the plugins of a running server
     List(List),
-    /// Look whether a server would install a plugin file
-    Check(Check),
+    /// Say what a code like P101 means and what to do
+    Explain(explain::Explain),
 }
 
 /// List the plugins of a running server
@@ -30,18 +62,21 @@ pub(super) struct List {
     api: ApiArgs,
 }
 
-/// Look whether a server would install a plugin file
-#[derive(Debug, Clone, Args)]
-pub(super) struct Check {
-    /// A .wasm file, core module or component
-    file: PathBuf,
-}
-
 impl Plugin {
     pub(super) async fn run(self, out: Out) -> Result<(), CliError> {
         match self {
-            Self::List(list) => list.run(out).await,
+            Self::New(new) => new.run(out),
+            Self::Build(build) => build.run(out).await,
+            Self::Test(test) => test.run(out).await,
             Self::Check(check) => check.run(out).await,
+            Self::Dev(dev) => dev.run(out).await,
+            Self::Inspect(inspect) => inspect.run(out).await,
+            Self::Pack(pack) => pack.run(out).await,
+            Self::Record(record) => record.run(out).await,
+            Self::Install(install) => install.run(out).await,
+            Self::Remove(remove) => remove.run(out).await,
+            Self::List(list) => list.run(out).await,
+            Self::Explain(explain) => explain.run(out),
         }
     }
 }
@@ -52,31 +87,25 @@ impl List {
         let row = |plugin: &Value| {
             let kinds = plugin["manifest"]["kinds"].as_array().into_iter().flatten();
             let kinds: Vec<_> = kinds.map(|kind| text(kind, "/kind")).collect();
-            vec![text(plugin, "/id"), text(plugin, "/version"), text(plugin, "/state"), kinds.join(", ")]
+            let words = ["/id", "/version", "/state", "/source"].map(|at| text(plugin, at));
+            words.into_iter().chain([kinds.join(", ")]).collect()
         };
         Ok(out.result(&json!({"items": &plugins}), || {
-            table(&["ID", "VERSION", "STATE", "KINDS"], &plugins.iter().map(row).collect::<Vec<_>>())
+            let rows = plugins.iter().map(row).collect::<Vec<_>>();
+            table(&["ID", "VERSION", "STATE", "SOURCE", "KINDS"], &rows)
         })?)
     }
 }
 
-impl Check {
-    async fn run(self, out: Out) -> Result<(), CliError> {
-        let shown = self.file.display();
-        let wasm =
-            std::fs::read(&self.file).map_err(|error| CliError::Failed(format!("{shown}: {error}")))?;
-        let scratch = Scratch::new()?;
-        let host =
-            Host::new(scratch.host_config()?).map_err(|error| CliError::Failed(with_causes(&error)))?;
-        let plugin = host
-            .install(&wasm)
-            .await
-            .map_err(|error| CliError::Failed(format!("{shown}: {}", with_causes(&error))))?;
-        Ok(out.result(&described(&plugin), || summary(&plugin))?)
-    }
+/// The plugin in a host of its own, and the directory that the host needs.
+async fn loaded(wasm: &[u8]) -> Result<(Arc<Loaded>, Scratch), CliError> {
+    let scratch = Scratch::new()?;
+    let host = Host::new(scratch.host_config()?).map_err(|error| CliError::Failed(with_causes(&error)))?;
+    let plugin = host.prepare(wasm).await.map_err(|error| CliError::Failed(with_causes(&error)))?;
+    Ok((plugin, scratch))
 }
 
-/// A directory for one check, gone afterwards.
+/// A directory for one host, gone afterwards.
 struct Scratch(PathBuf);
 
 impl Scratch {
@@ -110,33 +139,4 @@ impl Drop for Scratch {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0); // what stays is in the system's temporary directory
     }
-}
-
-fn described(plugin: &Installed) -> Value {
-    json!({"ok": true, "id": plugin.manifest().id, "digest": plugin.digest(), "manifest": plugin.manifest()})
-}
-
-fn summary(plugin: &Installed) -> String {
-    let manifest = plugin.manifest();
-    let kinds: Vec<_> = manifest.kinds.iter().map(|kind| kind.kind.as_str()).collect();
-    let settings: Vec<_> = manifest
-        .settings
-        .iter()
-        .map(
-            |setting| {
-                if setting.required { format!("{} (required)", setting.name) } else { setting.name.clone() }
-            },
-        )
-        .collect();
-    let or_none = |words: Vec<String>| if words.is_empty() { "none".to_owned() } else { words.join(", ") };
-    [
-        format!("{} {} would be installed", manifest.id, manifest.version),
-        format!("  name      {}", manifest.name),
-        format!("  publisher {}", manifest.publisher),
-        format!("  kinds     {}", kinds.join(", ")),
-        format!("  settings  {}", or_none(settings)),
-        format!("  may call  {}", or_none(manifest.origins.clone())),
-        format!("  sha-256   {}", plugin.digest()),
-    ]
-    .join("\n")
 }

@@ -2,13 +2,18 @@
 //! try and explain rules there.
 
 mod backtest;
+mod case;
 mod explain;
 mod files;
 mod junit;
+mod order;
 mod pull;
 mod push;
+mod resume;
 mod run;
+mod shadow;
 mod stats;
+mod versions;
 
 use std::path::{Path, PathBuf};
 
@@ -19,9 +24,9 @@ use pointsman_rules::problem::Problem;
 use pointsman_rules::script::Script;
 use serde_json::{Value, json};
 
-use super::client::Client;
+use super::client::{Client, encoded};
 use super::error::CliError;
-use super::output::Out;
+use super::output::{Out, text};
 use files::RuleFile;
 use junit::{Case, Suite};
 
@@ -43,6 +48,13 @@ pub(super) enum Rules {
     Run(run::Run),
     Backtest(backtest::Backtest),
     Explain(explain::Explain),
+    Versions(versions::Versions),
+    Diff(versions::Diff),
+    Rollback(versions::Rollback),
+    Order(order::Order),
+    Resume(resume::Resume),
+    Shadow(shadow::Shadow),
+    Case(case::Case),
 }
 
 /// Rule files
@@ -67,6 +79,13 @@ impl Rules {
             Self::Run(run) => run.run(out).await,
             Self::Backtest(backtest) => backtest.run(out).await,
             Self::Explain(explain) => explain.run(out).await,
+            Self::Versions(versions) => versions.run(out).await,
+            Self::Diff(diff) => diff.run(out).await,
+            Self::Rollback(rollback) => rollback.run(out).await,
+            Self::Order(order) => order.run(out).await,
+            Self::Resume(resume) => resume.run(out).await,
+            Self::Shadow(shadow) => shadow.run(out).await,
+            Self::Case(case) => case.run(out).await,
         }
     }
 }
@@ -74,10 +93,22 @@ impl Rules {
 /// The server's rule with this name or id.
 async fn rule_named(client: &Client, name: &str) -> Result<Value, CliError> {
     let known = client.list(RULES).await?;
-    let found = known.iter().find(|rule| rule["id"] == name || rule["name"] == name);
-    found.cloned().ok_or_else(|| {
-        CliError::Failed(format!("the server has no rule `{name}`; `pointsman rules push --draft` adds one"))
-    })
+    known.into_iter().find(|rule| is_called(rule, name)).ok_or_else(|| unknown(name))
+}
+
+/// Its path in the API.
+async fn path_of(client: &Client, name: &str) -> Result<String, CliError> {
+    Ok(format!("{RULES}/{}", encoded(&text(&rule_named(client, name).await?, "/id"))))
+}
+
+/// Rules are known by their names, whatever their case, and by their ids.
+fn is_called(rule: &Value, name: &str) -> bool {
+    rule["id"] == name || text(rule, "/name").to_lowercase() == name.to_lowercase()
+}
+
+fn unknown(name: &str) -> CliError {
+    let say = "`pointsman rules order` lists all, `pointsman rules push --draft` adds one";
+    CliError::Failed(format!("the server has no rule `{name}`; {say}"))
 }
 
 /// A file whose reading found mistakes.

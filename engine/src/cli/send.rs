@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use clap::{ArgGroup, Args};
 use serde_json::{Value, json};
 
-use super::channel::pair;
 use super::client::{ApiArgs, Client, encoded};
 use super::error::CliError;
 use super::output::{Out, text};
+use super::plugin_form::pair;
 
 /// Write to a conversation
 #[derive(Debug, Clone, Args)]

@@ -77,14 +77,20 @@ fn clock() -> Clock {
     let Some(path) = std::env::var_os(TEST_CLOCK) else { return Clock::system() };
     let shift_ms = Arc::new(AtomicI64::new(0));
     let clock = Clock::shifted(shift_ms.clone());
-    let read = move || std::fs::read_to_string(&path).ok()?.trim().parse().ok();
-    shift_ms.store(read().unwrap_or(0), Ordering::Relaxed);
+    let seen = std::path::Path::new(&path).with_extension("seen");
+    // Whoever moves the clock waits until it is told in the file beside that the clock has moved.
+    let look = move || {
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        let Ok(ms) = text.trim().parse() else { return };
+        if shift_ms.swap(ms, Ordering::Relaxed) != ms {
+            let _ = std::fs::write(&seen, text);
+        }
+    };
+    look();
     tokio::spawn(async move {
         loop {
             tokio::time::sleep(TEST_CLOCK_PAUSE).await;
-            if let Some(ms) = read() {
-                shift_ms.store(ms, Ordering::Relaxed);
-            }
+            look();
         }
     });
     clock

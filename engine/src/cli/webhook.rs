@@ -4,9 +4,9 @@
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::channel::named;
 use super::client::{ApiArgs, Client, encoded};
 use super::error::CliError;
+use super::named::path_to;
 use super::output::{Out, table, text};
 
 const WEBHOOKS: &str = "/api/v1/webhooks";
@@ -102,8 +102,8 @@ impl Webhook {
     }
 }
 
-async fn id_of(client: &Client, webhook: &str) -> Result<String, CliError> {
-    Ok(encoded(&named(client, WEBHOOKS, "webhook", webhook).await?))
+async fn path_of(client: &Client, webhook: &str) -> Result<String, CliError> {
+    path_to(client, WEBHOOKS, "webhook", webhook).await
 }
 
 impl List {
@@ -146,8 +146,8 @@ impl Create {
 impl One {
     async fn test(self, out: Out) -> Result<(), CliError> {
         let client = Client::new(&self.api)?;
-        let id = id_of(&client, &self.webhook).await?;
-        let call = client.post(&format!("{WEBHOOKS}/{id}/test"), &json!({})).await?;
+        let path = path_of(&client, &self.webhook).await?;
+        let call = client.post(&format!("{path}/test"), &json!({})).await?;
         let shown = || match call["problem"].as_str() {
             Some(problem) => format!("{problem}\n{}", text(&call, "/answer")),
             None => format!("answered {} in {} ms", text(&call, "/status"), text(&call, "/took_ms")),
@@ -160,9 +160,9 @@ impl One {
 impl Deliveries {
     async fn run(self, out: Out) -> Result<(), CliError> {
         let client = Client::new(&self.api)?;
-        let id = id_of(&client, &self.webhook).await?;
+        let path = path_of(&client, &self.webhook).await?;
         let state = self.state.map(|state| format!("&state={}", encoded(&state))).unwrap_or_default();
-        let found = client.get(&format!("{WEBHOOKS}/{id}/deliveries?limit={}{state}", self.limit)).await?;
+        let found = client.get(&format!("{path}/deliveries?limit={}{state}", self.limit)).await?;
         let columns = ["/id", "/created_at", "/type", "/state", "/attempts", "/problem"];
         let shown = || {
             let rows = found["items"].as_array().into_iter().flatten();
@@ -183,8 +183,8 @@ impl Replay {
                 client.post(&path, &json!({})).await?
             }
             Some(since) if !is_delivery => {
-                let id = id_of(&client, &self.what).await?;
-                client.post(&format!("{WEBHOOKS}/{id}/replay"), &json!({"since": since})).await?
+                let path = path_of(&client, &self.what).await?;
+                client.post(&format!("{path}/replay"), &json!({"since": since})).await?
             }
             _ => {
                 let say = "give an endpoint with --since, or the id of one delivery (dlv_…) without it";

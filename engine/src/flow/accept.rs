@@ -17,14 +17,14 @@ use crate::plugins::{InboundBody, InboundEvent, StatusUpdate, Verdict, WebhookRe
 use crate::store::channel_health::Tally;
 use crate::store::intake::{self, NewEntry, RawWebhook};
 use crate::store::lanes::Task;
-use crate::store::{Db, Durability, StoreError, effects, raw};
+use crate::store::{Db, Durability, StoreError, effects, raw, raw_webhooks};
 
 /// Webhooks written with one commit at most.
 const BATCH_MAX: usize = 128;
 /// Webhooks that may wait for the commit; beyond it vendors are told to come back.
 const WAITING_MAX: usize = 2_048;
 /// What a vendor that is told to come back is told to wait, seconds.
-const COME_BACK_S: u32 = 2;
+pub(super) const COME_BACK_S: u32 = 2;
 
 /// Why a webhook was not taken.
 #[derive(Debug, thiserror::Error)]
@@ -97,10 +97,20 @@ impl Flow {
             kind: channel.facts.kind.clone(),
         })?;
         let now_ms = self.clock.now_ms();
+        if channel.is_stopped() {
+            return self.shelve(&channel, &request, now_ms).await;
+        }
         let context = channel.context(&self.settings.public_url, now_ms);
-        let received = plugin.receive(&context, &request).await;
-        let (verdict, parsed) =
-            received.map_err(|error| AcceptError::Plugin { reason: error.to_string() })?;
+        let (verdict, parsed) = match plugin.receive(&context, &request).await {
+            Ok(received) => received,
+            Err(error) => {
+                self.heed_crashes(&plugin, &channel).await?;
+                return Err(AcceptError::Plugin { reason: error.to_string() });
+            }
+        };
+        if matches!(parsed, Some(Err(_))) {
+            self.heed_crashes(&plugin, &channel).await?;
+        }
         let reply = match verdict {
             Verdict::Reject(reason) => return Err(AcceptError::Forged { reason }),
             Verdict::Answer(reply) => return Ok(reply),
@@ -128,10 +138,39 @@ impl Flow {
             last_inbound_ms: Some(now_ms),
             ..Tally::default()
         };
-        let stored = self.intake.try_put(Arrived { raw, entries }).await;
+        let stored = self.intake.try_put(Arrived { raw: Some(raw), entries }).await;
         stored.map_err(|_: Full| AcceptError::Overloaded { retry_after_s: COME_BACK_S })??;
         self.tallies.add(channel.tenant, channel.facts.id, tally);
         Ok(reply)
+    }
+
+    /// Keeps a webhook whose plugin was stopped. Nobody knows yet whether it is authentic: that is looked at when the
+    /// plugin works again, and what is not is thrown away then.
+    async fn shelve(
+        &self,
+        channel: &Channel,
+        request: &WebhookRequest,
+        now_ms: i64,
+    ) -> Result<WebhookReply, AcceptError> {
+        let reason = "its plugin is stopped; resume the channel when it is mended";
+        // A challenge has to be answered now or not at all.
+        if request.method != "POST" {
+            return Err(AcceptError::Plugin { reason: reason.to_owned() });
+        }
+        let raw = RawWebhook {
+            tenant: channel.tenant,
+            id: RawWebhookId::new(now_ms, self.clock.random()),
+            channel: channel.facts.id,
+            received_ms: now_ms,
+            request: to_json(request),
+            outcome: raw::WAITING,
+            problem: Some(reason.to_owned()),
+        };
+        let stored = self.intake.try_put(Arrived { raw: Some(raw), entries: Vec::new() }).await;
+        stored.map_err(|_: Full| AcceptError::Overloaded { retry_after_s: COME_BACK_S })??;
+        let tally = Tally { received: 1, last_inbound_ms: Some(now_ms), ..Tally::default() };
+        self.tallies.add(channel.tenant, channel.facts.id, tally);
+        Ok(WebhookReply { status: 200, headers: Vec::new(), body: Vec::new() })
     }
 
     async fn entries(
@@ -159,10 +198,18 @@ impl Flow {
 
     /// A message belongs to its contact's lane; a delivery callback to the lane its message left by, because vendors
     /// may name the contact differently in callbacks; the channel's own news to a lane of the channel.
-    async fn lane_of_event(&self, channel: &Channel, body: &InboundBody) -> Result<LaneId, AcceptError> {
+    pub(super) async fn lane_of_event(
+        &self,
+        channel: &Channel,
+        body: &InboundBody,
+    ) -> Result<LaneId, AcceptError> {
         let (tenant, id) = (channel.tenant, channel.facts.id);
         match body {
             InboundBody::Message(message) => Ok(self.lane_of_party(channel, &message.contact, false).await?),
+            InboundBody::ContactChanged(change) => {
+                Ok(self.lane_of_party(channel, &change.old, false).await?)
+            }
+            InboundBody::Consent(it) => Ok(self.lane_of_party(channel, &it.contact, false).await?),
             InboundBody::Status(status) => {
                 let known = self.lane_of_status(tenant, channel, status).await?;
                 Ok(known.unwrap_or_else(|| lane_of(tenant, id, status.contact.key())))
@@ -186,32 +233,54 @@ impl Flow {
         Ok(effects::lane_of_vendor_id(tx, tenant, channel.facts.id, &status.message_id).await?)
     }
 
-    /// Parses a kept webhook again, with the plugin as it is now.
+    /// Parses a kept webhook again, with the plugin as it is now. One that waited is authenticated first.
     ///
     /// # Errors
     /// The store's, or the plugin broke.
     pub async fn replay(&self, tenant: TenantId, id: RawWebhookId) -> Result<ReplayOutcome, AcceptError> {
         let kept = raw::get(&mut self.db.read().await?, tenant, id).await?;
-        let Some((channel_id, received_ms, request)) = kept else { return Ok(ReplayOutcome::NotFound) };
-        let channel = self.catalog.channel(self, tenant, channel_id).await?;
+        let Some(kept) = kept else { return Ok(ReplayOutcome::NotFound) };
+        let channel = self.catalog.channel(self, tenant, kept.channel).await?;
         let Some(channel) = channel.filter(|it| !it.is_removed) else { return Ok(ReplayOutcome::NotFound) };
-        let request: WebhookRequest = serde_json::from_str(&request).map_err(|error| StoreError::BadRow {
-            table: "raw_webhooks",
-            column: "request",
-            reason: error.to_string(),
+        let request: WebhookRequest = serde_json::from_str(&kept.request).map_err(|error| {
+            StoreError::BadRow { table: "raw_webhooks", column: "request", reason: error.to_string() }
         })?;
         let plugin = self.host.get(&channel.facts.provider).ok_or_else(|| FlowError::NoPlugin {
             provider: channel.facts.provider.clone(),
             kind: channel.facts.kind.clone(),
         })?;
-        let context = channel.context(&self.settings.public_url, received_ms);
-        let parsed = plugin.parse(&context, &request).await;
-        let events = match parsed.map_err(|error| AcceptError::Plugin { reason: error.to_string() })? {
-            Ok(events) => events,
-            Err(failure) => return Ok(ReplayOutcome::StillUnreadable { reason: failure.message }),
+        let context = channel.context(&self.settings.public_url, kept.received_ms);
+        let parsed = if kept.is_waiting {
+            let received = plugin.receive(&context, &request).await;
+            received.map(|(verdict, parsed)| match verdict {
+                Verdict::Accept(_) => parsed,
+                Verdict::Answer(_) | Verdict::Reject(_) => None,
+            })
+        } else {
+            plugin.parse(&context, &request).await.map(Some)
+        };
+        let parsed = match parsed {
+            Ok(parsed) => parsed,
+            Err(error) => {
+                self.heed_crashes(&plugin, &channel).await?;
+                return Err(AcceptError::Plugin { reason: error.to_string() });
+            }
+        };
+        let events = match parsed {
+            Some(Ok(events)) => events,
+            Some(Err(failure)) => {
+                self.heed_crashes(&plugin, &channel).await?;
+                let reason = failure.message;
+                self.still_unreadable((tenant, id), &reason).await?;
+                return Ok(ReplayOutcome::StillUnreadable { reason });
+            }
+            None => {
+                self.throw_away(tenant, id).await?;
+                return Ok(ReplayOutcome::NotFound);
+            }
         };
         let count = events.len();
-        let entries = Arc::new(self.entries(&channel, id, events, received_ms).await?);
+        let entries = Arc::new(self.entries(&channel, id, events, kept.received_ms).await?);
         let now_ms = self.clock.now_ms();
         self.db
             .write(Durability::Hard, move |tx| {
@@ -225,13 +294,34 @@ impl Flow {
         self.bus.ring(Task::Turn);
         Ok(ReplayOutcome::Replayed { events: count })
     }
+
+    async fn still_unreadable(
+        &self,
+        (tenant, id): (TenantId, RawWebhookId),
+        problem: &str,
+    ) -> Result<(), StoreError> {
+        let problem = problem.to_owned();
+        let kept = self.db.write(Durability::Hard, move |tx| {
+            let problem = problem.clone();
+            Box::pin(async move { raw::set_quarantined(tx, tenant, id, &problem).await })
+        });
+        kept.await
+    }
+
+    /// It waited and turned out not to be the vendor's, or to be of no use any more.
+    async fn throw_away(&self, tenant: TenantId, id: RawWebhookId) -> Result<(), StoreError> {
+        let removed = self.db.write(Durability::Hard, move |tx| {
+            Box::pin(async move { raw_webhooks::remove(tx, tenant, id).await })
+        });
+        removed.await
+    }
 }
 
 /// Counts a webhook for as long as it is worked on, even when its sender hangs up.
-struct Arriving<'a>(&'a AtomicUsize);
+pub(super) struct Arriving<'a>(&'a AtomicUsize);
 
 impl<'a> Arriving<'a> {
-    fn new(count: &'a AtomicUsize) -> Self {
+    pub(super) fn new(count: &'a AtomicUsize) -> Self {
         count.fetch_add(1, Ordering::Relaxed);
         Self(count)
     }
@@ -246,11 +336,11 @@ impl Drop for Arriving<'_> {
 /// Where webhooks wait for their commit.
 pub(super) type Intake = Gather<Arrived, ()>;
 
-/// A webhook and what was read from it.
+/// A webhook and what was read from it. A call of a rule's own URL is its entry and nothing else.
 #[derive(Clone)]
 pub(super) struct Arrived {
-    raw: RawWebhook,
-    entries: Vec<NewEntry>,
+    pub(super) raw: Option<RawWebhook>,
+    pub(super) entries: Vec<NewEntry>,
 }
 
 pub(super) fn intake(db: Db, clock: Clock, bus: Bus) -> Intake {
@@ -265,7 +355,7 @@ async fn write(db: &Db, clock: &Clock, batch: Arc<Vec<Arrived>>) -> Result<Vec<(
     db.write(Durability::Hard, move |tx| {
         let batch = batch.clone();
         Box::pin(async move {
-            intake::insert_raw(tx, batch.iter().map(|it| &it.raw)).await?;
+            intake::insert_raw(tx, batch.iter().filter_map(|it| it.raw.as_ref())).await?;
             let entries: Vec<&NewEntry> = batch.iter().flat_map(|it| &it.entries).collect();
             intake::enqueue(tx, &entries, now_ms).await?;
             Ok(vec![(); batch.len()])

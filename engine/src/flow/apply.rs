@@ -82,6 +82,7 @@ fn one(case: &mut Case<'_>, event: &Event, planned: &Planned, opts_out: bool) ->
             };
             case.set_ai(state, reason.clone())
         }
+        Intent::AskInsights => case.ask_insights(),
         Intent::SendMessage { .. } | Intent::SendTemplate(_) | Intent::SendMessageOrTemplate { .. } => {
             say(case, event, planned, opts_out)
         }
@@ -145,7 +146,7 @@ fn say(case: &mut Case<'_>, event: &Event, planned: &Planned, opts_out: bool) ->
         }
         Intent::SendTemplate(it) => {
             let (name, language, slots) = template(it);
-            Content::Template { name, language, slots, files: BTreeMap::new() }
+            Content::Template { name, language, slots, files: BTreeMap::new(), text: None }
         }
         Intent::SendMessageOrTemplate { text, template: it } => {
             let (name, language, slots) = template(it);

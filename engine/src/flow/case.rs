@@ -2,6 +2,7 @@
 //! memory, and everything that will have to be written. Pure: nothing here
 //! touches the database, the network or the clock.
 
+mod assist;
 mod change;
 mod consent;
 mod file;
@@ -11,7 +12,7 @@ mod person;
 mod say;
 mod starts;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use pointsman_rules::event::{Actor, Cause, Changes, Event, EventBody};
@@ -26,6 +27,7 @@ use super::rule_watch::Ran;
 use super::webhook::outbox::Told;
 use crate::clock::Clock;
 use crate::plugins::{SessionUpdate, TemplateChange};
+use crate::store::assistant_tasks::Task;
 use crate::store::attachments::Attachment;
 use crate::store::contacts::{Namesake, Person};
 use crate::store::conversations::Conversation;
@@ -35,7 +37,7 @@ use crate::store::messages::{Message, StatusUpdate};
 use crate::store::suppressions::Suppressed;
 use crate::store::timers::Timer;
 
-pub use consent::wish;
+pub use consent::{Wish, wish};
 pub(super) use person::BY_API;
 pub use say::{SEND_CONFIRMATION, Say};
 pub(super) use say::{failure_json, to_json};
@@ -78,6 +80,8 @@ pub enum TimerChange {
 pub enum ContactChange {
     /// Name or reply address.
     Updated(Box<Person>),
+    /// The contact is also reached under this identity.
+    AlsoAt(Box<Person>),
     /// The contact of this identity is blocked since then, or unblocked.
     Blocked(IdentityId, Option<i64>),
     /// The contact of this identity opted out of this kind of channel (since, source) or in.
@@ -133,6 +137,8 @@ pub struct Out {
     pub effects: Vec<Effect>,
     /// Failed messages to be sent once more.
     pub retried: Vec<(MessageId, pointsman_rules::ids::EffectId)>,
+    /// Failed messages to be taken out.
+    pub discarded: Vec<(MessageId, pointsman_rules::ids::EffectId)>,
     /// The log.
     pub events: Vec<Logged>,
     /// What rules tell other programs.
@@ -145,6 +151,10 @@ pub struct Out {
     pub holds: Vec<(RuleId, ConversationId)>,
     /// Timers.
     pub timers: Vec<TimerChange>,
+    /// What assistants are asked for.
+    pub asked: Vec<Task>,
+    /// Conversations that need no answer of an assistant any more.
+    pub unasked: Vec<ConversationId>,
     /// People to tell.
     pub notices: Vec<Notice>,
     /// Templates that the vendor says changed.
@@ -185,6 +195,12 @@ pub struct Case<'a> {
     pub timers: Vec<Timer>,
     /// Messages of this turn and those that statuses are about.
     pub messages: BTreeMap<MessageId, MessageFacts>,
+    /// Messages of this lane by the vendor's ids, as far as this turn speaks of them.
+    pub by_vendor_id: HashMap<String, MessageId>,
+    /// Contents of messages that are on their way to the vendor right now, JSON.
+    pub leaving: Vec<String>,
+    /// What the list line of a conversation is without a message that is to be deleted.
+    pub previews: HashMap<MessageId, String>,
     /// What will be written.
     pub out: Out,
     /// Events that rules have not seen yet.
@@ -196,6 +212,10 @@ pub struct Case<'a> {
     touched: bool,
     /// Did the contact write?
     has_news: bool,
+    /// Did the live chat end?
+    has_ended: bool,
+    /// Did an assistant give it to people?
+    handed_over: Option<assist::HandedOver>,
 }
 
 impl<'a> Case<'a> {
@@ -220,12 +240,17 @@ impl<'a> Case<'a> {
             suppressed: None,
             timers: Vec::new(),
             messages: BTreeMap::new(),
+            by_vendor_id: HashMap::new(),
+            leaving: Vec::new(),
+            previews: HashMap::new(),
             out: Out::default(),
             fresh: VecDeque::new(),
             cause: Cause::default(),
             before: None,
             touched: false,
             has_news: false,
+            has_ended: false,
+            handed_over: None,
         }
     }
 
@@ -267,6 +292,11 @@ impl<'a> Case<'a> {
         id
     }
 
+    /// What was raised since the last look is in the log, and no rule is shown it.
+    pub fn hide_from_rules(&mut self) {
+        self.fresh.clear();
+    }
+
     /// What the rules of this event may read; `None` before there is a conversation.
     pub fn facts(&self, event: &Event) -> Option<Facts> {
         let conversation = self.conversation.as_ref()?;
@@ -277,6 +307,7 @@ impl<'a> Case<'a> {
             | EventBody::MessageSent { message }
             | EventBody::MessageStatusChanged { message, .. }
             | EventBody::MessageFailed { message, .. }
+            | EventBody::MessageDeleted { message }
             | EventBody::NoteAdded { message }
             | EventBody::AttachmentStored { message, .. }
             | EventBody::AttachmentFailed { message, .. } => {
@@ -363,6 +394,11 @@ impl<'a> Case<'a> {
     /// Ends work on the conversation: it is written if anything changed. Answers it as it is then.
     fn put_down(&mut self) -> Option<Conversation> {
         self.settle_queue();
+        if self.touched {
+            self.settle_assist();
+        }
+        self.settle_insights();
+        self.tell_of_handover();
         let mut conversation = self.conversation.take()?;
         if self.touched {
             conversation.due_ms = super::deadline::next(&conversation, &self.channel, &self.view.directory);
@@ -433,6 +469,8 @@ fn changes(before: &ConversationFacts, now: &ConversationFacts) -> Changes {
         labels,
         attributes,
         language,
+        sentiment,
+        summary,
         ai,
         archived_ms,
         snoozed_until_ms

@@ -13,12 +13,14 @@ use pointsman_rules::ids::{ChannelId, RuleId, TenantId};
 use pointsman_rules::script::Script;
 use serde::{Deserialize, Serialize};
 
+use super::assistant::Duty;
 use super::tenant::{self, TenantSettings};
 use super::{Flow, FlowError};
 use crate::crypto::{Keyring, Secret};
 use crate::plugins::ChannelContext;
 use crate::store::catalog::{self, ChannelRow};
-use crate::store::channels::{FAILED, QR_REQUIRED};
+use crate::store::channel_assistants;
+use crate::store::channels::{FAILED, PAUSED, QR_REQUIRED};
 use crate::store::tenants;
 use crate::store::webhooks::{self, Subscriber};
 
@@ -73,10 +75,16 @@ pub struct Channel {
 }
 
 impl Channel {
-    /// Must what leaves by it wait? It is switched off, its vendor refuses us until somebody acts, or no phone is
-    /// linked.
+    /// Must what leaves by it wait? It is switched off, its vendor refuses us until somebody acts, no phone is linked,
+    /// or its plugin was stopped.
     pub fn is_held(&self) -> bool {
-        !self.is_removed && (!self.active || self.state == FAILED || self.state == QR_REQUIRED)
+        let waits = [FAILED, QR_REQUIRED, PAUSED].contains(&self.state.as_str());
+        !self.is_removed && (!self.active || waits)
+    }
+
+    /// Was its plugin stopped because it crashed again and again?
+    pub fn is_stopped(&self) -> bool {
+        self.active && self.state == PAUSED
     }
 
     /// What a plugin is told about the channel. `public_url`: where vendors reach us, without a trailing slash.
@@ -114,6 +122,8 @@ pub struct TenantView {
     pub webhooks: Vec<Subscriber>,
     /// What the tenant set for itself.
     pub settings: TenantSettings,
+    /// What assistants do, by channel.
+    pub duties: HashMap<ChannelId, Duty>,
     /// Is it being deleted? Then it takes no writes any more.
     pub is_deleting: bool,
     /// May conversations wait for somebody to be chosen: by a group's policy or a rule?
@@ -127,8 +137,8 @@ impl TenantView {
         let hands_out =
             by_group || rules.rules().iter().any(|rule| rule.script.source().contains("assign_by_policy"));
         let (directory, webhooks, settings) = (Arc::new(directory), Vec::new(), TenantSettings::default());
-        let ailing = HashSet::new();
-        Self { directory, rules, ailing, webhooks, settings, is_deleting: false, hands_out }
+        let (ailing, duties) = (HashSet::new(), HashMap::new());
+        Self { directory, rules, ailing, webhooks, settings, duties, is_deleting: false, hands_out }
     }
 }
 
@@ -145,6 +155,8 @@ pub struct Catalog {
 
 #[derive(Default)]
 struct Inner {
+    /// How often something was dropped. What was read before a drop may be older than the change and is not kept.
+    drops: u64,
     channels: HashMap<ChannelId, Cached<Option<Arc<Channel>>>>,
     hooks: HashMap<String, Cached<Option<Arc<Channel>>>>,
     views: HashMap<TenantId, Cached<Arc<TenantView>>>,
@@ -171,9 +183,10 @@ impl Catalog {
         if let Some(hit) = self.look(|inner| fresh(inner.hooks.get(key), now_ms)) {
             return Ok(hit);
         }
+        let drops = self.drops();
         let row = catalog::channel_by_hook(&mut flow.db.read().await?, key).await?;
         let channel = row.map(|row| open(flow, row)).transpose()?.map(Arc::new);
-        self.change(|inner| {
+        self.keep(drops, |inner| {
             if inner.hooks.len() >= UNKNOWN_HOOKS_MAX {
                 inner.hooks.retain(|_, it| it.value.is_some());
             }
@@ -196,9 +209,10 @@ impl Catalog {
         if let Some(hit) = self.look(|inner| fresh(inner.channels.get(&id), now_ms)) {
             return Ok(hit.filter(|channel| channel.tenant == tenant));
         }
+        let drops = self.drops();
         let row = catalog::channel(&mut flow.db.read().await?, tenant, id).await?;
         let channel = row.map(|row| open(flow, row)).transpose()?.map(Arc::new);
-        self.change(|inner| {
+        self.keep(drops, |inner| {
             inner.channels.insert(id, Cached { value: channel.clone(), read_ms: now_ms });
         });
         Ok(channel)
@@ -213,6 +227,7 @@ impl Catalog {
         if let Some(hit) = self.look(|inner| fresh(inner.views.get(&tenant), now_ms)) {
             return Ok(hit);
         }
+        let drops = self.drops();
         let tx = &mut flow.db.read().await?;
         let mut directory = catalog::directory(tx, tenant).await?;
         let webhooks = webhooks::subscribers(tx, tenant).await?;
@@ -224,8 +239,10 @@ impl Catalog {
         let published = catalog::published(tx, tenant).await?;
         let ailing = published.iter().filter(|it| it.is_ailing).map(|it| it.rule).collect();
         let view = TenantView::new(directory, compile(published));
-        let view = Arc::new(TenantView { ailing, webhooks, settings, is_deleting, ..view });
-        self.change(|inner| {
+        let duties = channel_assistants::duties(tx, tenant).await?;
+        let duties = duties.iter().map(|(it, limits)| (it.channel, Duty::new(it, limits))).collect();
+        let view = Arc::new(TenantView { ailing, webhooks, settings, duties, is_deleting, ..view });
+        self.keep(drops, |inner| {
             inner.views.insert(tenant, Cached { value: view.clone(), read_ms: now_ms });
         });
         Ok(view)
@@ -234,9 +251,23 @@ impl Catalog {
     /// Drops what is known of a tenant: its names and rules, and all channels.
     pub fn forget(&self, tenant: TenantId) {
         self.change(|inner| {
+            inner.drops += 1;
             inner.views.remove(&tenant);
             inner.channels.clear();
             inner.hooks.clear();
+        });
+    }
+
+    fn drops(&self) -> u64 {
+        self.inner.read().unwrap_or_else(PoisonError::into_inner).drops
+    }
+
+    /// Keeps what was read, unless something was dropped since `drops` were counted.
+    fn keep(&self, drops: u64, write: impl FnOnce(&mut Inner)) {
+        self.change(|inner| {
+            if inner.drops == drops {
+                write(inner);
+            }
         });
     }
 
@@ -320,7 +351,19 @@ pub fn open_secrets(
     if sealed.is_empty() {
         return Ok(BTreeMap::new()); // the channel was removed, and its secrets with it
     }
-    let plain = keyring.open(&secrets_place(channel), sealed)?;
+    open_sealed(keyring, &secrets_place(channel), sealed)
+}
+
+/// Opens sealed secrets, name to value.
+///
+/// # Errors
+/// They were sealed by another key, or for another place.
+pub fn open_sealed(
+    keyring: &Keyring,
+    place: &str,
+    sealed: &str,
+) -> Result<BTreeMap<String, Secret>, FlowError> {
+    let plain = keyring.open(place, sealed)?;
     let map: BTreeMap<String, String> =
         serde_json::from_slice(&plain).map_err(|_| crate::crypto::CryptoError::NotOurs)?;
     Ok(map.into_iter().map(|(name, value)| (name, Secret::new(value))).collect())
@@ -329,4 +372,57 @@ pub fn open_secrets(
 /// Where a channel's secrets are sealed for.
 pub fn secrets_place(channel: ChannelId) -> String {
     format!("channel:{channel}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+    use crate::flow::testing;
+    use crate::store::testing::each_db;
+    use crate::store::{Durability, tenants::Tenant};
+
+    /// Changes, each while somebody looks; every look begins a little later in the change than the one before.
+    const CHANGES: i64 = 200;
+    /// How much later, in turns of the scheduler.
+    const YIELDS: i64 = 10;
+
+    /// Who began to look before a change must not put the old state back after it.
+    #[test]
+    fn a_change_is_seen_by_everybody_who_looks_after_it() {
+        each_db(|db| async move {
+            let folder = tempfile::tempdir().unwrap();
+            let flow = testing::on(db.clone(), Clock::system(), folder.path());
+            let tenant = TenantId::new(1, 1);
+            let row = Tenant { id: tenant, name: "one".into() };
+            db.write(Durability::Hard, move |tx| {
+                let row = row.clone();
+                Box::pin(async move { tenants::insert(tx, &row, 1).await })
+            })
+            .await
+            .unwrap();
+            for minutes in 1..=CHANGES {
+                flow.catalog.forget(tenant);
+                let early = tokio::spawn({
+                    let flow = flow.clone();
+                    async move {
+                        for _ in 0..minutes * YIELDS {
+                            tokio::task::yield_now().await;
+                        }
+                        flow.catalog.view(&flow, tenant).await.map(drop)
+                    }
+                });
+                db.write(Durability::Soft, move |tx| {
+                    let settings = format!(r#"{{"idle_end_minutes": {minutes}}}"#);
+                    Box::pin(async move { tenants::update(tx, tenant, "one", &settings).await })
+                })
+                .await
+                .unwrap();
+                flow.forget(tenant, None);
+                early.await.unwrap().unwrap();
+                let view = flow.catalog.view(&flow, tenant).await.unwrap();
+                assert_eq!(i64::from(view.settings.idle_end_minutes), minutes);
+            }
+        });
+    }
 }

@@ -25,8 +25,8 @@ pub const CONNECTED: &str = "connected";
 pub const DEGRADED: &str = "degraded";
 /// The vendor was told to call us no more.
 pub const DISCONNECTED: &str = "disconnected";
-/// Switched off by us.
-pub const PAUSED: &str = "paused";
+/// Switched off by us, or stopped because its plugin crashed again and again.
+pub use crate::store::channels::PAUSED;
 
 /// A state to move into.
 #[derive(Debug, Clone)]

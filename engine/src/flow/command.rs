@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 
 use pointsman_rules::event::{Actor, Changes};
 use pointsman_rules::facts::{AiState, Priority, Status};
-use pointsman_rules::ids::{ContactId, ConversationId, GroupId, MessageId, RuleId, UserId};
+use pointsman_rules::ids::{ContactId, ConversationId, GroupId, JobId, MessageId, RuleId, UserId};
 use pointsman_rules::intent::Button;
 use serde::{Deserialize, Serialize};
 
+use crate::flow::assistant::{Answer, Judgement, Run};
 use crate::flow::file::File;
 use crate::plugins::Party;
 
@@ -55,6 +56,11 @@ pub enum Command {
     },
     /// Send a failed message once more.
     Retry {
+        /// Which message.
+        message: MessageId,
+    },
+    /// Take a failed message out of the conversation.
+    Discard {
         /// Which message.
         message: MessageId,
     },
@@ -150,6 +156,29 @@ pub enum Command {
         /// On or off.
         on: bool,
     },
+    /// An assistant was asked to answer the contact.
+    Answered {
+        /// Which asking; an older one than the conversation waits for comes to nothing.
+        task: JobId,
+        /// What it says.
+        answer: Answer,
+        /// What it took.
+        run: Run,
+    },
+    /// An assistant was asked what it thinks of the conversation.
+    Judged {
+        /// What it says, or why it could not.
+        found: Result<Judgement, String>,
+        /// What it took.
+        run: Run,
+    },
+    /// An assistant was asked for a draft, which went to whoever asked.
+    Suggested {
+        /// Why there is none.
+        problem: Option<String>,
+        /// What it took.
+        run: Run,
+    },
     /// Something was done to the contact, outside of any conversation: the log and the rules of this one hear about it.
     Contact {
         /// What.
@@ -187,11 +216,15 @@ impl Command {
         matches!(
             self,
             Self::Note { .. }
+                | Self::Discard { .. }
                 | Self::Archive
                 | Self::Label { .. }
                 | Self::SetPriority { .. }
                 | Self::MarkRead
                 | Self::Block { .. }
+                | Self::Answered { .. }
+                | Self::Judged { .. }
+                | Self::Suggested { .. }
         )
     }
 }

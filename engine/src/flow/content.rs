@@ -73,6 +73,9 @@ pub enum Content {
         /// Slot key to file, for headers with an image, a video or a document.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         files: BTreeMap<String, File>,
+        /// The body as it left, filled in; `None` before, and where the vendor gave no body.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        text: Option<String>,
     },
     /// Free text while the window is open at send, else a template.
     Either {
@@ -143,7 +146,7 @@ impl Content {
             Draft::Linked { text, files } => Self::Linked { text, items: files },
             Draft::Template { name, language: wanted, slots, files } => {
                 let language = wanted.unwrap_or_else(|| language.to_owned());
-                Self::Template { name, language, slots, files }
+                Self::Template { name, language, slots, files, text: None }
             }
         }
     }
@@ -251,7 +254,7 @@ impl Content {
                     .map(|b| OutItem { id: b.id.clone(), title: b.title.clone(), description: None })
                     .collect(),
             }),
-            Self::Template { name, language, slots, files } => OutboundContent::Template(OutTemplate {
+            Self::Template { name, language, slots, files, .. } => OutboundContent::Template(OutTemplate {
                 name: name.clone(),
                 language: language.clone(),
                 vendor_id,
@@ -312,6 +315,7 @@ mod tests {
             language: "en".into(),
             slots: BTreeMap::from([("1".into(), "Ana".into()), ("button.0.1".into(), "881".into())]),
             files: BTreeMap::from([("header.1".into(), file)]),
+            text: None,
         };
         let attach = |file: &File| file.to_outbound("image".into(), "https://x.test".into());
         let Some(OutboundContent::Template(template)) = content.to_outbound(None, &attach) else { panic!() };

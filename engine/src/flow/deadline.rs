@@ -2,7 +2,7 @@
 //! targets, working hours, offers. Computed from its state, so they cannot be
 //! lost and need no cancelling.
 
-use pointsman_rules::facts::{Directory, Status};
+use pointsman_rules::facts::{AiState, Directory, Status};
 use pointsman_rules::sla::Target;
 
 use super::catalog::Channel;
@@ -61,6 +61,8 @@ pub enum Deadline {
     },
     /// Whoever it is offered to has thought long enough.
     OfferExpired,
+    /// The assistant's pause is over.
+    AiResumes,
 }
 
 /// Every deadline that is still ahead or due, with its moment, the earliest first.
@@ -71,6 +73,11 @@ pub fn all(conversation: &Conversation, channel: &Channel, directory: &Directory
     service(conversation, directory, &mut out);
     if let Some(until_ms) = conversation.facts.snoozed_until_ms {
         out.push((until_ms, Deadline::Unsnooze));
+    }
+    if let (AiState::Suspended { until_ms }, false) =
+        (&conversation.facts.ai, conversation.facts.status == Status::Closed)
+    {
+        out.push((*until_ms, Deadline::AiResumes));
     }
     if let Some(offer) = conversation.queue.as_ref().and_then(|queue| queue.offer) {
         out.push((offer.until_ms, Deadline::OfferExpired));

@@ -192,7 +192,11 @@ async fn send_all(flow: &Flow, claim: Claim, mut begun: Option<Stepped>) -> Resu
                 let step = Step { claim, channel: channel.clone(), view, called: called.take(), is_last };
                 let stepped = flow.dispatch.put(step).await?;
                 if let Some(end) = end {
+                    let is_good = end.is_good;
                     end.note(flow, &channel, &mut is_proven).await?;
+                    if !is_good {
+                        flow.heed_crashes(&plugin, &channel).await?;
+                    }
                 }
                 stepped
             }

@@ -18,7 +18,7 @@ use super::{Flow, FlowError};
 use crate::store::intake::{self, NewEntry};
 use crate::store::lanes::Task;
 use crate::store::queue::{self, Waiting};
-use crate::store::{Durability, StoreError, Tx};
+use crate::store::{Durability, StoreError, Tx, tenants};
 
 /// Conversations of one group that one hand-out looks at.
 const ROWS_MAX: u32 = 100;
@@ -59,7 +59,8 @@ async fn hand_out(
     let given = flow.db.write(Durability::Hard, move |tx| {
         let (flow, groups, directory) = (inside.clone(), groups.clone(), directory.clone());
         Box::pin(async move {
-            queue::lock(tx, tenant).await?;
+            // One hand-out at a time.
+            tenants::lock(tx, tenant).await?;
             let now_ms = flow.clock.now_ms();
             let plan = plan(tx, tenant, &groups, &directory, now_ms).await?;
             let entries: Vec<NewEntry> =

@@ -22,8 +22,6 @@ const ATTEMPTS_MAX: i64 = 12;
 const BACKOFF: Backoff = Backoff { first_ms: 2_000, most_ms: 1_200_000 };
 /// The longest pause that a vendor may ask for, milliseconds.
 const RETRY_AFTER_MS_MAX: u64 = 3_600_000;
-/// How long an attempt may take before it is taken to be dead, milliseconds; longer than any operation of a plugin.
-const LEASE_MS: i64 = 180_000;
 
 /// A file that was taken, to be fetched now.
 #[derive(Debug, Clone)]
@@ -42,10 +40,10 @@ pub async fn claim(flow: &Flow, rows_max: u32) -> Result<Vec<Due>, FlowError> {
     if !attachments::is_due(&mut flow.db.read().await?, now_ms).await? {
         return Ok(Vec::new());
     }
-    let owner = flow.owner.clone();
+    let (owner, until_ms) = (flow.owner.clone(), now_ms + flow.settings.lease_ms);
     let taken = flow.db.write(Durability::Soft, move |tx| {
         let owner = owner.clone();
-        Box::pin(async move { attachments::claim(tx, &owner, now_ms, now_ms + LEASE_MS, rows_max).await })
+        Box::pin(async move { attachments::claim(tx, &owner, now_ms, until_ms, rows_max).await })
     });
     Ok(taken.await?.into_iter().map(|(tenant, attachment)| Due { tenant, attachment }).collect())
 }

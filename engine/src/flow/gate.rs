@@ -162,6 +162,7 @@ mod tests {
             replies: false,
             read_receipts: true,
             typing: false,
+            delivery_reports: "read".to_owned(),
             echoes: false,
             idempotent_send: false,
             messages_per_second: 0,
@@ -199,6 +200,7 @@ mod tests {
             language: "en".into(),
             slots: BTreeMap::default(),
             files: BTreeMap::default(),
+            text: None,
         };
         let base = open(&caps);
         assert_eq!(code(&base, &text), "ok");

@@ -10,8 +10,8 @@ use prometheus_client::metrics::family::Family;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Flow, FlowError, account, erase, file, publishing, removal, retention, rule_watch, schedule, session,
-    templates, tenant, trials, upload,
+    Flow, FlowError, account, backfill, crash, erase, file, publishing, removal, retention, rule_watch,
+    schedule, session, templates, tenant, trials, upload,
 };
 use crate::store::aging::Aged;
 use crate::store::jobs::{self, Claim, Ending};
@@ -21,6 +21,8 @@ use crate::store::{Durability, tenants};
 pub static JOBS: &[Job] = &[
     Job { name: "contacts.erase", every_ms: MINUTE_MS, work: |round| Box::pin(erase::resume(round)) },
     hourly("channels.check", |round| Box::pin(account::check_all(round))),
+    Job { name: backfill::JOB, every_ms: MINUTE_MS, work: |round| Box::pin(backfill::run(round)) },
+    Job { name: crash::JOB, every_ms: MINUTE_MS, work: |round| Box::pin(crash::read_waiting(round)) },
     hourly(session::JOB, |round| Box::pin(session::ask_all(round))),
     hourly("channels.removed", |round| Box::pin(removal::sweep(round))),
     hourly("retention.rule_counts", |round| Box::pin(rule_watch::sweep(round))),
@@ -216,7 +218,7 @@ mod tests {
 
     fn after(outcome: &Outcome, attempts: i64) -> i64 {
         let claim = Claim { tenant: TenantId::new(1, 1), name: "x".into(), token: 1, attempts };
-        next(&JOBS[1], &claim, outcome, 1_000, 5_000)
+        next(&hourly("x", |_| Box::pin(async { Ok(Outcome::Done) })), &claim, outcome, 1_000, 5_000)
     }
 
     #[test]

@@ -169,7 +169,8 @@ fn message_of(command: &Command) -> Option<MessageId> {
         Command::Start { message, .. }
         | Command::Send { message, .. }
         | Command::Note { message, .. }
-        | Command::Retry { message } => Some(*message),
+        | Command::Retry { message }
+        | Command::Discard { message } => Some(*message),
         _ => None,
     }
 }

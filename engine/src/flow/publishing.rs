@@ -2,19 +2,18 @@
 //! it passes, and drafts that publish themselves at a moment. Versions never
 //! change; every publication adds one.
 
-use pointsman_rules::case::{Cases, run_cases};
 use pointsman_rules::header::Header;
 use pointsman_rules::ids::{AuditId, NotificationId, RuleId, RuleVersionId, TenantId};
-use pointsman_rules::loops;
 use pointsman_rules::script::Script;
 use serde::{Deserialize, Serialize};
 
+use super::examine::{closed_loop, examine};
 use super::jobs::{Outcome, Round};
 use super::{Flow, FlowError};
 use crate::clock::Clock;
 use crate::store::audit::{self, Change, Origin};
 use crate::store::rules::{self, Rule, Version};
-use crate::store::{Durability, StoreError, Tx, catalog, notices, rule_health};
+use crate::store::{Durability, StoreError, Tx, notices, rule_health};
 
 /// Planned rules published in one run; the rest follows in the next.
 const RULES_PER_RUN: u32 = 20;
@@ -98,42 +97,30 @@ pub async fn write(
     Ok(Kept::Yes)
 }
 
-/// Semantics 12: compiles, knows all names, passes its cases, closes no loop. Off the reactor, since that takes a while.
+/// Semantics 12: compiles, knows all names, passes its cases, closes no loop.
 async fn gate(
     flow: &Flow,
     tenant: TenantId,
-    source: String,
-    cases: Option<String>,
+    source: &str,
+    cases: Option<&str>,
 ) -> Result<Result<Script, Barred>, FlowError> {
-    let directory = catalog::directory(&mut flow.db.read().await?, tenant).await?;
-    let view = flow.catalog.view(flow, tenant).await?;
-    let judged = tokio::task::spawn_blocking(move || {
-        let barred = |code: &str, findings: Vec<String>| Barred {
-            code: code.to_owned(),
-            detail: findings.into_iter().take(FINDINGS_MAX).collect::<Vec<_>>().join("; "),
-        };
-        let texts = |problems: Vec<pointsman_rules::problem::Problem>| {
-            barred("rule_invalid", problems.iter().map(ToString::to_string).collect())
-        };
-        let script = Script::parse(&source).map_err(texts)?;
-        let unknown = script.check(&directory);
-        if !unknown.is_empty() {
-            return Err(texts(unknown));
-        }
-        let cases = cases.as_deref().map(Cases::parse).transpose().map_err(texts)?;
-        let results = cases.map(|cases| run_cases(&script, &cases)).unwrap_or_default();
-        let failed = results.iter().filter(|it| !it.passed);
-        let failed: Vec<_> = failed.map(|it| format!("case `{}` failed", it.name)).collect();
-        if !failed.is_empty() {
-            return Err(barred("cases_failed", failed));
-        }
-        match loops::between(&script, view.rules.rules().iter().map(|rule| &rule.script)) {
-            Some(found) => Err(barred("rule_loop", vec![found.problem().to_string()])),
-            None => Ok(script),
-        }
-    });
-    let died = || Barred { code: "internal".to_owned(), detail: "checking the rule failed".to_owned() };
-    Ok(judged.await.unwrap_or_else(|_| Err(died())))
+    let found = examine(flow, tenant, source, cases).await?;
+    let barred = |code: &str, findings: Vec<String>| {
+        let detail = findings.into_iter().take(FINDINGS_MAX).collect::<Vec<_>>().join("; ");
+        Ok(Err(Barred { code: code.to_owned(), detail }))
+    };
+    if !found.is_sound() {
+        let problems = found.errors.iter().chain(&found.case_errors);
+        return barred("rule_invalid", problems.map(ToString::to_string).collect());
+    }
+    let failed: Vec<_> = found.failed().map(|it| format!("case `{}` failed", it.name)).collect();
+    let Some(script) = found.script.filter(|_| failed.is_empty()) else {
+        return barred("cases_failed", failed);
+    };
+    match closed_loop(flow, tenant, &script).await? {
+        Some(closed) => barred("rule_loop", vec![closed.problem().to_string()]),
+        None => Ok(Ok(script)),
+    }
 }
 
 /// Publishes drafts whose moment has come.
@@ -160,7 +147,14 @@ async fn publish_planned(flow: &Flow, tenant: TenantId, rule: Rule) -> Result<()
             Barred { code: "nothing_to_publish".to_owned(), detail: "there is no draft any more".to_owned() };
         return give_up(flow, tenant, rule.id, barred).await;
     };
-    let script = match gate(flow, tenant, draft.clone(), rule.cases.clone()).await? {
+    let judged = match gate(flow, tenant, &draft, rule.cases.as_deref()).await {
+        // Trying again would break again, and the plans behind this one would wait for ever.
+        Err(error @ FlowError::Broken(_)) => {
+            Err(Barred { code: "internal".to_owned(), detail: error.to_string() })
+        }
+        judged => judged?,
+    };
+    let script = match judged {
         Ok(script) => script,
         Err(barred) => return give_up(flow, tenant, rule.id, barred).await,
     };

@@ -246,6 +246,7 @@ pub fn message_of(body: &EventBody) -> Option<MessageId> {
         | EventBody::MessageSent { message }
         | EventBody::MessageStatusChanged { message, .. }
         | EventBody::MessageFailed { message, .. }
+        | EventBody::MessageDeleted { message }
         | EventBody::NoteAdded { message }
         | EventBody::AttachmentStored { message, .. }
         | EventBody::AttachmentFailed { message, .. } => Some(*message),

@@ -5,15 +5,16 @@ use pointsman_rules::event::Actor;
 use pointsman_rules::ids::{ChannelId, ConversationId, HookId, InboxId, LaneId};
 use serde_json::Value;
 
+use super::accept::{Arrived, Arriving, COME_BACK_S};
 use super::case::to_json;
 use super::command::{Command, Order};
+use super::gather::Full;
 use super::turn::Entry;
 use super::webhook::sign::{Claimed, Secrets};
 use super::{Flow, FlowError, phone};
 use crate::clock::Clock;
 use crate::crypto::{CryptoError, Keyring};
-use crate::store::intake::{self, NewEntry};
-use crate::store::lanes::Task;
+use crate::store::intake::NewEntry;
 use crate::store::rule_hooks::{self, Hook};
 use crate::store::{Durability, StoreError, conversations};
 
@@ -44,6 +45,12 @@ pub enum HookError {
     /// There is no such conversation.
     #[error("there is no conversation with whom this call is about")]
     NoConversation,
+    /// Too much at once; nothing is kept.
+    #[error("too many calls are waiting; come back in {retry_after_s} s")]
+    Overloaded {
+        /// Seconds.
+        retry_after_s: u32,
+    },
     /// The flow room failed.
     #[error(transparent)]
     Flow(#[from] FlowError),
@@ -58,6 +65,7 @@ impl HookError {
             Self::Malformed => "malformed",
             Self::Nobody(_) => "nobody_named",
             Self::NoConversation => "no_conversation",
+            Self::Overloaded { .. } => "overloaded",
             Self::Flow(_) => "failed",
         }
     }
@@ -87,8 +95,12 @@ pub struct Call {
 /// # Errors
 /// Nothing is kept then, but that it was refused.
 pub async fn call(flow: &Flow, key: &str, call: &Call) -> Result<ConversationId, HookError> {
+    let _arriving = Arriving::new(&flow.arriving);
     let hook = rule_hooks::by_key(&mut flow.db.read().await?, key).await?.ok_or(HookError::Unknown)?;
     let taken = take(flow, &hook, call).await;
+    if matches!(taken, Err(HookError::Overloaded { .. })) {
+        return taken; // what is too much already is not made more by noting it
+    }
     let outcome = match &taken {
         Ok(_) => "accepted",
         Err(refused) => refused.code(),
@@ -134,12 +146,8 @@ async fn take(flow: &Flow, hook: &Hook, call: &Call) -> Result<ConversationId, H
         body: to_json(&Entry::Order(order)),
         received_ms: now_ms,
     };
-    let kept = flow.db.write(Durability::Hard, move |tx| {
-        let entry = entry.clone();
-        Box::pin(async move { intake::enqueue(tx, std::slice::from_ref(&entry), now_ms).await })
-    });
-    kept.await?;
-    flow.bus.ring(Task::Turn);
+    let kept = flow.intake.try_put(Arrived { raw: None, entries: vec![entry] }).await;
+    kept.map_err(|_: Full| HookError::Overloaded { retry_after_s: COME_BACK_S })??;
     Ok(conversation)
 }
 

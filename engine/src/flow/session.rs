@@ -310,6 +310,7 @@ mod tests {
             account_name: None,
             picture_url: None,
             address: (state == "working").then(|| "+79222222222".into()),
+            extras: Vec::new(),
         }
     }
 

@@ -14,6 +14,8 @@ use crate::store::{Durability, erase, tenants};
 
 /// Silence after which a live chat of a new channel ends, unless something else is said, minutes.
 const IDLE_END_MINUTES: u32 = 10;
+/// What money is counted in, unless something else is said: vendors of models name their prices in it.
+const CURRENCY: &str = "USD";
 /// Rows removed in one transaction.
 const ROWS_PER_STEP: u32 = 250;
 /// Pause between two steps, in which others write.
@@ -33,6 +35,12 @@ pub struct TenantSettings {
     pub idle_end_minutes: u32,
     /// Send a file that is too large for a channel as a link instead of refusing it?
     pub large_files_as_link: bool,
+    /// Tokens that all assistants together may use in a UTC day; `None`: any number.
+    pub assistant_tokens_per_day_max: Option<i64>,
+    /// What all assistants together may cost in a UTC day, millionths of `currency`; `None`: any.
+    pub assistant_cost_micros_per_day_max: Option<i64>,
+    /// Of every price and every cap in money: ISO 4217, upper case.
+    pub currency: String,
 }
 
 impl Default for TenantSettings {
@@ -43,6 +51,9 @@ impl Default for TenantSettings {
             retention: KeptDays::default(),
             idle_end_minutes: IDLE_END_MINUTES,
             large_files_as_link: false,
+            assistant_tokens_per_day_max: None,
+            assistant_cost_micros_per_day_max: None,
+            currency: CURRENCY.to_owned(),
         }
     }
 }

@@ -100,6 +100,13 @@ async fn make(flow: &Flow, tenant: TenantId, blob: &str) -> std::io::Result<Opti
     flow.host.blobs().store(&owner, content, BLOB_BYTES_MAX).await.map(|stored| Some(stored.id))
 }
 
+/// The small picture of bytes that are not kept; `None` for what is no image or too large.
+pub async fn once(flow: &Flow, source: Vec<u8>) -> Option<Vec<u8>> {
+    let _place = flow.studio.0.acquire().await.ok()?;
+    // A decoder that panics has met an image that has no small picture.
+    tokio::task::spawn_blocking(move || draw(source)).await.unwrap_or(None)
+}
+
 /// The small picture of an image, upright and flat; `None` for what is none or too large.
 fn draw(source: Vec<u8>) -> Option<Vec<u8>> {
     let mut reader = ImageReader::new(Cursor::new(source)).with_guessed_format().ok()?;

@@ -3,6 +3,8 @@
 //! leases. A crash anywhere repeats the turn; doing it twice changes nothing.
 
 #[cfg(test)]
+mod assist_tests;
+#[cfg(test)]
 mod consents;
 #[cfg(test)]
 mod desk;
@@ -10,6 +12,8 @@ mod desk;
 mod handout_tests;
 mod inbound;
 mod load;
+#[cfg(test)]
+mod message_tests;
 mod order;
 #[cfg(test)]
 mod property_tests;
@@ -27,7 +31,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use pointsman_rules::decide::decide;
-use pointsman_rules::ids::{AttachmentId, ConversationId, LaneId, MessageId, TenantId};
+use pointsman_rules::event::Changes;
+use pointsman_rules::facts::{ContactFacts, ConversationFacts, Facts, MessageFacts};
+use pointsman_rules::ids::{AttachmentId, ChannelId, ConversationId, LaneId, MessageId, TenantId};
 use pointsman_rules::sandbox::Stopwatch;
 use serde::{Deserialize, Serialize};
 
@@ -48,6 +54,7 @@ use crate::store::channel_health::Tally;
 use crate::store::conversations::Conversation;
 use crate::store::lanes::{Claim, Task};
 use crate::store::log::RunRecord;
+use crate::store::messages::Message;
 use load::{Loaded, Table};
 use write::Written;
 
@@ -64,6 +71,8 @@ pub const ATTEMPTS_MAX: i64 = 5;
 pub enum Entry {
     /// From a vendor's webhook.
     Webhook(InboundEvent),
+    /// From the vendor's own past: no webhook told it, and it is over.
+    Past(InboundEvent),
     /// From people and programs.
     Order(Order),
     /// Something of the conversation itself is due.
@@ -151,6 +160,9 @@ fn turn(clock: &Clock, loaded: &Loaded, claim: Claim) -> Turned {
     case.suppressed.clone_from(&table.suppressed);
     case.timers.clone_from(&table.timers);
     case.messages.clone_from(&table.messages);
+    case.by_vendor_id.clone_from(&table.by_vendor_id);
+    case.leaving.clone_from(&table.leaving);
+    case.previews.clone_from(&table.previews);
     let mut past = table.past.clone();
     let mut done = claim.done;
     for (index, entry) in table.entries.iter().enumerate() {
@@ -168,6 +180,9 @@ fn turn(clock: &Clock, loaded: &Loaded, claim: Claim) -> Turned {
             case.out.refusals.push((entry.seq, refused));
         }
         show_to_rules(clock, &mut case);
+        if case.give_up() {
+            show_to_rules(clock, &mut case);
+        }
         if poisoned {
             break; // the next turn starts afresh with what follows
         }
@@ -200,6 +215,11 @@ fn work_off(
                 inbound::status(case, &status, table.message_of(&status));
                 Ok(())
             }
+            InboundBody::ContactChanged(change) => {
+                inbound::contact_changed(case, &change);
+                Ok(())
+            }
+            InboundBody::Consent(it) => inbound::consent(case, &it),
             InboundBody::Unreadable(what) => Err(Refused::new("unreadable", what)),
             InboundBody::Template(change) => {
                 inbound::template(case, change);
@@ -212,13 +232,19 @@ fn work_off(
             // The raw webhook is kept.
             InboundBody::Other(_) => Ok(()),
         },
+        Entry::Past(event) => match event.body {
+            InboundBody::Message(message) => inbound::past(case, message),
+            _ => Ok(()),
+        },
         Entry::Order(order) => {
             let present = case.conversation.as_ref().map(|it| it.facts.id);
             let past_one = order.conversation.filter(|wanted| Some(*wanted) != present);
             match past_one {
                 // A conversation that is over needs no news.
                 Some(_) if matches!(order.command, Command::Contact { .. }) => Ok(()),
-                Some(wanted) => on_the_past(case, past, wanted, order),
+                Some(wanted) => {
+                    on_the_past(case, past, wanted, (order.clone(), table.message_of_order(&order)))
+                }
                 None => order::carry_out(case, order.clone(), table.message_of_order(&order)),
             }
         }
@@ -240,23 +266,24 @@ fn work_off(
     }
 }
 
-/// A command for a conversation that is over, while the contact has a newer one.
+/// A command for a conversation that is over, while the contact has a newer one, or was erased.
 fn on_the_past(
     case: &mut Case<'_>,
     past: &mut HashMap<ConversationId, Conversation>,
     wanted: ConversationId,
-    order: Order,
+    (order, known): (Order, Option<&Message>),
 ) -> Result<(), Refused> {
-    let conversation = past.remove(&wanted).filter(|_| order.command.is_for_the_past());
-    let conversation = conversation.ok_or_else(|| {
-        Refused::new(
-            "superseded",
-            "This conversation is over and the contact has a newer one; work on that one.",
-        )
+    if !order.command.is_for_the_past() {
+        let detail = "This conversation is over and the contact has a newer one; work on that one.";
+        return Err(Refused::new("superseded", detail));
+    }
+    let conversation = past.remove(&wanted).ok_or_else(|| {
+        let detail = "This conversation was deleted, or its contact was erased; nothing is kept of it.";
+        Refused::new("gone", detail)
     })?;
     let mut outcome = Ok(());
     let after = case.visit(conversation, |case| {
-        outcome = order::carry_out(case, order, None);
+        outcome = order::carry_out(case, order, known);
         let clock = case.clock.clone();
         show_to_rules(&clock, case);
     });
@@ -309,16 +336,18 @@ fn show_to_rules(clock: &Clock, case: &mut Case<'_>) {
 }
 
 /// What is kept of the facts with a run. The channel's capabilities are large and known by its id.
-fn snapshot(facts: &pointsman_rules::facts::Facts) -> String {
-    serde_json::json!({
-        "now_ms": facts.now_ms,
-        "message": facts.message,
-        "conversation": facts.conversation,
-        "contact": facts.contact,
-        "channel": facts.channel.id,
-        "changes": facts.changes,
-    })
-    .to_string()
+fn snapshot(facts: &Facts) -> String {
+    #[derive(serde::Serialize)]
+    struct Kept<'a> {
+        now_ms: i64,
+        message: &'a Option<MessageFacts>,
+        conversation: &'a ConversationFacts,
+        contact: &'a ContactFacts,
+        channel: ChannelId,
+        changes: &'a Changes,
+    }
+    let Facts { now_ms, message, conversation, contact, channel, changes, .. } = facts;
+    json(&Kept { now_ms: *now_ms, message, conversation, contact, channel: channel.id, changes })
 }
 
 /// Tells whoever listens. What they miss they find in the database.

@@ -122,6 +122,9 @@ async fn lists_are_paged_and_their_mistakes_are_told() {
     for query in ["status=shut", "group=x", "assignee=x", "limit=0", "nonsense=1"] {
         stage.get(&format!("/api/v1/conversations?{query}"), &key).await.problem(400, "bad_query");
     }
+    for query in ["order=up", "order=desc&after=evt_00000000000000000000000001"] {
+        stage.get(&format!("/api/v1/events?{query}"), &key).await.problem(400, "bad_query");
+    }
     let problem = stage.get("/api/v1/events?type=message.recieved", &key).await.problem(400, "bad_query");
     assert!(problem["detail"].as_str().unwrap().contains("message.received"), "{problem}");
     let jobs = stage.get("/api/v1/jobs", &key).await.expect(200);

@@ -17,17 +17,21 @@ use super::path::Id;
 use super::problem::Problem;
 use super::{Api, Refused, body};
 use crate::flow::channel_state::{self, Move};
+use crate::flow::crash;
 use crate::flow::removal;
 use crate::flow::templates::JOB;
 use crate::store::audit::{self, Change};
 use crate::store::channels::{self, Channel};
-use crate::store::{Tx, groups, jobs, users};
+use crate::store::{Tx, channel_assistants, groups, jobs, users};
 
 mod access;
 mod account;
+mod addresses;
+mod backfill;
 mod change;
-mod form;
+pub(super) mod form;
 mod health;
+mod picture;
 mod qr;
 mod session;
 mod switch;
@@ -38,6 +42,8 @@ use access::Manager;
 use change::{ChannelChange, NewChannel};
 use view::ChannelView;
 
+pub(super) use view::SecretView;
+
 pub(super) fn router() -> OpenApiRouter<Api> {
     OpenApiRouter::default()
         .routes(routes!(list, create))
@@ -45,8 +51,11 @@ pub(super) fn router() -> OpenApiRouter<Api> {
         .merge(switch::router())
         .merge(health::router())
         .merge(account::router())
+        .merge(addresses::router())
         .merge(session::router())
+        .merge(picture::router())
         .merge(templates::router())
+        .merge(backfill::router())
 }
 
 /// Channels, oldest first.
@@ -57,8 +66,14 @@ async fn list(
     Query(page): Query<Page>,
 ) -> Result<Json<List<ChannelView>>, Problem> {
     let (rows, after) = (page.rows()?, page.after()?);
-    let found = channels::list(&mut api.read().await?, who.tenant, access::sight(&who), after, rows).await?;
-    Ok(Json(List::page(found, rows, |c| c.id, |c| view::view(&api, &who, c, None))))
+    let tx = &mut api.read().await?;
+    let found = channels::list(tx, who.tenant, access::sight(&who), after, rows).await?;
+    let readers = channel_assistants::readers(tx, who.tenant).await?;
+    let show = |c: Channel| {
+        let reader = readers.get(&c.id);
+        view::view(&api, &who, c, reader, None)
+    };
+    Ok(Json(List::page(found, rows, |c| c.id, show)))
 }
 
 /// Connects a channel; an agent a personal one. Settings and secrets are those of the plugin's manifest; mistakes come with pointers.
@@ -85,7 +100,7 @@ async fn create(
     })
     .await?;
     api.changed(tenant, Some(id));
-    Ok(Tagged::created(1, view::view(&api, &who, channel, None)))
+    Ok(Tagged::created(1, view::view(&api, &who, channel, None, None)))
 }
 
 /// One channel, with counters.
@@ -99,7 +114,8 @@ async fn get(
     let channel = access::seen(&mut tx, &who, id).await?;
     let (health, backlog) = health::read(&mut tx, &who, id).await?;
     let counters = Some(health::counters(&health, backlog));
-    Ok(Tagged::ok(channel.version, view::view(&api, &who, channel, counters)))
+    let readers = channel_assistants::readers(&mut tx, who.tenant).await?;
+    Ok(Tagged::ok(channel.version, view::view(&api, &who, channel, readers.get(&id), counters)))
 }
 
 /// Changes a channel. What is left out stays, also secrets.
@@ -116,7 +132,7 @@ async fn change(
     let channel = change.applied(&api, before.clone()).await?;
     access::check_owner_fields(&who, &before, &channel)?;
     let channel = keep(&api, &who, "channel.change", (before, channel)).await?;
-    Ok(Tagged::ok(channel.version, view::view(&api, &who, channel, None)))
+    view::changed(&api, &who, channel).await
 }
 
 /// Keeps a changed channel, says so where its state is another now, and lets go what waited for it. Answers it with
@@ -161,6 +177,7 @@ async fn keep(
             let row = if entered.is_some() { row } else { with_state_of(row, &now) };
             channels::update(tx, tenant, &row).await?;
             jobs::wake(tx, tenant, JOB, clock.now_ms()).await?;
+            jobs::wake(tx, tenant, crash::JOB, clock.now_ms()).await?;
             audit::append(tx, tenant, &entry).await?;
             let Some(entered) = entered else { return Ok(None) };
             let entered = channel_state::announce(tx, &clock, &entered, from).await?;

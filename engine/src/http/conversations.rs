@@ -7,8 +7,9 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use pointsman_rules::event::Actor;
 use pointsman_rules::facts::{AiState, Status};
-use pointsman_rules::ids::{ChannelId, ContactId, ConversationId, ErasureId, GroupId, UserId};
+use pointsman_rules::ids::{AssistantId, ChannelId, ContactId, ConversationId, ErasureId, GroupId, UserId};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 use utoipa::{IntoParams, ToSchema};
@@ -26,7 +27,7 @@ use crate::clock::rfc3339;
 use crate::flow::erase::{self, Asked};
 use crate::store::audit::{self, Change};
 use crate::store::conversation_views::{self, AssigneeFilter, ConversationFilter, ConversationView};
-use crate::store::conversations::Queue;
+use crate::store::conversations::{Insights, Queue, Switched};
 use crate::store::erasures::{self, Erasure};
 use crate::store::lanes::Task;
 
@@ -66,6 +67,12 @@ pub struct Conversation {
     attributes: BTreeMap<String, serde_json::Value>,
     /// BCP 47.
     language: Option<String>,
+    /// `negative`, `neutral` or `positive`, as an assistant last judged it.
+    sentiment: Option<String>,
+    /// What it is about, as an assistant last said.
+    summary: Option<String>,
+    /// Where sentiment and summary come from; `null`: nobody was asked yet.
+    insights: Option<InsightsView>,
     /// May the assistant answer?
     ai: Ai,
     /// When free text may be sent.
@@ -144,6 +151,56 @@ struct Ai {
     /// When a suspended assistant may answer again.
     #[serde(skip_serializing_if = "Option::is_none")]
     until: Option<String>,
+    /// Since when it is so; `null`: from the beginning.
+    #[schema(format = DateTime)]
+    since: Option<String>,
+    /// Who switched it, as an event's `cause.actor`: `kind` and, of people, programs and rules, `id`.
+    #[schema(value_type = Option<Object>)]
+    by: Option<Actor>,
+    /// Why, in a sentence; of a hand-over the assistant's own.
+    reason: Option<String>,
+}
+
+impl Ai {
+    fn new(state: &AiState, switched: Option<Switched>) -> Self {
+        let (state, until) = match state {
+            AiState::On => ("on", None),
+            AiState::Off => ("off", None),
+            AiState::Suspended { until_ms } => ("suspended", Some(rfc3339(*until_ms))),
+        };
+        let since = switched.as_ref().map(|it| rfc3339(it.at_ms));
+        let (by, reason) = switched.map(|it| (Some(it.by), it.reason)).unwrap_or_default();
+        Self { state, until, since, by, reason }
+    }
+}
+
+/// Where sentiment and summary come from.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+struct InsightsView {
+    /// Which assistant.
+    #[schema(value_type = String)]
+    assistant: AssistantId,
+    /// Which model, as its vendor calls it.
+    model: Option<String>,
+    /// From -1 (negative) to 1.
+    score: Option<f64>,
+    /// BCP 47, of what the contact writes.
+    language: Option<String>,
+    /// When.
+    #[schema(format = DateTime)]
+    at: String,
+}
+
+impl From<Insights> for InsightsView {
+    fn from(it: Insights) -> Self {
+        Self {
+            assistant: it.assistant,
+            model: it.model,
+            score: it.score,
+            language: it.language,
+            at: rfc3339(it.at_ms),
+        }
+    }
 }
 
 /// The messaging window.
@@ -177,11 +234,10 @@ impl Conversation {
             labels: facts.labels,
             attributes: facts.attributes,
             language: facts.language,
-            ai: match facts.ai {
-                AiState::On => Ai { state: "on", until: None },
-                AiState::Off => Ai { state: "off", until: None },
-                AiState::Suspended { until_ms } => Ai { state: "suspended", until: Some(rfc3339(until_ms)) },
-            },
+            sentiment: facts.sentiment,
+            summary: facts.summary,
+            insights: conversation.insights.map(InsightsView::from),
+            ai: Ai::new(&facts.ai, conversation.assist.switched),
             window: WindowState {
                 closes_at: facts.window_closes_ms.map(rfc3339),
                 is_open: facts.window_closes_ms.is_none_or(|closes_ms| closes_ms > now_ms),
@@ -228,6 +284,8 @@ struct Wanted {
     label: Option<String>,
     /// Put away (`true`) or not.
     archived: Option<bool>,
+    /// `negative`, `neutral` or `positive`.
+    sentiment: Option<String>,
 }
 
 impl Wanted {
@@ -249,6 +307,7 @@ impl Wanted {
             contact: query_id("contact", self.contact.as_deref())?,
             label: self.label.clone(),
             archived: self.archived,
+            sentiment: self.sentiment.clone(),
         })
     }
 }

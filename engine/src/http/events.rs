@@ -79,9 +79,11 @@ struct Wanted {
     kind: Option<String>,
     /// Only what came after this event.
     after: Option<String>,
+    /// `asc` (oldest first, the default) or `desc`, which goes without `after`.
+    order: Option<String>,
 }
 
-/// The log, oldest first. Agents see the events of conversations that they may see.
+/// The log, oldest first unless asked otherwise. Agents see the events of conversations that they may see.
 #[utoipa::path(get, path = "/api/v1/events", tag = "events", params(Wanted),
     responses((status = 200, body = List<Event>)))]
 async fn list(
@@ -90,9 +92,16 @@ async fn list(
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<List<Event>>, Problem> {
     let rows = rows(wanted.limit)?;
+    let is_newest_first = match wanted.order.as_deref() {
+        None | Some("asc") => false,
+        Some("desc") if wanted.after.is_none() => true,
+        Some("desc") => return Err(bad_query("order", "`desc` goes without `after`; use `cursor`")),
+        Some(_) => return Err(bad_query("order", "must be asc or desc")),
+    };
     let filter = EventFilter {
         conversation: query_id("conversation", wanted.conversation.as_deref())?,
         kind: wanted.kind.map(known_kind).transpose()?,
+        is_newest_first,
     };
     let cursor = wanted.cursor.as_deref().map(decode::<EventId>).transpose()?;
     let after = query_id("after", wanted.after.as_deref())?.max(cursor);

@@ -14,7 +14,7 @@ use super::auth::Principal;
 use super::body::{self, BODY_BYTES_MAX};
 use super::problem::Problem;
 use super::uploads::UPLOADS_PATH;
-use super::{Api, Refused};
+use super::{Api, Refused, plugins};
 use crate::crypto::{hmac_sha256_hex, sha256_hex};
 use crate::flow::retention::{ANSWERS_MS, answer_place as place};
 use crate::store::idempotency::{Claim, claim, finish, release};
@@ -38,11 +38,15 @@ pub(super) async fn layer(State(api): State<Api>, request: Request, next: Next) 
     let key = request.headers().get(HEADER).filter(|_| request.method() == Method::POST).cloned();
     // Signing in has no caller yet, and its answer is a cookie. An upload may be large, and a second one is harmless.
     match key {
-        Some(key) if !["/api/v1/signin", UPLOAD_PATH, UPLOADS_PATH].contains(&request.uri().path()) => {
+        Some(key) if !is_exempt(request.uri().path()) => {
             once(&api, &key, request, next).await.unwrap_or_else(|problem| problem.into_response())
         }
         _ => next.run(request).await,
     }
+}
+
+fn is_exempt(path: &str) -> bool {
+    ["/api/v1/signin", UPLOAD_PATH, UPLOADS_PATH].contains(&path) || plugins::takes_a_file(path)
 }
 
 async fn once(api: &Api, key: &HeaderValue, request: Request, next: Next) -> Result<Response, Problem> {

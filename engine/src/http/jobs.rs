@@ -12,7 +12,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::auth::Admin;
-use super::messages::{self, retry_message};
+use super::messages;
+use super::messages::failed::retry_message;
 use super::orders::{Pending, not_found};
 use super::paging::{List, Page, Query};
 use super::path::Id;

@@ -16,7 +16,7 @@ use tracing::Instrument as _;
 use super::attachments::UPLOAD_PATH;
 use super::problem::Problem;
 use super::uploads::UPLOADS_PATH;
-use super::{Api, request_id};
+use super::{Api, plugins, request_id};
 
 /// Longest time until the head of an answer; the client gets 503 then. Streams go on after their head.
 const REQUEST_SECONDS_MAX: u64 = 30;
@@ -84,7 +84,7 @@ async fn closed_door(State(api): State<Api>, request: Request, next: Next) -> Re
 
 async fn time_limit(request: Request, next: Next) -> Response {
     let path = request.uri().path();
-    let is_upload = path == UPLOAD_PATH || path.starts_with(UPLOADS_PATH);
+    let is_upload = path == UPLOAD_PATH || plugins::takes_a_file(path) || path.starts_with(UPLOADS_PATH);
     let seconds_max = if is_upload { UPLOAD_SECONDS_MAX } else { REQUEST_SECONDS_MAX };
     match tokio::time::timeout(Duration::from_secs(seconds_max), next.run(request)).await {
         Ok(response) => response,

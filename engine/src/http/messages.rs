@@ -1,5 +1,7 @@
 //! Messages: a conversation's thread, writing into it, one message with its
-//! attempts, sending a failed one again, and writing to somebody first.
+//! attempts, and writing to somebody first. What failed is in `failed`.
+
+pub(super) mod failed;
 
 use std::collections::BTreeMap;
 
@@ -25,18 +27,19 @@ use super::path::Id;
 use super::problem::Problem;
 use crate::clock::rfc3339;
 use crate::flow::command::{Command, Draft};
+use crate::flow::content::Content;
 use crate::flow::file::File;
 use crate::flow::large;
 use crate::flow::phone::Phone;
 use crate::plugins::Party;
 use crate::store::channels;
-use crate::store::message_views::{self, Attempt, MessageView, Order};
+use crate::store::message_views::{self, Attempt, MessageView, Order, Quote};
 
 pub(super) fn router() -> OpenApiRouter<Api> {
     OpenApiRouter::default()
         .routes(routes!(list, send))
         .routes(routes!(get))
-        .routes(routes!(retry))
+        .merge(failed::router())
         .routes(routes!(write_first))
 }
 
@@ -69,6 +72,8 @@ pub struct Message {
     vendor_id: Option<String>,
     /// The message it answers.
     reply_to: Option<String>,
+    /// That message in short; `null` when it is not in this conversation (any more).
+    quote: Option<Quoted>,
     /// The vendor's time for inbound, ours for outbound.
     at: String,
     /// When it was stored.
@@ -78,6 +83,25 @@ pub struct Message {
     /// Calls to the vendor; only when one message is read.
     #[serde(skip_serializing_if = "Option::is_none")]
     attempts: Option<Vec<AttemptShown>>,
+}
+
+/// A message that another one answers.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+struct Quoted {
+    /// Kind of sender, as in `sender`.
+    sender: &'static str,
+    /// One line of what it holds.
+    preview: String,
+}
+
+impl Quoted {
+    fn show(quote: Quote) -> Self {
+        let content = serde_json::from_value::<Content>(quote.content);
+        Self {
+            sender: quote.sender.word(),
+            preview: content.map_or_else(|_| String::new(), |it| it.preview()),
+        }
+    }
 }
 
 /// Who wrote a message.
@@ -121,6 +145,7 @@ impl Message {
             effect: message.effect,
             vendor_id: message.vendor_id,
             reply_to: message.reply_to.map(|id| id.to_string()),
+            quote: it.quote.map(Quoted::show),
             at: rfc3339(message.at_ms),
             created_at: rfc3339(message.created_ms),
             status_at: it.status_ms.map(rfc3339),
@@ -324,21 +349,6 @@ async fn get(
     one(&api, &who, id).await.map(JsonAnswer)
 }
 
-/// Sends a failed or unclear message once more, as the same message.
-#[utoipa::path(post, path = "/api/v1/messages/{id}/retry", tag = "messages", params(("id" = String, Path)),
-    responses((status = 200, body = Message), (status = 202, body = Pending)))]
-async fn retry(State(api): State<Api>, who: Principal, Id(id): Id<MessageId>) -> Result<Response, Problem> {
-    retry_message(&api, &who, id).await
-}
-
-/// Orders a message to be sent once more.
-pub(super) async fn retry_message(api: &Api, who: &Principal, id: MessageId) -> Result<Response, Problem> {
-    let found = message_views::get(&mut api.read().await?, who.tenant, sight(who), id).await?;
-    let conversation = found.ok_or_else(|| not_found("message"))?.message.conversation;
-    let carried = order(api, who, conversation, Command::Retry { message: id }).await?;
-    answer(api, who, carried, id, StatusCode::OK).await
-}
-
 /// A first message to somebody.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -422,7 +432,7 @@ pub(super) fn party(
         Err(error) if to.starts_with('+') => return Err(Problem::field("/to", error.to_string())),
         Err(_) => None,
     };
-    Ok(Party { address, phone, scoped_id: None, username: None, display_name: name })
+    Ok(Party { address, phone, scoped_id: None, username: None, display_name: name, extras: Vec::new() })
 }
 
 /// Without what people write between digits.

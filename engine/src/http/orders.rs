@@ -96,7 +96,7 @@ pub(super) async fn start(
     give(api, who, Some(channel), Order { conversation: None, actor: who.actor(), command }).await
 }
 
-async fn give(
+pub(super) async fn give(
     api: &Api,
     who: &Principal,
     channel: Option<ChannelId>,

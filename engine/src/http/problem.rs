@@ -223,6 +223,7 @@ impl From<FlowError> for Problem {
             FlowError::Store(error) => error.into(),
             FlowError::NoPlugin { .. } => Self::refused("no_plugin", error.to_string()),
             FlowError::Crypto(_) => Self::internal("a channel's secrets cannot be opened", &error),
+            FlowError::Broken(_) => Self::internal("a piece of work broke", &error),
         }
     }
 }

@@ -19,6 +19,8 @@ pub struct Rate {
 
 /// Requests of one API key or user.
 pub const CALLER: Rate = Rate { per_second: 200.0, burst: 1_000.0 };
+/// Calls of one rule's URL: one program that runs wild must not hold up the others.
+pub const RULE_HOOK: Rate = Rate { per_second: 50.0, burst: 200.0 };
 /// Attempts to sign in as one e-mail address or from one address of the network.
 pub const SIGN_IN: Rate = Rate { per_second: 0.2, burst: 10.0 };
 

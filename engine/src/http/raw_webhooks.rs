@@ -39,7 +39,7 @@ pub struct RawWebhookView {
     /// When.
     #[schema(format = DateTime)]
     received_at: String,
-    /// `stored`, `quarantined` or `replayed`.
+    /// `stored`, `quarantined`, `replayed`, or `waiting` for the channel to be resumed.
     outcome: String,
     /// Why it could not be read.
     problem: Option<String>,
@@ -62,7 +62,7 @@ struct Wanted {
     /// Only of this channel.
     #[param(value_type = Option<String>)]
     channel: Option<ChannelId>,
-    /// Only `stored`, `quarantined` or `replayed`.
+    /// Only `stored`, `quarantined`, `replayed` or `waiting`.
     outcome: Option<String>,
     /// Items on the page, 1 to 200; 50 when absent.
     limit: Option<i64>,

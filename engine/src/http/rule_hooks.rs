@@ -16,6 +16,7 @@ use super::hooks::{flow_problem, is_hook_key};
 use super::paging::List;
 use super::path::Id;
 use super::problem::Problem;
+use super::rate::RULE_HOOK;
 use super::{Api, Refused, body};
 use crate::clock::rfc3339;
 use crate::crypto::random_token;
@@ -259,6 +260,7 @@ async fn receive(
     if !is_hook_key(&key) {
         return Err(refused(HookError::Unknown));
     }
+    api.limits.take(&format!("rule hook {key}"), RULE_HOOK)?;
     let text = |headers: &HeaderMap, name: &str| Some(headers.get(name)?.to_str().ok()?.to_owned());
     let headers = request.headers().clone();
     let call = Call {
@@ -278,6 +280,9 @@ fn refused(error: HookError) -> Problem {
         HookError::Forged => Problem::unauthorized(detail),
         HookError::Malformed => Problem::malformed(code, detail),
         HookError::Nobody(_) | HookError::NoConversation => Problem::refused(code, detail),
+        HookError::Overloaded { retry_after_s } => {
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, detail).retry_after(retry_after_s)
+        }
         HookError::Flow(error) => flow_problem(error),
     }
 }

@@ -33,6 +33,7 @@ mod runs;
 mod schedule;
 mod shadow;
 mod shown;
+mod standing;
 mod stats;
 mod versions;
 mod view;

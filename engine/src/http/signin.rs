@@ -16,7 +16,7 @@ use utoipa_axum::routes;
 use super::auth::{Principal, SESSION_COOKIE, Who, csrf_token, session_token};
 use super::problem::{FieldProblem, Problem};
 use super::users::{UserView, email_problem};
-use super::{Api, Refused, body, password, rate};
+use super::{Api, Refused, body, password, plugins, rate};
 use crate::clock::rfc3339;
 use crate::crypto::{random_token, sha256_hex};
 use crate::store::users::{Presence, Role, User};
@@ -65,6 +65,8 @@ pub struct Me {
     key: Option<String>,
     /// `owner`, `admin` or `agent`.
     role: &'static str,
+    /// May they install plugins? Owners of the installation's first organisation may.
+    may_install: bool,
     /// The tenant.
     tenant: TenantView,
     /// For a session: send it as `x-csrf-token` with every write.
@@ -264,6 +266,7 @@ async fn sign_out(State(api): State<Api>, who: Principal) -> Result<Response, Pr
 async fn me(State(api): State<Api>, request: Request) -> Result<Json<Me>, Problem> {
     let (mut parts, _) = request.into_parts();
     let who = Principal::from_request_parts(&mut parts, &api).await?;
+    let may_install = plugins::may_install(&api, &who).await?;
     let mut tx = api.read().await?;
     let tenant = tenants::get(&mut tx, who.tenant).await?.ok_or_else(|| Problem::not_found("tenant"))?;
     let (user, key, csrf) = match who.who {
@@ -274,7 +277,8 @@ async fn me(State(api): State<Api>, request: Request) -> Result<Json<Me>, Proble
         Who::Key { id } => (None, Some(id.to_string()), None),
     };
     let tenant = TenantView { id: tenant.id.to_string(), name: tenant.name };
-    Ok(Json(Me { user, key, role: who.role.word(), tenant, csrf, now: rfc3339(api.flow.clock.now_ms()) }))
+    let now = rfc3339(api.flow.clock.now_ms());
+    Ok(Json(Me { user, key, role: who.role.word(), may_install, tenant, csrf, now }))
 }
 
 #[cfg(test)]

@@ -54,7 +54,7 @@ async fn stream(
     if let Some(id) = wanted {
         conversation(&api, &who, id).await?;
     }
-    let filter = EventFilter { conversation: wanted, kind: None };
+    let filter = EventFilter { conversation: wanted, ..EventFilter::default() };
     let (sight, hides) = (sight(&who), mask::hides(&who));
     let bell = who.user().filter(|_| wanted.is_none()).map(|user| Bell::new(who.tenant, user));
     let log = Log { tenant: who.tenant, sight, user: who.user(), hides, filter, bell };

@@ -46,8 +46,10 @@ struct TenantView {
     /// For people.
     name: String,
     /// `country` (ISO 3166-1, for phone numbers without a country code), `quotas` of what rules do on their own,
-    /// `retention` in days (`null`: as the installation has it), `idle_end_minutes` of new channels and
-    /// `large_files_as_link`.
+    /// `retention` in days (`null`: as the installation has it), `idle_end_minutes` of new channels,
+    /// `large_files_as_link`, and what all assistants together may use in a UTC day:
+    /// `assistant_tokens_per_day_max` and `assistant_cost_micros_per_day_max`; `currency` (ISO 4217) of every price and
+    /// every cap in money.
     #[schema(value_type = Object)]
     settings: TenantSettings,
     /// It is being deleted since then and takes no writes any more.
@@ -89,6 +91,17 @@ struct SettingsChange {
     idle_end_minutes: Option<u32>,
     /// Send a file that is too large for a channel as a link?
     large_files_as_link: Option<bool>,
+    /// Tokens that all assistants together may use in a UTC day; `null`: any number.
+    #[serde(default, deserialize_with = "body::given")]
+    #[schema(value_type = Option<i64>)]
+    assistant_tokens_per_day_max: Option<Option<i64>>,
+    /// What all assistants together may cost in a UTC day, millionths of `currency`; `null`: any.
+    #[serde(default, deserialize_with = "body::given")]
+    #[schema(value_type = Option<i64>)]
+    assistant_cost_micros_per_day_max: Option<Option<i64>>,
+    /// Of every price and every cap in money: ISO 4217, e.g. `EUR`. What was counted keeps its currency, and prices
+    /// and caps keep their numbers: change them, too.
+    currency: Option<String>,
 }
 
 fn show(id: TenantId, it: &Details) -> TenantView {
@@ -194,6 +207,22 @@ impl SettingsChange {
             wrong("/idle_end_minutes", format!("must be at most {IDLE_END_MINUTES_MAX}; 0 for never"));
         }
         it.large_files_as_link = self.large_files_as_link.unwrap_or(it.large_files_as_link);
+        it.assistant_tokens_per_day_max =
+            self.assistant_tokens_per_day_max.unwrap_or(it.assistant_tokens_per_day_max);
+        it.assistant_cost_micros_per_day_max =
+            self.assistant_cost_micros_per_day_max.unwrap_or(it.assistant_cost_micros_per_day_max);
+        for (name, cap) in [
+            ("tokens", it.assistant_tokens_per_day_max),
+            ("cost_micros", it.assistant_cost_micros_per_day_max),
+        ] {
+            if cap.is_some_and(|cap| cap < 0) {
+                wrong(&format!("/assistant_{name}_per_day_max"), "must not be negative".to_owned());
+            }
+        }
+        it.currency = self.currency.map_or(it.currency, |code| code.trim().to_ascii_uppercase());
+        if it.currency.len() != 3 || !it.currency.bytes().all(|c| c.is_ascii_uppercase()) {
+            wrong("/currency", "must be three letters like EUR".to_owned());
+        }
         it
     }
 }

@@ -59,6 +59,18 @@ async fn a_key_that_is_too_fast_has_to_wait() {
 }
 
 #[tokio::test]
+async fn a_rules_url_that_is_called_without_measure_has_to_wait() {
+    let stage = Stage::new().await;
+    let key = "a-key-that-no-rule-has";
+    let path = format!("/hooks/rules/{key}");
+    stage.send("POST", &path, &[], None).await.problem(404, "unknown_hook");
+    while stage.api.limits.take(&format!("rule hook {key}"), rate::RULE_HOOK).is_ok() {}
+    let answer = stage.send("POST", &path, &[], None).await;
+    assert_eq!(answer.header("retry-after"), "1");
+    answer.problem(429, "rate_limited");
+}
+
+#[tokio::test]
 async fn a_panic_becomes_a_problem_without_its_text() {
     let stage = Stage::new().await;
     async fn broken() -> &'static str {

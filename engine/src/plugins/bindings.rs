@@ -32,4 +32,29 @@ probe!(account, "pointsman:probes/account");
 probe!(media, "pointsman:probes/media");
 probe!(templates, "pointsman:probes/templates");
 probe!(sessions, "pointsman:probes/sessions");
-probe!(backfill, "pointsman:probes/backfill");
+/// Its events are those of webhooks.
+pub(super) mod backfill {
+    wasmtime::component::bindgen!({
+        path: ["../plugins/wit", "src/plugins/probes.wit"],
+        world: "pointsman:probes/backfill",
+        exports: { default: async },
+        with: {
+            "pointsman:plugin/types": crate::plugins::bindings::provider::pointsman::plugin::types,
+            "pointsman:plugin/http": crate::plugins::bindings::provider::pointsman::plugin::http,
+            "pointsman:plugin/events": crate::plugins::bindings::provider::pointsman::plugin::events,
+        },
+    });
+}
+/// Its settings are those of channels.
+pub(super) mod assistant {
+    wasmtime::component::bindgen!({
+        path: ["../plugins/wit", "src/plugins/probes.wit"],
+        world: "pointsman:probes/assistant",
+        exports: { default: async },
+        with: {
+            "pointsman:plugin/types": crate::plugins::bindings::provider::pointsman::plugin::types,
+            "pointsman:plugin/http": crate::plugins::bindings::provider::pointsman::plugin::http,
+            "pointsman:plugin/settings": crate::plugins::bindings::provider::pointsman::plugin::settings,
+        },
+    });
+}

@@ -2,7 +2,9 @@
 //! a stack of its own that gives way at every tick of the CPU clock. Few enough
 //! run at one time that looping plugins cannot stall honest ones.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -10,7 +12,7 @@ use wasmtime::component::{Instance, InstancePre};
 use wasmtime::{Engine, Store, Trap};
 
 use super::bindings::provider::{ProviderCore, ProviderCoreIndices};
-use super::bindings::{account, backfill, media, sessions, templates};
+use super::bindings::{account, assistant, backfill, media, sessions, templates};
 use super::engine::{
     self, CallState, HOSTCALL_BYTES_MAX, MEMORY_BYTES_MAX, OPERATIONS_MAX, Ticker, grant_cpu,
 };
@@ -144,12 +146,46 @@ pub(super) struct Gate {
 /// A component that is ready to be instantiated, with the places of its exports.
 pub(super) struct Loaded {
     pub(super) pre: InstancePre<CallState>,
-    pub(super) provider: ProviderCoreIndices,
+    /// What every provider exports; an assistant has `assistant` instead.
+    pub(super) provider: Option<ProviderCoreIndices>,
+    pub(super) assistant: Option<assistant::AssistantIndices>,
     pub(super) account: Option<account::AccountIndices>,
     pub(super) media: Option<media::MediaIndices>,
     pub(super) templates: Option<templates::TemplatesIndices>,
     pub(super) sessions: Option<sessions::SessionsIndices>,
     pub(super) backfill: Option<backfill::BackfillIndices>,
+}
+
+/// How often a plugin crashed or went over a limit, by channel, since somebody asked.
+#[derive(Default)]
+pub(super) struct Crashes(Mutex<BTreeMap<String, u32>>);
+
+impl Crashes {
+    fn count(&self, channel: &str) {
+        // Calls about no channel are made when a plugin is installed or a form is checked.
+        if !channel.is_empty() {
+            let mut crashes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            *crashes.entry(channel.to_owned()).or_default() += 1;
+        }
+    }
+
+    pub(super) fn take(&self, channel: &str) -> u32 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(channel).unwrap_or_default()
+    }
+}
+
+impl Loaded {
+    /// The typed functions that every provider exports.
+    pub(super) fn provider(
+        &self,
+        store: &mut Store<CallState>,
+        instance: &Instance,
+    ) -> wasmtime::Result<ProviderCore> {
+        match &self.provider {
+            Some(provider) => provider.load(store, instance),
+            None => Err(wasmtime::Error::msg("it is an assistant and no provider")),
+        }
+    }
 }
 
 /// Everything needed to run a plugin's exports.
@@ -159,6 +195,23 @@ pub(super) struct Runner {
     pub(super) loaded: Loaded,
     pub(super) gate: Gate,
     pub(super) log: RecentLog,
+    pub(super) crashes: Crashes,
+    pub(super) peak: Peak,
+}
+
+/// The largest share of a limit, CPU or memory, that one call used since it was last asked for.
+#[derive(Default)]
+pub(super) struct Peak(AtomicU64);
+
+impl Peak {
+    /// Per thousand; begins anew.
+    pub(super) fn take(&self) -> u64 {
+        self.0.swap(0, Ordering::Relaxed)
+    }
+
+    fn note(&self, used: u64, limit: u64) {
+        self.0.fetch_max(used.saturating_mul(1_000) / limit.max(1), Ordering::Relaxed);
+    }
 }
 
 /// A turn on the CPU; others wait while it is held.
@@ -227,7 +280,7 @@ impl Guest {
     /// The typed functions that every provider exports. Finding them costs as much as a short call: once per guest.
     pub(super) fn provider(&mut self, export: &'static str) -> Result<ProviderCore, CallError> {
         let found = match &self.instance {
-            Some(instance) => self.runner.loaded.provider.load(&mut self.store, instance),
+            Some(instance) => self.runner.loaded.provider(&mut self.store, instance),
             None => Err(wasmtime::Error::msg("no instance")),
         };
         found.map_err(|error| self.explain(export, DESCRIBE_CPU_MS, &error))
@@ -245,10 +298,13 @@ impl Guest {
             Some(instance) => call(&self.runner.loaded, instance, &mut self.store).await,
             None => Err(wasmtime::Error::msg("no instance")),
         };
+        self.runner.peak.note(cpu_ms.saturating_sub(engine::cpu_left_ms(&self.store)), cpu_ms);
+        self.runner.peak.note(self.store.data().usage.memory_bytes() as u64, MEMORY_BYTES_MAX as u64);
         result.map_err(|error| self.explain(export, cpu_ms, &error))
     }
 
     fn explain(&self, export: &'static str, cpu_ms: u64, error: &wasmtime::Error) -> CallError {
+        self.runner.crashes.count(&self.channel);
         let plugin = self.runner.id.clone();
         let state = self.store.data();
         if let Some(wanted) = state.usage.refused_bytes {

@@ -3,9 +3,9 @@
 //! production. Only the vendor is not there: its answers are the recorded ones.
 //! The format of a case is that of [`pointsman_cases::case`].
 
-mod recording;
-mod shape;
-mod webhook;
+pub(super) mod recording;
+pub(super) mod shape;
+pub(super) mod webhook;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,9 +15,10 @@ use pointsman_cases::{Case, Run, SessionTask as CaseSession, Task};
 pub use pointsman_cases::{CaseError, Difference};
 use serde_json::{Value, json};
 
+use super::assistant::{self, Assist};
 use super::egress::Files;
 use super::operation::{self, Operation};
-use super::wire::{AccountTask, OutboundMessage, SessionTask};
+use super::wire::{AccountTask, AssistRequest, OutboundMessage, SessionTask};
 use super::{ChannelContext, Plugin, Secret, convert};
 use recording::Recording;
 
@@ -54,7 +55,22 @@ pub async fn run(plugin: &Plugin, folder: &Path) -> Result<Vec<CaseReport>, Case
     Ok(reports)
 }
 
-async fn check(plugin: &Plugin, case: &Case) -> Result<Vec<Difference>, CaseError> {
+/// Makes what comes of every case the expected outcome, where the calls are the expected ones.
+///
+/// # Errors
+/// A file of a case is missing or not of the format, or cannot be written.
+pub async fn record(plugin: &Plugin, folder: &Path) -> Result<(), CaseError> {
+    for case in Case::all(folder)? {
+        let (outcome, differences) = outcome(plugin, &case).await;
+        if differences.is_empty() {
+            case.record(&outcome)?;
+        }
+    }
+    Ok(())
+}
+
+/// How a case differs from what is expected.
+pub(super) async fn check(plugin: &Plugin, case: &Case) -> Result<Vec<Difference>, CaseError> {
     plugin.runner.log.take();
     let (outcome, mut differences) = outcome(plugin, case).await;
     let log: Vec<String> = plugin.runner.log.take().into_iter().map(|line| line.text).collect();
@@ -102,6 +118,15 @@ async fn outcome(plugin: &Plugin, case: &Case) -> (Value, Vec<Difference>) {
             let operation = operation::ListTemplates { context: outgoing, cursor: cursor.clone() };
             operate(recording(), operation, |it| json!({ "page": convert::template_page(it) })).await
         }
+        Run::Backfill { since_ms, cursor } => {
+            let range = convert::backfill_range(i64::try_from(*since_ms).unwrap_or(i64::MAX), cursor.clone());
+            let operation = operation::Poll { context: outgoing, range };
+            operate(recording(), operation, |it| json!(convert::backfill_batch(it))).await
+        }
+        Run::Assist(task) => match serde_json::from_value::<AssistRequest>(task.clone()) {
+            Ok(request) => assist(recording(), &request).await,
+            Err(error) => (json!({ "failure": format!("[assist]: {error}") }), Vec::new()),
+        },
     }
 }
 
@@ -118,6 +143,16 @@ async fn operate<O: Operation>(
     (outcome, recording.differences())
 }
 
+async fn assist(recording: Recording<'_>, request: &AssistRequest) -> (Value, Vec<Difference>) {
+    let task = Assist::new(recording.context, request);
+    let ended = operation::run(&recording.plugin.runner, &recording, recording.context, task).await;
+    let outcome = match assistant::judge(request, ended) {
+        Ok(assisted) => json!({ "assisted": assisted }),
+        Err(failed) => json!(failed),
+    };
+    (outcome, recording.differences())
+}
+
 async fn validate(plugin: &Plugin, context: &ChannelContext) -> Value {
     match plugin.validate(&context.settings, &context.kind).await {
         Ok(errors) => json!({ "errors": errors }),
@@ -126,7 +161,7 @@ async fn validate(plugin: &Plugin, context: &ChannelContext) -> Value {
 }
 
 /// The channel of the case, as the host hands it in.
-fn context(case: &Case, secrets: &BTreeMap<String, String>) -> ChannelContext {
+pub(super) fn context(case: &Case, secrets: &BTreeMap<String, String>) -> ChannelContext {
     let from = &case.context;
     let secrets = secrets.iter().map(|(name, value)| (name.clone(), Secret::new(value.as_str()))).collect();
     ChannelContext {
@@ -152,7 +187,7 @@ fn account_task(task: Task) -> AccountTask {
     }
 }
 
-fn session_task(task: &CaseSession) -> SessionTask {
+pub(super) fn session_task(task: &CaseSession) -> SessionTask {
     match task {
         CaseSession::Start => SessionTask::Start,
         CaseSession::Restart => SessionTask::Restart,

@@ -1,6 +1,7 @@
-//! Turns components into machine code, once per component and version of the
-//! engine. Compiling unknown code happens in a child process with limits; the
-//! artefact is kept on disk and loaded only when its seal is ours.
+//! Turns core modules into components and components into machine code, once for
+//! each file and version of the engine. Both happen in a child process with limits,
+//! because an odd file may take all memory, time or stack; what comes of it is kept
+//! on disk and taken only when its seal is ours.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{Read, Write};
@@ -29,6 +30,8 @@ const ARTEFACT_BYTES_MAX: usize = 64 << 20;
 /// What is kept of the child's complaint, bytes.
 const COMPLAINT_BYTES_MAX: usize = 2 << 10;
 const SEAL_BYTES: usize = 32;
+/// Tells the child to make a component of a core module instead of machine code of a component.
+pub const COMPONENT_ARGUMENT: &str = "--component";
 
 /// Where unknown components are compiled.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +40,21 @@ pub enum Compiler {
     Child(PathBuf),
     /// In this process, without limits: for tests and for plugins that one builds oneself.
     InProcess,
+}
+
+/// What the compiling child may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CompileLimits {
+    /// CPU, seconds.
+    pub cpu_s: u64,
+    /// Address space, bytes.
+    pub memory_bytes: u64,
+}
+
+impl Default for CompileLimits {
+    fn default() -> Self {
+        Self { cpu_s: COMPILE_CPU_S_MAX, memory_bytes: COMPILE_MEMORY_BYTES_MAX }
+    }
 }
 
 /// Why a component could not be compiled.
@@ -104,24 +122,45 @@ impl CodeCache {
             return Ok(component);
         }
         let artefact = match &self.compiler {
-            Compiler::Child(program) => compile_in_child(program, wasm).await?,
+            Compiler::Child(program) => in_child(program, &[], wasm).await?,
             Compiler::InProcess => {
                 engine.precompile_component(wasm).map_err(|e| CompileError::Refused(format!("{e:#}")))?
             }
         };
-        let sealed = self.seal(&key, &artefact);
-        write_whole(&path, &sealed).map_err(|e| cache_error(&path, &e))?;
-        self.unseal(engine, &key, &sealed)
-            .ok_or_else(|| CompileError::Refused("the compiled code does not fit this server".into()))
+        // More tables, memories or instances than there are places for one component show here.
+        let component = load(engine, &artefact).map_err(|e| CompileError::Refused(format!("{e:#}")))?;
+        write_whole(&path, &self.seal(&key, &artefact)).map_err(|e| cache_error(&path, &e))?;
+        Ok(component)
+    }
+
+    /// The component that a core module becomes. Authors only need `cargo build`: the contract travels in a custom
+    /// section of the module. `digest` is the module's SHA-256.
+    pub(super) async fn component(&self, module: &[u8], digest: &str) -> Result<Vec<u8>, CompileError> {
+        let Compiler::Child(program) = &self.compiler else {
+            return componentise(module).map_err(CompileError::Refused);
+        };
+        let key = format!("{digest}-component");
+        let path = self.directory.join(&key);
+        if let Some(component) = self.read(&path, &key) {
+            return Ok(component);
+        }
+        let component = in_child(program, &[COMPONENT_ARGUMENT], module).await?;
+        write_whole(&path, &self.seal(&key, &component)).map_err(|e| cache_error(&path, &e))?;
+        Ok(component)
     }
 
     fn open(&self, engine: &Engine, path: &Path, key: &str) -> Option<Component> {
+        load(engine, &self.read(path, key)?).ok()
+    }
+
+    /// What lies there under our seal.
+    fn read(&self, path: &Path, key: &str) -> Option<Vec<u8>> {
         let sealed = std::fs::read(path).ok()?;
-        let component = self.unseal(engine, key, &sealed);
-        if component.is_none() {
+        let content = self.unsealed(key, &sealed).map(<[u8]>::to_vec);
+        if content.is_none() {
             tracing::warn!(path = %path.display(), "a compiled plugin in the cache is not ours or damaged; it is compiled again");
         }
-        component
+        content
     }
 
     fn seal(&self, key: &str, artefact: &[u8]) -> Vec<u8> {
@@ -129,16 +168,20 @@ impl CodeCache {
         [tag.as_ref(), artefact].concat()
     }
 
-    fn unseal(&self, engine: &Engine, key: &str, sealed: &[u8]) -> Option<Component> {
-        let (tag, artefact) = sealed.split_at_checked(SEAL_BYTES)?;
-        let signed = [key.as_bytes(), b"\0", artefact].concat();
+    fn unsealed<'s>(&self, key: &str, sealed: &'s [u8]) -> Option<&'s [u8]> {
+        let (tag, content) = sealed.split_at_checked(SEAL_BYTES)?;
+        let signed = [key.as_bytes(), b"\0", content].concat();
         hmac::verify(&self.key, &signed, tag).ok()?;
-        #[expect(
-            unsafe_code,
-            reason = "the seal proves that these very bytes were made by our own compiler for this key"
-        )]
-        // SAFETY: `artefact` is the unchanged output of `precompile_component`, as its HMAC shows.
-        unsafe { Component::deserialize(engine, artefact) }.ok()
+        Some(content)
+    }
+}
+
+/// Machine code that our own compiler made just now, or whose seal says so.
+fn load(engine: &Engine, artefact: &[u8]) -> wasmtime::Result<Component> {
+    #[expect(unsafe_code, reason = "callers have the bytes from the compiler or checked their seal")]
+    // SAFETY: `artefact` is the unchanged output of `precompile_component`.
+    unsafe {
+        Component::deserialize(engine, artefact)
     }
 }
 
@@ -160,13 +203,15 @@ fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     std::fs::rename(&partial, path)
 }
 
-async fn compile_in_child(program: &Path, wasm: &[u8]) -> Result<Vec<u8>, CompileError> {
+/// What the child makes of a file.
+async fn in_child(program: &Path, arguments: &[&str], wasm: &[u8]) -> Result<Vec<u8>, CompileError> {
     let unusable = |error: std::io::Error| CompileError::Child {
         program: program.display().to_string(),
         cause: error.to_string(),
     };
     let mut child = tokio::process::Command::new(program)
         .arg(COMPILE_SUBCOMMAND)
+        .args(arguments)
         .env_clear()
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -221,10 +266,10 @@ async fn compile_in_child(program: &Path, wasm: &[u8]) -> Result<Vec<u8>, Compil
 /// Exit code of the child for a component that does not compile.
 const REFUSED_EXIT: u8 = 65;
 
-/// The whole work of the hidden subcommand: limits itself, reads a component on stdin and writes
-/// its machine code to stdout.
-pub fn compile_child_main() -> ExitCode {
-    match compile_stdin() {
+/// The whole work of the hidden subcommand: limits itself, reads a file on stdin and writes to stdout what it becomes: a
+/// component its machine code, or a core module its component.
+pub fn compile_child_main(limits: CompileLimits, is_module: bool) -> ExitCode {
+    match convert_stdin(limits, is_module) {
         Ok(()) => ExitCode::SUCCESS,
         Err((code, message)) => {
             let _ = writeln!(std::io::stderr(), "{message}");
@@ -233,15 +278,26 @@ pub fn compile_child_main() -> ExitCode {
     }
 }
 
-fn compile_stdin() -> Result<(), (u8, String)> {
+fn convert_stdin(limits: CompileLimits, is_module: bool) -> Result<(), (u8, String)> {
     let system = |e: std::io::Error| (71, e.to_string());
-    rlimit::Resource::CPU.set(COMPILE_CPU_S_MAX, COMPILE_CPU_S_MAX).map_err(system)?;
-    rlimit::Resource::AS.set(COMPILE_MEMORY_BYTES_MAX, COMPILE_MEMORY_BYTES_MAX).map_err(system)?;
+    rlimit::Resource::CPU.set(limits.cpu_s, limits.cpu_s).map_err(system)?;
+    rlimit::Resource::AS.set(limits.memory_bytes, limits.memory_bytes).map_err(system)?;
     rlimit::Resource::CORE.set(0, 0).map_err(system)?;
     let mut wasm = Vec::new();
     std::io::stdin().take(COMPONENT_BYTES_MAX as u64 + 1).read_to_end(&mut wasm).map_err(system)?;
-    let refused = |e: wasmtime::Error| (REFUSED_EXIT, format!("{e:#}"));
-    let engine = Engine::new(&code_settings()).map_err(refused)?;
-    let artefact = engine.precompile_component(&wasm).map_err(refused)?;
-    std::io::stdout().write_all(&artefact).map_err(system)
+    let refused = |why: String| (REFUSED_EXIT, why);
+    let made = if is_module {
+        componentise(&wasm).map_err(refused)?
+    } else {
+        let compiled = Engine::new(&code_settings()).and_then(|engine| engine.precompile_component(&wasm));
+        compiled.map_err(|e| refused(format!("{e:#}")))?
+    };
+    std::io::stdout().write_all(&made).map_err(system)
+}
+
+fn componentise(module: &[u8]) -> Result<Vec<u8>, String> {
+    wit_component::ComponentEncoder::default()
+        .module(module)
+        .and_then(|encoder| encoder.validate(true).encode())
+        .map_err(|e| format!("{e:#}"))
 }

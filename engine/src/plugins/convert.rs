@@ -1,15 +1,19 @@
 //! Translation between the contract's records and ours. Nothing is decided
 //! here; texts that came from a plugin are only renamed and bounded.
 
+mod assistant;
 mod manifest;
 mod outbound;
 
+pub(super) use assistant::{
+    abilities, assist_failure, confidence, handoff, insights, model, plain, request as assist_request, usage,
+};
 pub(super) use manifest::{channel_kind, setting_kind};
 pub(super) use outbound::outbound;
 
 use super::bindings::provider::exports::pointsman::plugin::{descriptor, sender, webhook};
 use super::bindings::provider::pointsman::plugin::types;
-use super::bindings::{account, sessions, templates};
+use super::bindings::{account, backfill, sessions, templates};
 use super::{ChannelContext, wire};
 
 /// Unix milliseconds on their way in. Times past the year 292 million do not occur; they saturate.
@@ -140,6 +144,7 @@ fn party(party: webhook::Party) -> wire::Party {
         scoped_id: party.scoped_id,
         username: party.username,
         display_name: party.display_name,
+        extras: extras(party.extras),
     }
 }
 
@@ -165,6 +170,20 @@ pub(super) fn event(event: webhook::Event) -> wire::InboundEvent {
             status: t.status,
             at_ms: millis(t.at),
             reason: t.reason,
+            extras: extras(t.extras),
+        }),
+        From::ContactChanged(c) => To::ContactChanged(wire::ContactChange {
+            old: party(c.old),
+            contact: party(c.contact),
+            at_ms: millis(c.at),
+            extras: extras(c.extras),
+        }),
+        From::Consent(c) => To::Consent(wire::Consent {
+            contact: party(c.contact),
+            given: c.given,
+            purpose: c.purpose,
+            at_ms: millis(c.at),
+            extras: extras(c.extras),
         }),
         From::Unreadable(why) => To::Unreadable(why),
         From::Other(e) => To::Other(extra(e)),
@@ -180,6 +199,7 @@ fn message(message: webhook::Message) -> wire::InboundMessage {
         sent_at_ms: millis(message.sent_at),
         reply_to: message.reply_to,
         group_id: message.group_id,
+        author: message.author.map(party),
         echo: message.echo,
         window_closes_at_ms: message.window_closes_at.map(millis),
         content: content(message.content),
@@ -238,6 +258,7 @@ fn status(status: webhook::Status) -> wire::StatusUpdate {
             From::Other(name) => To::Other { name },
         },
         effect_id: status.effect_id,
+        window_closes_at_ms: status.window_closes_at.map(millis),
         extras: extras(status.extras),
     }
 }
@@ -260,6 +281,7 @@ fn session(session: types::Session) -> wire::SessionUpdate {
         account_name: session.account_name,
         picture_url: session.picture_url,
         address: session.address,
+        extras: extras(session.extras),
     }
 }
 
@@ -302,7 +324,9 @@ pub(super) fn template_page(
         language: t.language,
         category: t.category,
         status: t.status,
+        header: t.header,
         body: t.body,
+        footer: t.footer,
         slots: t
             .slots
             .into_iter()
@@ -315,6 +339,24 @@ pub(super) fn template_page(
             .collect(),
     };
     wire::TemplatePage { templates: page.templates.into_iter().map(template).collect(), next: page.next }
+}
+
+pub(super) fn backfill_batch(
+    batch: backfill::exports::pointsman::plugin::backfill::Batch,
+) -> wire::BackfillBatch {
+    let events = batch.events.into_iter().map(event).collect();
+    wire::BackfillBatch { events, cursor: batch.cursor, more: batch.more }
+}
+
+pub(super) fn backfill_range(
+    since_ms: i64,
+    cursor: Option<String>,
+) -> backfill::exports::pointsman::plugin::backfill::Range {
+    backfill::exports::pointsman::plugin::backfill::Range {
+        since: instant(since_ms),
+        cursor,
+        extras: Vec::new(),
+    }
 }
 
 pub(super) fn session_task(task: &wire::SessionTask) -> sessions::exports::pointsman::plugin::sessions::Task {
@@ -333,12 +375,19 @@ pub(super) fn session_task(task: &wire::SessionTask) -> sessions::exports::point
 pub(super) fn session_outcome(
     outcome: sessions::exports::pointsman::plugin::sessions::Outcome,
 ) -> wire::SessionOutcome {
-    use sessions::exports::pointsman::plugin::sessions::Outcome as From;
+    use sessions::exports::pointsman::plugin::sessions::{Outcome as From, QrImage};
     match outcome {
         From::Session(it) => wire::SessionOutcome::Session(session(it)),
-        From::QrText(text) => wire::SessionOutcome::QrText(text),
-        From::QrPng(png) => wire::SessionOutcome::QrPng(png),
-        From::PairingCode(code) => wire::SessionOutcome::PairingCode(code),
+        From::Qr(qr) => wire::SessionOutcome::Qr {
+            image: match qr.image {
+                QrImage::Text(text) => wire::QrImage::Text(text),
+                QrImage::Png(png) => wire::QrImage::Png(png),
+            },
+            expires_at_ms: qr.expires_at.map(millis),
+        },
+        From::PairingCode(it) => {
+            wire::SessionOutcome::PairingCode { code: it.code, expires_at_ms: it.expires_at.map(millis) }
+        }
         From::Other(it) => wire::SessionOutcome::Other(extra(it)),
     }
 }

@@ -7,8 +7,10 @@ mod address;
 mod blob;
 mod bucket;
 mod files;
+mod json;
 mod post;
 mod request;
+mod secrets;
 mod target;
 
 use std::collections::BTreeMap;
@@ -25,10 +27,10 @@ pub use blob::{BLOB_BYTES_MAX, BlobStore, BlobStream, DirectoryBlobs, StoredBlob
 pub use bucket::{BucketBlobs, BucketError};
 pub(super) use files::Files;
 pub use post::{Post, Posted, post_url};
-pub(super) use request::Secrets;
+pub(super) use secrets::SecretRule;
 
 use super::bindings::provider::pointsman::plugin::{http, types};
-use super::manifest::{Manifest, SettingKind};
+use super::manifest::{self, Manifest, SettingKind};
 use super::operation::Caller;
 use super::{ChannelContext, Secret};
 use address::{CheckedResolver, ForbiddenAddress, Reach};
@@ -44,12 +46,15 @@ const RESPONSE_HEADERS_MAX: usize = 64;
 const TIMEOUT_MS: u32 = 15_000;
 /// Longest time for one call, milliseconds; longer wishes are cut.
 const TIMEOUT_MS_MAX: u32 = 60_000;
+/// What an operation keeps of its time to hear that its call took too long, milliseconds.
+const LAST_WORDS_MS: u32 = 500;
 /// Time to resolve, connect and shake hands, milliseconds.
 const CONNECT_TIMEOUT_MS: u64 = 5_000;
 /// How long an idle connection is kept, milliseconds: shorter than most vendors keep it, so that
 /// a request rarely meets a connection that is being closed.
 const IDLE_MS: u64 = 15_000;
-const IDLE_CONNECTIONS_PER_HOST_MAX: usize = 32;
+/// Holds what a burst of messages uses at once: what does not fit is closed after it, and shakes hands anew in the next.
+const IDLE_CONNECTIONS_PER_HOST_MAX: usize = 128;
 
 /// What egress needs from outside.
 #[derive(Clone)]
@@ -83,14 +88,14 @@ pub(super) struct Permissions {
     /// Settings of kind `egress-url` and their origins.
     own: Vec<(String, String)>,
     allow_private: bool,
-    secret_names: Arc<[String]>,
+    secrets: Arc<[SecretRule]>,
 }
 
 impl Permissions {
     pub(super) fn new(
         manifest: &Manifest,
         declared: Arc<[String]>,
-        secret_names: Arc<[String]>,
+        secrets: Arc<[SecretRule]>,
         context: &ChannelContext,
     ) -> Self {
         let settings: BTreeMap<String, serde_json::Value> =
@@ -104,7 +109,7 @@ impl Permissions {
             declared,
             own: own.collect(),
             allow_private: context.allow_private_egress,
-            secret_names,
+            secrets,
         }
     }
 
@@ -116,8 +121,15 @@ impl Permissions {
             declared: origin.into_iter().collect(),
             own: Vec::new(),
             allow_private: false,
-            secret_names: Arc::default(),
+            secrets: Arc::default(),
         }
+    }
+
+    /// With one public URL besides.
+    pub(super) fn and_public(mut self, url: &str) -> Self {
+        let origin = Url::parse(url).ok().map(|url| url.origin().ascii_serialization());
+        self.declared = self.declared.iter().cloned().chain(origin).collect();
+        self
     }
 
     /// How far a call of this URL may reach, when its origin is allowed at all.
@@ -125,14 +137,14 @@ impl Permissions {
         let origin = url.origin().ascii_serialization();
         let own = self.own.iter().any(|(_, own)| *own == origin);
         let reach = if own && self.allow_private { Reach::Private } else { Reach::Public };
-        if !own && !self.declared.contains(&origin) {
+        if !own && !self.declared.iter().any(|declared| manifest::covers(declared, &origin)) {
             let advice = match self.own.first() {
                 Some((setting, _)) => format!("correct the channel's setting `{setting}`, or"),
                 None => "the plugin's author must".to_owned(),
             };
             let (host, channel) = (url.host_str().unwrap_or(""), &self.channel_id);
             return Err(Refusal(format!(
-                "host {host} is not allowed for channel {channel}; {advice} add `{origin}` to the origins of the plugin's manifest"
+                "host {host} is not allowed for channel {channel}; {advice} add `{origin}` to the origins of the plugin's manifest (P301)"
             )));
         }
         if url.scheme() != "https" && reach != Reach::Private {
@@ -148,10 +160,10 @@ impl Permissions {
         let (host, channel) = (url.host_str().unwrap_or(""), &self.channel_id);
         Refusal(match reach {
             Reach::Public => format!(
-                "host {host} is in a private or reserved network; if it is yours, let an admin allow private egress for channel {channel}"
+                "host {host} is in a private or reserved network; if it is yours, let an admin allow private egress for channel {channel} (P302)"
             ),
             Reach::Private => format!(
-                "host {host} is in a reserved range (link-local, metadata, multicast or translated) that is never called; use its plain address"
+                "host {host} is in a reserved range (link-local, metadata, multicast or translated) that is never called; use its plain address (P302)"
             ),
         })
     }
@@ -180,17 +192,41 @@ impl Performed {
     }
 }
 
+/// How long one call may take, milliseconds.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    /// When the plugin asks for no time.
+    usual_ms: u32,
+    /// Longer wishes are cut.
+    longest_ms: u32,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { usual_ms: TIMEOUT_MS, longest_ms: TIMEOUT_MS_MAX }
+    }
+}
+
+impl Patience {
+    /// A call may take all the time of its operation, but for what is needed to hear of the failure.
+    pub(super) fn whole(operation_ms: u32) -> Self {
+        let ms = operation_ms.saturating_sub(LAST_WORDS_MS).max(1);
+        Self { usual_ms: ms, longest_ms: ms }
+    }
+}
+
 /// The network, as far as one operation of one channel may use it.
 pub(super) struct Line<'a> {
     pub(super) egress: &'a Egress,
     pub(super) permissions: &'a Permissions,
     pub(super) secrets: &'a BTreeMap<String, Secret>,
     pub(super) files: &'a Files,
+    pub(super) patience: Patience,
 }
 
 impl Caller for Line<'_> {
     async fn perform(&self, call: http::Call) -> Performed {
-        self.egress.perform(self.permissions, self.secrets, self.files, call).await
+        self.egress.perform(self, call).await
     }
 }
 
@@ -219,23 +255,16 @@ impl Egress {
         call: http::Call,
         (files, blobs): (&Files, &dyn BlobStore),
     ) -> Result<(), String> {
-        let secrets = Secrets { values: secrets, declared: &permissions.secret_names };
-        let checked = self.request(permissions, &secrets, call, TIMEOUT_MS, (files, blobs)).await;
+        let checked = self.request(permissions, secrets, call, TIMEOUT_MS, (files, blobs)).await;
         checked.map(drop).map_err(|Refusal(sentence)| sentence)
     }
 
-    async fn perform(
-        &self,
-        permissions: &Permissions,
-        secrets: &BTreeMap<String, Secret>,
-        files: &Files,
-        call: http::Call,
-    ) -> Performed {
-        let secrets = Secrets { values: secrets, declared: &permissions.secret_names };
+    async fn perform(&self, line: &Line<'_>, call: http::Call) -> Performed {
+        let Line { permissions, secrets, files, patience, .. } = *line;
         let (method, sink) = (call.method.clone(), call.sink);
-        let timeout = call.timeout_ms.unwrap_or(TIMEOUT_MS).clamp(1, TIMEOUT_MS_MAX);
+        let timeout = call.timeout_ms.unwrap_or(patience.usual_ms).clamp(1, patience.longest_ms);
         let shelf = (files, self.blobs.as_ref());
-        let (target, request) = match self.request(permissions, &secrets, call, timeout, shelf).await {
+        let (target, request) = match self.request(permissions, secrets, call, timeout, shelf).await {
             Ok(prepared) => prepared,
             Err(Refusal(sentence)) => {
                 tracing::warn!(channel = permissions.channel_id, sentence, "plugin call refused");
@@ -257,15 +286,15 @@ impl Egress {
     async fn request(
         &self,
         permissions: &Permissions,
-        secrets: &Secrets<'_>,
+        values: &BTreeMap<String, Secret>,
         call: http::Call,
         timeout_ms: u32,
         files: (&Files, &dyn BlobStore),
     ) -> Result<(Target, reqwest::RequestBuilder), Refusal> {
         let method = request::method(&call.method)?;
-        let mut target = target::target(&call.url, permissions, secrets)?;
-        request::add_query(&mut target, &call.query, secrets)?;
-        let headers = request::headers(&call, secrets)?;
+        let (mut target, secrets) = target::target(&call.url, permissions, values)?;
+        request::add_query(&mut target, &call.query, &secrets)?;
+        let headers = request::headers(&call, &secrets)?;
         let client = match target.reach {
             Reach::Public => &self.public,
             Reach::Private => &self.private,
@@ -274,7 +303,7 @@ impl Egress {
             .request(method, target.url.clone())
             .headers(headers.clone())
             .timeout(Duration::from_millis(timeout_ms.into()));
-        Ok((target, request::add_body(request, call.body, &headers, secrets, files).await?))
+        Ok((target, request::add_body(request, call.body, &headers, &secrets, files).await?))
     }
 
     /// Streams an answer into the blob store.

@@ -7,21 +7,25 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use wasmtime::component::{HasSelf, Linker};
+use wasmtime::component::{Linker, WasmStr};
 use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, ResourceLimiter, Store,
-    UpdateDeadline,
+    StoreContextMut, UpdateDeadline,
 };
 
 use super::bindings::provider::pointsman::plugin as contract;
 use super::journal::Journal;
 
+/// The interface of which `write` is the only function.
+const LOG: &str = "pointsman:plugin/log@1.0.0";
 /// Length of one tick of the CPU clock, milliseconds.
 pub(super) const TICK_MS: u64 = 5;
 /// Memory of one instance, summed over all its linear memories, bytes. Growing past it traps.
 pub(super) const MEMORY_BYTES_MAX: usize = 32 << 20;
 /// Entries of all tables of one instance. Growing past it traps.
 pub(super) const TABLE_ELEMENTS_MAX: usize = 20_000;
+/// Handles of resources of one instance; one more traps. The contract has none.
+const HANDLES_MAX: usize = 1_000;
 /// Data that one call may hand from the guest to the host, bytes; more traps. Holds a 4 MiB webhook twice.
 pub(super) const HOSTCALL_BYTES_MAX: usize = 9 << 20;
 /// Calls of imported functions in one operation; more trap.
@@ -102,8 +106,24 @@ pub(super) fn running_engine() -> Result<Engine, EngineError> {
 /// A linker that offers `log.write` and nothing else.
 pub(super) fn linker(engine: &Engine) -> Result<Linker<CallState>, EngineError> {
     let mut linker = Linker::new(engine);
-    super::bindings::provider::ProviderCore::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?;
+    linker.instance(LOG)?.func_wrap("write", write_log)?;
     Ok(linker)
+}
+
+/// The one function that a guest may call. Its text is read where it lies: however long it is, only a line is copied.
+fn write_log(
+    mut store: StoreContextMut<'_, CallState>,
+    (level, message): (contract::log::Level, WasmStr),
+) -> wasmtime::Result<()> {
+    let state = store.data_mut();
+    state.host_calls += 1;
+    if state.host_calls > HOST_CALLS_MAX {
+        wasmtime::bail!("host call limit: more than {HOST_CALLS_MAX} calls of log.write");
+    }
+    let mut journal = state.journal.take(); // the text is borrowed from the store
+    let written = message.to_str(&store).map(|text| journal.write(level.into(), &text));
+    store.data_mut().journal = journal;
+    written
 }
 
 /// What one instance may still use, and what it said.
@@ -125,6 +145,7 @@ pub(super) fn store(engine: &Engine, journal: Journal) -> Store<CallState> {
     let mut store = Store::new(engine, CallState::new(journal));
     store.limiter(|state| &mut state.usage);
     store.set_hostcall_fuel(HOSTCALL_BYTES_MAX);
+    store.set_max_component_handles(HANDLES_MAX);
     store.epoch_deadline_callback(|mut context| {
         let state = context.data_mut();
         if state.ticks_left == 0 {
@@ -142,6 +163,11 @@ pub(super) fn grant_cpu(store: &mut Store<CallState>, cpu_ms: u64) {
     store.set_epoch_deadline(1);
 }
 
+/// Milliseconds of CPU that are left of what [`grant_cpu`] gave, in whole ticks.
+pub(super) fn cpu_left_ms(store: &Store<CallState>) -> u64 {
+    store.data().ticks_left * TICK_MS
+}
+
 /// Sums memory and tables over everything in one store.
 #[derive(Default)]
 pub(super) struct Usage {
@@ -149,6 +175,13 @@ pub(super) struct Usage {
     table_elements: usize,
     /// Set when growth was refused: the bytes that were asked for.
     pub(super) refused_bytes: Option<usize>,
+}
+
+impl Usage {
+    /// Memory that the instance has, bytes.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.memory_bytes
+    }
 }
 
 impl ResourceLimiter for Usage {
@@ -193,19 +226,6 @@ impl ResourceLimiter for Usage {
         MEMORIES_MAX as usize
     }
 }
-
-impl contract::log::Host for CallState {
-    fn write(&mut self, level: contract::log::Level, message: String) -> wasmtime::Result<()> {
-        self.host_calls += 1;
-        if self.host_calls > HOST_CALLS_MAX {
-            wasmtime::bail!("host call limit: more than {HOST_CALLS_MAX} calls of log.write");
-        }
-        self.journal.write(level.into(), message);
-        Ok(())
-    }
-}
-impl contract::types::Host for CallState {}
-impl contract::http::Host for CallState {}
 
 /// The thread behind the CPU clock. It sleeps while no guest runs.
 pub(super) struct Ticker {

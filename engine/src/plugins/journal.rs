@@ -67,7 +67,13 @@ impl Journal {
         Self { redactor, lines: Vec::new(), dropped: 0 }
     }
 
-    pub(super) fn write(&mut self, level: LogLevel, message: String) {
+    /// This journal, for somebody who brings it back; an empty one stays.
+    pub(super) fn take(&mut self) -> Self {
+        let empty = Self::new(self.redactor.clone());
+        std::mem::replace(self, empty)
+    }
+
+    pub(super) fn write(&mut self, level: LogLevel, message: &str) {
         if self.lines.len() == LOG_LINES_MAX {
             self.dropped += 1;
             return;
@@ -90,11 +96,9 @@ impl Journal {
     }
 }
 
-/// Cuts a text to at most `bytes_max` bytes, at a character.
-fn cut(text: &mut String, bytes_max: usize) {
-    if text.len() > bytes_max {
-        text.truncate(text.floor_char_boundary(bytes_max));
-    }
+/// The beginning of a text, whole characters only.
+fn head(text: &str, bytes_max: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes_max)]
 }
 
 /// The last lines of a plugin, all calls together.
@@ -144,25 +148,27 @@ impl Redactor {
         Self { secrets, spellings: OnceLock::new() }
     }
 
-    fn clean(&self, mut text: String) -> String {
-        for spelling in self.spellings.get_or_init(|| spellings(&self.secrets)) {
-            if text.contains(spelling.as_str()) {
-                text = text.replace(spelling.as_str(), REDACTED);
+    /// A text without secrets, cut to the length of a log line. Of a long one only the beginning is read, and what may be
+    /// a part of a secret at its end is left out: 8 MiB cost what a line costs.
+    pub(super) fn clean_line(&self, text: &str) -> String {
+        let spellings = self.spellings.get_or_init(|| spellings(&self.secrets));
+        let longest = spellings.first().map_or(0, String::len);
+        let read = head(text, LOG_LINE_BYTES_MAX + longest);
+        let mut line = read.to_owned();
+        for spelling in spellings {
+            if line.contains(spelling.as_str()) {
+                line = line.replace(spelling.as_str(), REDACTED);
             }
         }
-        text
-    }
-
-    /// Like [`Self::clean`], and cut to the length of a log line.
-    pub(super) fn clean_line(&self, text: String) -> String {
-        let mut text = self.clean(text);
-        cut(&mut text, LOG_LINE_BYTES_MAX);
-        text
+        let kept = if read.len() < text.len() { line.len().saturating_sub(longest) } else { line.len() };
+        line.truncate(head(&line, kept.min(LOG_LINE_BYTES_MAX)).len());
+        line.shrink_to_fit();
+        line
     }
 
     pub(super) fn clean_failure(&self, mut failure: Failure) -> Failure {
-        failure.message = self.clean_line(failure.message);
-        failure.vendor_message = failure.vendor_message.map(|text| self.clean_line(text));
+        failure.message = self.clean_line(&failure.message);
+        failure.vendor_message = failure.vendor_message.map(|text| self.clean_line(&text));
         failure
     }
 }
@@ -205,7 +211,7 @@ mod tests {
             "base64 czNjci90ICJ4Ig== end",
             r#"json s3cr/t \"x\" end"#,
         ] {
-            journal.write(LogLevel::Info, text.to_owned());
+            journal.write(LogLevel::Info, text);
         }
         for line in journal.drain() {
             assert!(line.text.contains("***") && line.text.ends_with("end"), "{line:?}");
@@ -214,10 +220,29 @@ mod tests {
     }
 
     #[test]
+    fn no_part_of_a_secret_is_left_where_a_line_is_cut() {
+        let redactor = journal().redactor;
+        let secret = "s3cr/t \"x\"";
+        for before in LOG_LINE_BYTES_MAX - 20..LOG_LINE_BYTES_MAX + 60 {
+            let (secrets, rest) = (secret.repeat(before / secret.len()), "x".repeat(before % secret.len()));
+            for start in ["x".repeat(before), format!("{secrets}{rest}")] {
+                let line = redactor.clean_line(&format!("{start}{secret}{}", "y".repeat(100_000)));
+                assert!(line.len() <= LOG_LINE_BYTES_MAX && !line.contains("s3"), "{before}: {line}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_cut_line_holds_no_more_memory_than_it_shows() {
+        let line = journal().redactor.clean_line(&"x".repeat(8 << 20));
+        assert_eq!((line.len(), line.capacity()), (LOG_LINE_BYTES_MAX, LOG_LINE_BYTES_MAX));
+    }
+
+    #[test]
     fn lines_are_bounded_in_number_and_length() {
         let mut journal = journal();
         for _ in 0..150 {
-            journal.write(LogLevel::Info, "é".repeat(5_000));
+            journal.write(LogLevel::Info, &"é".repeat(5_000));
         }
         let lines: Vec<_> = journal.drain().collect();
         assert_eq!(lines.len(), LOG_LINES_MAX + 1);

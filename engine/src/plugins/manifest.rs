@@ -5,6 +5,8 @@ use pointsman_rules::facts::Capabilities;
 use regex::{Regex, RegexBuilder};
 use serde::{Deserialize, Serialize};
 
+use super::wire::Abilities;
+
 /// A plugin's checked description.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
@@ -22,10 +24,13 @@ pub struct Manifest {
     pub license: Option<String>,
     /// The form of a channel.
     pub settings: Vec<Setting>,
-    /// What kinds of channel it offers; at least one.
+    /// What kinds of channel it offers; at least one, and none of an assistant.
     pub kinds: Vec<ChannelKind>,
     /// Origins it may call, normalised: `https://api.twilio.com`.
     pub origins: Vec<String>,
+    /// What it can do as an assistant; absent of a provider.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assistant: Option<Abilities>,
 }
 
 /// One field of the form of a channel.
@@ -47,6 +52,10 @@ pub struct Setting {
     pub pattern: Option<String>,
     /// A made-up value.
     pub example: Option<String>,
+    /// For a secret: the only places it may be sent to, origins or names of `egress-url` settings; `None` is
+    /// wherever the plugin may call, an empty list nowhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent_to: Option<Vec<String>>,
 }
 
 /// What may be filled in.
@@ -72,6 +81,15 @@ pub enum SettingKind {
     Secret,
     /// A URL whose origin the plugin may call.
     EgressUrl,
+    /// A secret that is made up when nothing is filled in; the plugin hands it to the vendor.
+    GeneratedSecret,
+}
+
+impl SettingKind {
+    /// Is the value sealed?
+    pub fn is_secret(&self) -> bool {
+        matches!(self, Self::Secret | Self::GeneratedSecret)
+    }
 }
 
 /// A kind of channel and what the vendor can do there.
@@ -83,6 +101,19 @@ pub struct ChannelKind {
     pub label: String,
     /// What it can do.
     pub capabilities: Capabilities,
+    /// What its publisher advises whoever can choose between providers; absent of most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standing: Option<Standing>,
+}
+
+/// A way to connect among others to the same kind of channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// The one to begin with.
+    Recommended,
+    /// For those who have it already.
+    Legacy,
 }
 
 impl Manifest {
@@ -96,9 +127,14 @@ impl Manifest {
         self.settings.iter().find(|s| s.name == name)
     }
 
+    /// Does it name anybody whom it may call, or let an admin name them?
+    pub(super) fn may_call(&self) -> bool {
+        !self.origins.is_empty() || self.settings.iter().any(|s| s.kind == SettingKind::EgressUrl)
+    }
+
     /// Names of the secret fields.
     pub fn secret_names(&self) -> impl Iterator<Item = &str> {
-        self.settings.iter().filter(|s| s.kind == SettingKind::Secret).map(|s| s.name.as_str())
+        self.settings.iter().filter(|s| s.kind.is_secret()).map(|s| s.name.as_str())
     }
 }
 
@@ -160,7 +196,7 @@ pub enum ManifestError {
     },
     /// An origin is not a plain https origin.
     #[error(
-        "origin `{0}` must be `https://` and a host name, without path, user or IP address; for self-hosted vendors declare a setting of kind `egress-url`"
+        "origin `{0}` must be `https://` and a host name (`*.` before it for every name below), without path, user or IP address; for self-hosted vendors declare a setting of kind `egress-url`"
     )]
     Origin(String),
     /// Too many of something.
@@ -193,8 +229,10 @@ impl Manifest {
                 return Err(ManifestError::Empty(what));
             }
         }
-        if self.kinds.is_empty() {
-            return Err(ManifestError::Empty("kinds"));
+        match &self.assistant {
+            None if self.kinds.is_empty() => return Err(ManifestError::Empty("kinds")),
+            Some(able) if able.tasks.is_empty() => return Err(ManifestError::Empty("tasks")),
+            _ => {}
         }
         for (what, count) in
             [("settings", self.settings.len()), ("kinds", self.kinds.len()), ("origins", self.origins.len())]
@@ -230,7 +268,7 @@ impl Setting {
             SettingKind::Choice { options } => {
                 default.as_str().is_some_and(|d| options.iter().any(|o| o == d))
             }
-            SettingKind::Secret => false,
+            SettingKind::Secret | SettingKind::GeneratedSecret => false,
             SettingKind::Text | SettingKind::Multiline | SettingKind::Phone | SettingKind::EgressUrl => {
                 default.as_str().is_some_and(|text| self.matches(text))
             }
@@ -265,20 +303,38 @@ fn distinct_words<'a>(
     Ok(())
 }
 
+/// The normalised origin. `https://*.twilio.com` is every name below; a star needs a name of two parts.
 fn https_origin(text: &str) -> Option<String> {
-    let url = url::Url::parse(text).ok()?;
+    let (below, text) = match text.strip_prefix("https://*.") {
+        Some(rest) => (true, format!("https://{rest}")),
+        None => (false, text.to_owned()),
+    };
+    let url = url::Url::parse(&text).ok()?;
     let plain = url.scheme() == "https"
-        && matches!(url.host(), Some(url::Host::Domain(name)) if name.contains('.') && !name.ends_with('.'))
+        && matches!(url.host(), Some(url::Host::Domain(name)) if name.contains('.') && !name.ends_with('.') && !name.contains('*'))
         && url.username().is_empty()
         && url.password().is_none()
         && matches!(url.path(), "" | "/")
         && url.query().is_none()
         && url.fragment().is_none();
-    plain.then(|| url.origin().ascii_serialization())
+    let origin = plain.then(|| url.origin().ascii_serialization())?;
+    Some(if below { origin.replacen("https://", "https://*.", 1) } else { origin })
+}
+
+/// Is this origin the declared one, or below it?
+pub(super) fn covers(declared: &str, origin: &str) -> bool {
+    match declared.split_once("*") {
+        None => declared == origin,
+        Some((scheme, below)) => origin
+            .strip_prefix(scheme)
+            .and_then(|rest| rest.strip_suffix(below))
+            .is_some_and(|it| !it.is_empty()),
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::wire::AssistTask;
     use super::*;
 
     fn setting(pattern: &str, default: Option<&str>) -> Setting {
@@ -291,6 +347,7 @@ mod tests {
             default: default.map(Into::into),
             pattern: Some(pattern.into()),
             example: None,
+            sent_to: None,
         }
     }
 
@@ -311,6 +368,28 @@ mod tests {
     }
 
     #[test]
+    fn a_provider_has_kinds_of_channel_and_an_assistant_has_tasks() {
+        let checked = |tasks: Option<Vec<AssistTask>>| {
+            let manifest = Manifest {
+                id: "acme".into(),
+                name: "Acme".into(),
+                version: "1".into(),
+                publisher: String::new(),
+                docs_url: None,
+                license: None,
+                settings: vec![],
+                kinds: vec![],
+                origins: vec![],
+                assistant: tasks.map(|tasks| Abilities { tasks, languages: vec![], offline: true }),
+            };
+            manifest.check().map(drop)
+        };
+        assert!(checked(Some(vec![AssistTask::Insights])).is_ok());
+        assert!(matches!(checked(None), Err(ManifestError::Empty("kinds"))));
+        assert!(matches!(checked(Some(vec![])), Err(ManifestError::Empty("tasks"))));
+    }
+
+    #[test]
     fn origins_are_plain_https_names() {
         for (text, expected) in [
             ("https://api.twilio.com", Some("https://api.twilio.com")),
@@ -324,8 +403,32 @@ mod tests {
             ("https://localhost", None),
             ("https://api.twilio.com.", None),
             ("api.twilio.com", None),
+            ("https://*.twilio.com", Some("https://*.twilio.com")),
+            ("https://*.Twilio.com:443", Some("https://*.twilio.com")),
+            ("https://*.com", None),
+            ("https://*", None),
+            ("https://*.*.twilio.com", None),
+            ("https://a*.twilio.com", None),
+            ("https://*.127.0.0.1", None),
         ] {
             assert_eq!(https_origin(text).as_deref(), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn a_star_covers_names_below_and_nothing_else() {
+        let covered = |origin: &str| covers("https://*.twilio.com", origin);
+        assert!(covered("https://media.twilio.com") && covered("https://a.b.twilio.com"));
+        for origin in [
+            "https://twilio.com",
+            "https://.twilio.com",
+            "https://eviltwilio.com",
+            "https://media.twilio.com.evil.test",
+            "https://media.twilio.com:8443",
+            "http://media.twilio.com",
+        ] {
+            assert!(!covered(origin), "{origin}");
+        }
+        assert!(covers("https://twilio.com", "https://twilio.com"));
     }
 }

@@ -3,7 +3,7 @@
 //! into the plugin.
 
 use super::bindings::provider::pointsman::plugin::http;
-use super::egress::{BLOB_BYTES_MAX, Files, Line, Permissions};
+use super::egress::{BLOB_BYTES_MAX, Files, Line, Patience, Permissions};
 use super::operation::{self, Caller as _};
 use super::wire::{Certainty, Failure, FailureKind, MediaSource, Retry};
 use super::{ChannelContext, Plugin, convert};
@@ -49,7 +49,8 @@ async fn by_plugin(
     files: &Files,
 ) -> Result<FetchedFile, Failure> {
     let permissions = plugin.permissions(context);
-    let line = Line { egress: &plugin.egress, permissions: &permissions, secrets: &context.secrets, files };
+    let (egress, secrets, patience) = (&*plugin.egress, &*context.secrets, Patience::default());
+    let line = Line { egress, permissions: &permissions, secrets, files, patience };
     let operation =
         operation::FetchMedia { context: convert::context(context), vendor_ref: reference.to_owned() };
     let blob = operation::run(&plugin.runner, &line, context, operation).await?;
@@ -65,18 +66,9 @@ async fn by_host(
     files: &Files,
 ) -> Result<FetchedFile, Failure> {
     let permissions = Permissions::public(context, url);
-    let line = Line { egress: &plugin.egress, permissions: &permissions, secrets: &context.secrets, files };
-    let call = http::Call {
-        method: "GET".into(),
-        url: url.to_owned(),
-        query: Vec::new(),
-        auth: http::Auth::None,
-        headers: Vec::new(),
-        body: http::Body::None,
-        sink: http::Sink::Blob,
-        idempotent: true,
-        timeout_ms: None,
-    };
+    let (egress, secrets, patience) = (&*plugin.egress, &*context.secrets, Patience::default());
+    let line = Line { egress, permissions: &permissions, secrets, files, patience };
+    let call = plain_get(url, http::Sink::Blob);
     let later = Retry::After { ms: 0 };
     match line.perform(call).await.answer {
         http::Answer::Stored(stored) => files
@@ -94,6 +86,44 @@ async fn by_host(
             Err(failure(FailureKind::VendorUnavailable, later, why))
         }
         http::Answer::Refused(why) => Err(failure(FailureKind::MediaInvalid, Retry::Never, why)),
+    }
+}
+
+/// A picture that the vendor named, of at most as many bytes as an answer may have. From a public address, or from the
+/// server that an admin wrote into the channel's settings.
+pub(super) async fn picture(
+    plugin: &Plugin,
+    context: &ChannelContext,
+    url: &str,
+) -> Result<Vec<u8>, Failure> {
+    let files = Files::default();
+    let permissions = plugin.permissions(context).and_public(url);
+    let (egress, secrets, patience) = (&*plugin.egress, &*context.secrets, Patience::default());
+    let line = Line { egress, permissions: &permissions, secrets, files: &files, patience };
+    let why = match line.perform(plain_get(url, http::Sink::Plugin)).await.answer {
+        http::Answer::Response(answer) if answer.status == 200 => return Ok(answer.body),
+        http::Answer::Response(answer) => {
+            format!("the vendor's link to the picture answered {}", answer.status)
+        }
+        http::Answer::Stored(_) => "the picture came as a file".to_owned(),
+        http::Answer::NotSent(why) | http::Answer::Unclear(why) | http::Answer::Refused(why) => why,
+    };
+    Err(failure(FailureKind::NotFound, Retry::Never, why))
+}
+
+/// Asks for a file as anybody could: no secret goes along.
+fn plain_get(url: &str, sink: http::Sink) -> http::Call {
+    http::Call {
+        method: "GET".into(),
+        url: url.to_owned(),
+        query: Vec::new(),
+        auth: http::Auth::None,
+        headers: Vec::new(),
+        body: http::Body::None,
+        sink,
+        idempotent: true,
+        extras: Vec::new(),
+        timeout_ms: None,
     }
 }
 

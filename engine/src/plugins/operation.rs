@@ -12,7 +12,7 @@ use wasmtime::component::Instance;
 
 use super::bindings::provider::exports::pointsman::plugin::sender;
 use super::bindings::provider::pointsman::plugin::{http, types};
-use super::bindings::{account, media, provider, sessions, templates};
+use super::bindings::{account, backfill, media, provider, sessions, templates};
 use super::call::{CallError, Guest, Loaded, Runner, STEP_CPU_MS};
 use super::egress::{CALLS_MAX, Performed};
 use super::engine::CallState;
@@ -20,7 +20,7 @@ use super::journal::Redactor;
 use super::wire::{Certainty, Failure, FailureKind, Retry};
 use super::{ChannelContext, convert};
 
-/// Time for a whole operation with all its calls, milliseconds; then it counts as failed.
+/// Time for an operation that knows no other limit, milliseconds.
 const OPERATION_MS_MAX: u64 = 120_000;
 
 /// What a step of an operation wants.
@@ -38,6 +38,11 @@ pub(super) trait Operation: Send + Sync {
     type Done: Send;
     /// For messages: `sender.send`.
     const EXPORT: &'static str;
+
+    /// Time for the whole operation with all its calls, milliseconds; then it counts as failed.
+    fn time_ms(&self) -> u64 {
+        OPERATION_MS_MAX
+    }
 
     /// `None` when the plugin does not offer it.
     fn load(
@@ -77,13 +82,13 @@ pub(super) async fn run<O: Operation>(
 ) -> Result<O::Done, Failure> {
     let redactor = Arc::new(Redactor::new(context.secrets.clone()));
     let mut left = false;
+    let time_ms = operation.time_ms();
     let result = {
         let steps = steps(runner, caller, context, operation, &redactor, &mut left);
-        tokio::time::timeout(Duration::from_millis(OPERATION_MS_MAX), steps).await
+        tokio::time::timeout(Duration::from_millis(time_ms), steps).await
     };
     let result = result.unwrap_or_else(|_| {
-        let sentence =
-            format!("plugin {} did not finish `{}` within {OPERATION_MS_MAX} ms", runner.id, O::EXPORT);
+        let sentence = format!("plugin {} did not finish `{}` within {time_ms} ms", runner.id, O::EXPORT);
         Err(Failure::internal(certainty(left), sentence))
     });
     result.map_err(|failure| redactor.clean_failure(failure))
@@ -161,7 +166,8 @@ fn certainty(left: bool) -> Certainty {
 
 fn broken(error: &CallError, left: bool) -> Failure {
     let mut failure = Failure::internal(certainty(left), error.to_string());
-    if matches!(error, CallError::Busy { .. }) {
+    if !left {
+        // Nothing happened at the vendor. A plugin that goes on crashing is stopped, and what is to be sent waits.
         failure.retry = Retry::After { ms: 0 };
     }
     failure
@@ -188,7 +194,7 @@ impl Operation for SendMessage {
         instance: &Instance,
         store: &mut Store<CallState>,
     ) -> wasmtime::Result<Option<Self::Bindings>> {
-        loaded.provider.load(store, instance).map(Some)
+        loaded.provider.as_ref().map(|export| export.load(store, instance)).transpose()
     }
 
     async fn begin(
@@ -248,7 +254,7 @@ impl Operation for Account {
         bindings: &Self::Bindings,
         store: &mut Store<CallState>,
     ) -> wasmtime::Result<Step<Self::Done>> {
-        bindings.pointsman_plugin_account().call_begin(store, &self.context, self.task).await.map(Step::from)
+        bindings.pointsman_plugin_account().call_begin(store, &self.context, &self.task).await.map(Step::from)
     }
 
     async fn resume(
@@ -423,6 +429,58 @@ impl From<sessions_api::Step> for Step<sessions_api::Outcome> {
             sessions_api::Step::Call(call) => Self::Call(Box::new(call)),
             sessions_api::Step::Done(outcome) => Self::Done(outcome),
             sessions_api::Step::Failed(failure) => Self::Failed(failure),
+        }
+    }
+}
+
+use backfill::exports::pointsman::plugin::backfill as backfill_api;
+
+/// `backfill.poll`.
+pub(super) struct Poll {
+    pub(super) context: types::Context,
+    pub(super) range: backfill_api::Range,
+}
+
+impl Operation for Poll {
+    type Bindings = backfill::Backfill;
+    type Done = backfill_api::Batch;
+    const EXPORT: &'static str = "backfill.poll";
+
+    fn load(
+        loaded: &Loaded,
+        instance: &Instance,
+        store: &mut Store<CallState>,
+    ) -> wasmtime::Result<Option<Self::Bindings>> {
+        loaded.backfill.as_ref().map(|export| export.load(store, instance)).transpose()
+    }
+
+    async fn begin(
+        &self,
+        bindings: &Self::Bindings,
+        store: &mut Store<CallState>,
+    ) -> wasmtime::Result<Step<Self::Done>> {
+        bindings
+            .pointsman_plugin_backfill()
+            .call_poll(store, &self.context, &self.range)
+            .await
+            .map(Step::from)
+    }
+
+    async fn resume(
+        bindings: &Self::Bindings,
+        store: &mut Store<CallState>,
+        answer: &http::Answer,
+    ) -> wasmtime::Result<Step<Self::Done>> {
+        bindings.pointsman_plugin_backfill().call_resume(store, answer).await.map(Step::from)
+    }
+}
+
+impl From<backfill_api::Step> for Step<backfill_api::Batch> {
+    fn from(step: backfill_api::Step) -> Self {
+        match step {
+            backfill_api::Step::Call(call) => Self::Call(Box::new(call)),
+            backfill_api::Step::Done(batch) => Self::Done(batch),
+            backfill_api::Step::Failed(failure) => Self::Failed(failure),
         }
     }
 }

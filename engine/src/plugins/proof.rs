@@ -3,9 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use ring::hmac;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ring::{hmac, signature};
 
-use super::bindings::provider::exports::pointsman::plugin::webhook::{HmacAlgorithm, Proof};
+use super::bindings::provider::exports::pointsman::plugin::webhook::Proof;
+use super::bindings::provider::pointsman::plugin::types::HmacAlgorithm;
 use crate::crypto::Secret;
 
 /// Does any of the proofs hold? A secret that is not set or empty proves nothing.
@@ -17,16 +20,31 @@ fn holds(proof: &Proof, secrets: &BTreeMap<String, Secret>) -> bool {
     let secret = |name: &str| secrets.get(name).map(Secret::expose).filter(|value| !value.is_empty());
     match proof {
         Proof::Hmac(proof) => secret(&proof.key).is_some_and(|key| {
-            let algorithm = match proof.algorithm {
-                HmacAlgorithm::Sha1 => hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY,
-                HmacAlgorithm::Sha256 => hmac::HMAC_SHA256,
-                HmacAlgorithm::Sha512 => hmac::HMAC_SHA512,
-            };
-            let key = hmac::Key::new(algorithm, key.as_bytes());
-            hmac::verify(&key, &proof.message, &proof.tag).is_ok()
+            hmac::verify(&hmac_key(proof.algorithm, key), &proof.message, &proof.tag).is_ok()
         }),
         Proof::Token(proof) => secret(&proof.secret).is_some_and(|expected| same(expected, &proof.presented)),
+        Proof::Ed25519(proof) => secret(&proof.key).and_then(public_key).is_some_and(|key| {
+            let key = signature::UnparsedPublicKey::new(&signature::ED25519, key);
+            key.verify(&proof.message, &proof.signature).is_ok()
+        }),
+        Proof::Other(_) => false,
     }
+}
+
+/// The key of an HMAC, to check one or to sign a call.
+pub(super) fn hmac_key(algorithm: HmacAlgorithm, secret: &str) -> hmac::Key {
+    let algorithm = match algorithm {
+        HmacAlgorithm::Sha1 => hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY,
+        HmacAlgorithm::Sha256 => hmac::HMAC_SHA256,
+        HmacAlgorithm::Sha512 => hmac::HMAC_SHA512,
+    };
+    hmac::Key::new(algorithm, secret.as_bytes())
+}
+
+/// 32 bytes, in hex or base64.
+fn public_key(text: &str) -> Option<Vec<u8>> {
+    let byte = |at: usize| text.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
+    if text.len() == 64 { (0..64).step_by(2).map(byte).collect() } else { STANDARD.decode(text).ok() }
 }
 
 /// Compares digests under a shared key, so that neither length nor content shows in the time taken.

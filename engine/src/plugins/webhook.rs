@@ -116,6 +116,25 @@ async fn parse_with(
     })
 }
 
+/// The proofs that a webhook would have to hold, for whoever makes one.
+pub(super) async fn claimed(
+    runner: &Arc<Runner>,
+    context: &ChannelContext,
+    request: &WebhookRequest,
+) -> Result<Vec<webhook::Proof>, CallError> {
+    let (outgoing, request) = (convert::context(context), convert::request(request));
+    let work = async {
+        let mut guest =
+            runner.open(&outgoing.channel_id, AUTHENTICATE, Arc::new(Redactor::default())).await?;
+        let provider = guest.provider(AUTHENTICATE)?;
+        authenticate(&mut guest, &provider, &outgoing, &request).await
+    };
+    Ok(match runner.compute(work).await?? {
+        webhook::Verdict::Accept(claim) | webhook::Verdict::Answer(claim) => claim.proofs,
+        webhook::Verdict::Reject(_) => Vec::new(),
+    })
+}
+
 /// What the claim is worth once its proofs are checked.
 fn judge(
     claimed: webhook::Verdict,
@@ -133,7 +152,7 @@ fn judge(
             let count = claim.proofs.len();
             Verdict::Reject(format!("none of the {count} proofs holds; check the channel's secrets"))
         }
-        webhook::Verdict::Reject(why) => Verdict::Reject(redactor.clean_line(why)),
+        webhook::Verdict::Reject(why) => Verdict::Reject(redactor.clean_line(&why)),
     }
 }
 
@@ -161,12 +180,18 @@ pub(super) async fn validate(
 ) -> Result<Vec<FieldError>, CallError> {
     let work = async {
         let mut guest = runner.open("", VALIDATE, Arc::new(Redactor::default())).await?;
-        let provider = guest.provider(VALIDATE)?;
-        let call = async |_: &Loaded, _: &Instance, store: &mut Store<CallState>| {
-            provider.pointsman_plugin_descriptor().call_validate(store, &settings, &kind).await
+        let call = async |loaded: &Loaded, instance: &Instance, store: &mut Store<CallState>| {
+            if let (None, Some(export)) = (&loaded.provider, &loaded.assistant) {
+                let assistant = export.load(&mut *store, instance)?;
+                let errors = assistant.pointsman_plugin_assistant().call_validate(store, &settings).await?;
+                return Ok(errors.into_iter().map(FieldError::from).collect());
+            }
+            let provider = loaded.provider(&mut *store, instance)?;
+            let errors =
+                provider.pointsman_plugin_descriptor().call_validate(store, &settings, &kind).await?;
+            Ok(errors.into_iter().map(FieldError::from).collect())
         };
         guest.run(VALIDATE, DESCRIBE_CPU_MS, call).await
     };
-    let errors = runner.compute(work).await??;
-    Ok(errors.into_iter().map(FieldError::from).collect())
+    runner.compute(work).await?
 }

@@ -3,6 +3,7 @@
 //! are those of `plugins/wit/plugin.wit`. No behaviour beyond naming things.
 
 mod account;
+mod assistant;
 mod failure;
 mod inbound;
 mod outbound;
@@ -10,6 +11,7 @@ mod session;
 mod webhook;
 
 pub use account::*;
+pub use assistant::*;
 pub use failure::*;
 pub use inbound::*;
 pub use outbound::*;

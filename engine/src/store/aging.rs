@@ -10,7 +10,7 @@ use crate::args;
 /// Rows that age.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Aged {
-    /// Raw webhooks that were read.
+    /// Raw webhooks that were read. Those that wait for their plugin to be mended have no age: nobody has read them yet.
     Webhooks,
     /// Raw webhooks that could not be read.
     Quarantined,
@@ -67,7 +67,7 @@ impl Aged {
                 "delete old webhooks",
                 "raw_webhooks",
                 "tenant_id, id",
-                "t.received_ms < $2 and t.outcome <> 'quarantined'",
+                "t.received_ms < $2 and t.outcome <> 'quarantined' and t.outcome <> 'waiting'",
                 "received_ms",
             ),
             Self::Quarantined => plan(

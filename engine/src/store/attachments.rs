@@ -181,6 +181,16 @@ pub async fn users_of(
     rows.iter().map(|row| row.columns("attachments").opt_id("conversation_id")).collect()
 }
 
+/// Takes a message's files from it; they go with the uploads that were never sent.
+///
+/// # Errors
+/// The database's own.
+pub async fn release(tx: &mut Tx, tenant: TenantId, message: MessageId) -> Result<(), StoreError> {
+    let sql = "update attachments set channel_id = null, conversation_id = null, message_id = null \
+               where tenant_id = $1 and message_id = $2";
+    tx.execute("release a message's files", sql, args![tenant, message]).await.map(|_| ())
+}
+
 /// Does any file have these bytes?
 ///
 /// # Errors
@@ -292,6 +302,19 @@ pub async fn record(
     let mut args = args![tenant, id, attempt];
     args.extend(values);
     Ok(tx.execute("record a fetched file", &sql, args).await? > 0)
+}
+
+/// Lengthens the leases of one owner; a file whose end is being recorded at this moment needs none.
+///
+/// # Errors
+/// The database's own.
+pub async fn renew(tx: &mut Tx, owner: &str, until_ms: i64) -> Result<u64, StoreError> {
+    let skip = if tx.is_postgres() { "for update skip locked" } else { "" };
+    let sql = format!(
+        "update attachments set next_ms = $2 where (tenant_id, id) in \
+         (select tenant_id, id from attachments where state = 'pending' and owner = $1 {skip})"
+    );
+    tx.execute("renew leases of files", &sql, args![owner, until_ms]).await
 }
 
 /// Makes files due now that somebody was at: all of them where one process has just started, or those of one owner

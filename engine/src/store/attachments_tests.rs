@@ -85,6 +85,30 @@ fn a_file_is_taken_once_and_again_when_its_lease_ran_out() {
 }
 
 #[test]
+fn who_lives_keeps_a_file_longer_than_one_lease() {
+    each_db(|db| async move {
+        add(&db, vec![(tenant(1), pending(1)), (tenant(1), pending(2))]).await;
+        let taken = take(&db, NOW_MS).await;
+        assert!(
+            end(&db, &taken[1], Fetched::Later { next_ms: NOW_MS + 1_500, problem: "busy".into() }).await
+        );
+        for (owner, renewed) in [("other", 0), ("me", 1)] {
+            let count = db.write(Durability::Soft, move |tx| {
+                Box::pin(async move { renew(tx, owner, NOW_MS + 2_000).await })
+            });
+            assert_eq!(count.await.unwrap(), renewed);
+        }
+        let again = take(&db, NOW_MS + 1_999).await;
+        assert_eq!(
+            again.iter().map(|it| it.1.id).collect::<Vec<_>>(),
+            [taken[1].1.id],
+            "nobody is at this one"
+        );
+        assert_eq!(take(&db, NOW_MS + 2_000).await.len(), 1);
+    });
+}
+
+#[test]
 fn a_failed_attempt_waits_and_a_failed_file_stays() {
     each_db(|db| async move {
         add(&db, vec![(tenant(1), pending(1)), (tenant(2), pending(2))]).await;

@@ -246,6 +246,8 @@ pub struct SendableTemplate {
     pub status: String,
     /// Keys of the slots to fill.
     pub slots: Vec<String>,
+    /// The body with its holes, as the vendor gave it.
+    pub body: String,
 }
 
 /// A template about to be sent.
@@ -259,7 +261,7 @@ pub async fn sendable_template(
     name: &str,
     language: &str,
 ) -> Result<Option<SendableTemplate>, StoreError> {
-    let sql = "select vendor_id, status, slots from templates where tenant_id = $1 and channel_id = $2 \
+    let sql = "select vendor_id, status, slots, body from templates where tenant_id = $1 and channel_id = $2 \
                and name = $3 and language = $4";
     let row = tx.first("find a template", sql, args![tenant, channel, name, language]).await?;
     row.map(|row| {
@@ -268,6 +270,7 @@ pub async fn sendable_template(
             vendor_id: c.opt_text("vendor_id")?,
             status: c.text("status")?,
             slots: c.json("slots")?,
+            body: c.text("body")?,
         })
     })
     .transpose()

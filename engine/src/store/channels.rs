@@ -220,7 +220,7 @@ pub async fn list(
 }
 
 /// Moves a channel that is switched on into another state; answers the state it had, if it changed. Of several
-/// transactions that want the same at once, one gets an answer.
+/// transactions that want the same at once, one gets an answer. One that we stopped stays so until a person resumes it.
 ///
 /// # Errors
 /// The database's own.
@@ -236,6 +236,9 @@ pub async fn move_state(
         return Ok(None);
     };
     let from = row.columns("channels").text("state")?;
+    if from == PAUSED && to != PAUSED {
+        return Ok(None);
+    }
     if from == to {
         let sql = "update channels set state_reason = $3 where tenant_id = $1 and id = $2 and state = $4";
         tx.execute("say why a channel is in its state", sql, args![tenant, id, reason, to]).await?;
@@ -249,18 +252,31 @@ pub async fn move_state(
     Ok((moved == 1).then_some(from))
 }
 
-/// Must what leaves by this channel wait now? It is switched off, or its vendor refuses us.
+/// Must what leaves by this channel wait now? It is switched off, its vendor refuses us, or its plugin was stopped.
 ///
 /// # Errors
 /// The database's own.
 pub async fn is_held(tx: &mut Tx, tenant: TenantId, id: ChannelId) -> Result<bool, StoreError> {
     let sql = "select 1 from channels where tenant_id = $1 and id = $2 and deleted_ms is null \
-               and (not active or state in ($3, $4))";
-    Ok(tx.first("look whether a channel waits", sql, args![tenant, id, FAILED, QR_REQUIRED]).await?.is_some())
+               and (not active or state in ($3, $4, $5))";
+    let held = args![tenant, id, FAILED, QR_REQUIRED, PAUSED];
+    Ok(tx.first("look whether a channel waits", sql, held).await?.is_some())
+}
+
+/// Was its plugin stopped because it crashed again and again?
+///
+/// # Errors
+/// The database's own.
+pub async fn is_stopped(tx: &mut Tx, tenant: TenantId, id: ChannelId) -> Result<bool, StoreError> {
+    let sql = "select 1 from channels where tenant_id = $1 and id = $2 and active and state = $3";
+    let found = tx.first("look whether a channel was stopped", sql, args![tenant, id, PAUSED]).await?;
+    Ok(found.is_some())
 }
 
 /// The state of a channel whose vendor refuses us until its owner acts.
 pub const FAILED: &str = "failed";
+/// The state of a channel that we stopped: switched off, or, while it is on, because its plugin crashed again and again.
+pub const PAUSED: &str = "paused";
 /// The state of a channel that has to be linked to a phone.
 pub const QR_REQUIRED: &str = "qr_required";
 

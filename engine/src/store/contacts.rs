@@ -8,7 +8,7 @@ use pointsman_rules::ids::{ContactId, IdentityId, TenantId};
 use super::conversations::json;
 use super::lanes::pairs;
 use super::tx::places;
-use super::{StoreError, Tx};
+use super::{Arg, StoreError, Tx};
 use crate::args;
 
 /// A contact under one of its identities.
@@ -311,30 +311,45 @@ pub async fn insert_identities(
     people: &[(TenantId, Person)],
     now_ms: i64,
 ) -> Result<(), StoreError> {
-    let identities = people
-        .iter()
-        .map(|(tenant, it)| {
-            let i = &it.identity;
-            args![
-                *tenant,
-                i.id,
-                it.facts.id,
-                i.channel_kind.as_str(),
-                "address",
-                i.value.as_str(),
-                i.address.as_str(),
-                i.phone.clone(),
-                i.phone_key.clone(),
-                i.scoped_id.clone(),
-                i.username.clone(),
-                i.evidence.as_str(),
-                now_ms
-            ]
-        })
-        .collect();
-    let head = "insert into identities (tenant_id, id, contact_id, channel_kind, kind, value, address, phone, \
-                phone_key, scoped_id, username, evidence, created_ms)";
-    tx.insert_many("add identities", head, identities, "").await.map(|_| ())
+    let identities = people.iter().map(|(tenant, it)| identity_row(*tenant, it, now_ms)).collect();
+    tx.insert_many("add identities", INSERT_IDENTITY, identities, "").await.map(|_| ())
+}
+
+/// Adds an identity that the vendor says is also this contact's, unless somebody has it already.
+///
+/// # Errors
+/// The database's own.
+pub async fn add_identity(
+    tx: &mut Tx,
+    tenant: TenantId,
+    person: &Person,
+    now_ms: i64,
+) -> Result<(), StoreError> {
+    let row = vec![identity_row(tenant, person, now_ms)];
+    let unless = "on conflict (tenant_id, channel_kind, kind, value) do nothing";
+    tx.insert_many("add identity", INSERT_IDENTITY, row, unless).await.map(|_| ())
+}
+
+const INSERT_IDENTITY: &str = "insert into identities (tenant_id, id, contact_id, channel_kind, kind, value, \
+                               address, phone, phone_key, scoped_id, username, evidence, created_ms)";
+
+fn identity_row(tenant: TenantId, it: &Person, now_ms: i64) -> Vec<Arg> {
+    let i = &it.identity;
+    args![
+        tenant,
+        i.id,
+        it.facts.id,
+        i.channel_kind.as_str(),
+        "address",
+        i.value.as_str(),
+        i.address.as_str(),
+        i.phone.clone(),
+        i.phone_key.clone(),
+        i.scoped_id.clone(),
+        i.username.clone(),
+        i.evidence.as_str(),
+        now_ms
+    ]
 }
 
 /// Which contact an identity belongs to is asked when it is written: merging may have moved it since the turn read it.

@@ -61,6 +61,8 @@ pub struct ConversationFilter {
     pub label: Option<String>,
     /// Put away, or not.
     pub archived: Option<bool>,
+    /// One sentiment.
+    pub sentiment: Option<String>,
 }
 
 /// Where the next page begins: after this activity and id.
@@ -74,6 +76,13 @@ static HEAD: LazyLock<String> = LazyLock::new(|| {
         left join identities i on i.tenant_id = c.tenant_id and i.id = c.identity_id",
         of_table("c", conversations::COLUMNS)
     )
+});
+
+/// The same, read by the rows of one label.
+static LABEL_HEAD: LazyLock<String> = LazyLock::new(|| {
+    let labelled = "from conversation_labels l join conversations c on c.tenant_id = l.tenant_id and \
+                    c.id = l.conversation_id";
+    HEAD.replacen("from conversations c", labelled, 1)
 });
 
 /// Conversations, the latest activity first. However many there are, few rows more than the page are read: a list is
@@ -91,7 +100,7 @@ pub async fn list(
 ) -> Result<Vec<ConversationView>, StoreError> {
     let mut found = Vec::new();
     for branch in branches(tx, tenant, sight, wanted).await? {
-        let (sql, args) = statement(tenant, sight, wanted, branch, after, rows_max);
+        let (sql, args) = statement(tenant, sight, wanted, &branch, after, rows_max);
         for row in tx.all("list conversations", &sql, args).await? {
             found.push(read(&row)?);
         }
@@ -103,12 +112,14 @@ pub async fn list(
 }
 
 /// The rows of one index that a list is read from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Branch {
     State(bool, Status),
     Group(Option<GroupId>),
     Assignee(UserId),
     Contact(ContactId),
+    Channel(ChannelId),
+    Label(String),
 }
 
 /// What goes on is little, what is over is much: open work is found by its state, the rest by whose it is.
@@ -124,12 +135,14 @@ async fn branches(
         (Some(contact), ..) => vec![Branch::Contact(contact)],
         (_, Some(AssigneeFilter::User(user)), ..) => vec![Branch::Assignee(user)],
         _ if is_open_work => states(wanted),
+        _ if let Some(label) = &wanted.label => vec![Branch::Label(label.clone())],
         (_, _, Some(group), _) => vec![Branch::Group(Some(group))],
         (.., Sight::Agent(user)) => {
             let own = groups::of_user(tx, tenant, user).await?.into_iter().map(|id| Branch::Group(Some(id)));
             own.chain([Branch::Group(None), Branch::Assignee(user)]).collect()
         }
         (.., Sight::Ungrouped) => vec![Branch::Group(None)],
+        (.., Sight::All) if let Some(channel) = wanted.channel => vec![Branch::Channel(channel)],
         (.., Sight::All) => states(wanted),
     })
 }
@@ -148,19 +161,21 @@ fn statement(
     tenant: TenantId,
     sight: Sight,
     wanted: &ConversationFilter,
-    branch: Branch,
+    branch: &Branch,
     after: Option<ConversationCursor>,
     rows_max: u32,
 ) -> (String, Vec<super::Arg>) {
     let mut filter = Filter::new("c", tenant);
     match branch {
         Branch::State(live, status) => {
-            filter.and("c.live = ? and c.status = ?", args![live, status.word()]);
+            filter.and("c.live = ? and c.status = ?", args![*live, status.word()]);
         }
-        Branch::Group(Some(group)) => filter.and("c.group_id = ?", args![group]),
+        Branch::Group(Some(group)) => filter.and("c.group_id = ?", args![*group]),
         Branch::Group(None) => filter.and("c.group_id is null", vec![]),
-        Branch::Assignee(user) => filter.and("c.assignee_id = ?", args![user]),
-        Branch::Contact(contact) => filter.and("c.contact_id = ?", args![contact]),
+        Branch::Assignee(user) => filter.and("c.assignee_id = ?", args![*user]),
+        Branch::Contact(contact) => filter.and("c.contact_id = ?", args![*contact]),
+        Branch::Channel(channel) => filter.and("c.channel_id = ?", args![*channel]),
+        Branch::Label(label) => filter.and("l.tenant_id = ? and l.label = ?", args![tenant, label]),
     }
     filter.seen_by(sight);
     filter.and_if("c.live = ?", wanted.live);
@@ -173,6 +188,7 @@ fn statement(
     }
     filter.and_if("c.channel_id = ?", wanted.channel);
     filter.and_if("c.contact_id = ?", wanted.contact);
+    filter.and_if("c.sentiment = ?", wanted.sentiment.clone());
     match wanted.archived {
         None => {}
         Some(true) => filter.and("c.archived_ms is not null", vec![]),
@@ -184,15 +200,20 @@ fn statement(
             args![like_part(&serde_json::Value::from(label.as_str()).to_string())],
         );
     }
+    let (place, head) = match branch {
+        Branch::Label(_) => ("(l.last_activity_ms, l.conversation_id) < (?, ?)", &*LABEL_HEAD),
+        _ => ("(c.last_activity_ms, c.id) < (?, ?)", &*HEAD),
+    };
     if let Some((activity_ms, id)) = after {
-        filter.and("(c.last_activity_ms, c.id) < (?, ?)", args![activity_ms, id]);
+        filter.and(place, args![activity_ms, id]);
     }
     let order = match branch {
+        Branch::Label(_) => "order by l.last_activity_ms desc, l.conversation_id desc",
         // PostgreSQL does not see that `is null` leaves nothing to sort by this column.
         Branch::Group(None) => "order by c.group_id desc, c.last_activity_ms desc, c.id desc",
         _ => "order by c.last_activity_ms desc, c.id desc",
     };
-    filter.finish(&HEAD, order, rows_max)
+    filter.finish(head, order, rows_max)
 }
 
 /// One conversation, if these eyes may see it.

@@ -109,6 +109,10 @@ fn every_list_runs_down_an_index() {
             ConversationFilter { group: Some(group(1)), ..wanted() },
             ConversationFilter { assignee: Some(AssigneeFilter::User(user(1))), ..wanted() },
             ConversationFilter { contact: Some(contact(1)), ..wanted() },
+            ConversationFilter { channel: Some(channel(1)), ..wanted() },
+            ConversationFilter { channel: Some(channel(1)), live: Some(false), ..wanted() },
+            ConversationFilter { label: Some("vip".into()), ..wanted() },
+            ConversationFilter { label: Some("vip".into()), channel: Some(channel(1)), ..wanted() },
         ];
         insert(&db, "group_members", "tenant_id, group_id, user_id", args![tenant(1), group(1), user(1)])
             .await;
@@ -117,16 +121,18 @@ fn every_list_runs_down_an_index() {
                 for after in [None, Some((1_000, conversation(1)))] {
                     let mut tx = db.read().await.unwrap();
                     for branch in branches(&mut tx, tenant(1), sight, filter).await.unwrap() {
-                        let (sql, args) = statement(tenant(1), sight, filter, branch, after, 50);
+                        let (sql, args) = statement(tenant(1), sight, filter, &branch, after, 50);
                         let plan = plan(&db, &sql, args).await;
                         // A contact has few conversations; sorting them is nothing.
                         let sorts = matches!(branch, Branch::Contact(_));
                         let good = if db.is_postgres() {
-                            let scan = plan.contains("conversations_")
+                            let scan = (plan.contains("conversations_")
+                                || plan.contains("conversation_labels_"))
                                 && !plan.contains("Seq Scan on conversations");
                             scan && (sorts || !plan.contains("Sort"))
                         } else {
-                            let search = plan.contains("SEARCH c USING INDEX conversations_");
+                            let search = plan.contains("SEARCH c USING INDEX conversations_")
+                                || plan.contains("SEARCH l USING COVERING INDEX conversation_labels_");
                             search && (sorts || !plan.contains("TEMP B-TREE"))
                         };
                         assert!(good, "{branch:?} as {sight:?}:\n{plan}\n{sql}");

@@ -4,15 +4,16 @@
 use std::collections::BTreeMap;
 
 use pointsman_rules::assign::Policy;
+use pointsman_rules::event::Actor;
 use pointsman_rules::facts::{ConversationFacts, Priority, Status};
 use pointsman_rules::ids::{
-    ChannelId, ContactId, ConversationId, GroupId, IdentityId, LaneId, TenantId, UserId,
+    AssistantId, ChannelId, ContactId, ConversationId, GroupId, IdentityId, JobId, LaneId, TenantId, UserId,
 };
 use pointsman_rules::sla::Target;
 use serde::{Deserialize, Serialize};
 
 use super::lanes::pairs;
-use super::{Columns, Row, StoreError, Tx};
+use super::{Columns, Row, StoreError, Tx, labels};
 use crate::args;
 
 /// A conversation with what the engine keeps besides the facts that rules see.
@@ -40,6 +41,10 @@ pub struct Conversation {
     pub ended_ms: Option<i64>,
     /// Which deadlines were already announced.
     pub deadlines: Deadlines,
+    /// Where the assistant is with it.
+    pub assist: Assist,
+    /// Where sentiment and summary come from; `None`: nobody was asked yet.
+    pub insights: Option<Insights>,
     /// Whom it waits for; `None`: nobody is looked for.
     pub queue: Option<Queue>,
     /// The next moment at which something is due, unix milliseconds.
@@ -48,6 +53,54 @@ pub struct Conversation {
     pub seq: i64,
     /// Raised by every turn that writes it.
     pub version: i64,
+}
+
+/// Where the assistant is with a conversation.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Assist {
+    /// The contact's last message that nobody has answered: its number among theirs, and when it came, unix
+    /// milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unanswered: Option<(i64, i64)>,
+    /// What is waited for: the asking, and the number of the message that it answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<(JobId, i64)>,
+    /// Its answers since a person last wrote or switched it on.
+    #[serde(default)]
+    pub answers: i64,
+    /// Who switched it last; `None`: nobody has yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub switched: Option<Switched>,
+}
+
+/// Who switched the assistant on or off.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Switched {
+    /// Who did.
+    pub by: Actor,
+    /// Why, in a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// When, unix milliseconds.
+    pub at_ms: i64,
+}
+
+/// Where sentiment and summary come from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Insights {
+    /// Who said so.
+    pub assistant: AssistantId,
+    /// What answered, as the vendor calls it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// From -1 (negative) to 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score: Option<f64>,
+    /// BCP 47, of what the contact writes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
+    /// When, unix milliseconds.
+    pub at_ms: i64,
 }
 
 /// A conversation that waits for somebody to take it.
@@ -114,10 +167,10 @@ pub struct Deadlines {
 
 /// In the order in which [`read_from`] reads them.
 pub(super) const COLUMNS: &str = "id, channel_id, contact_id, identity_id, lane_id, live, status, group_id, assignee_id, \
-    priority, labels, attributes, language, ai, window_closes_ms, last_inbound_ms, last_outbound_ms, \
+    priority, labels, attributes, language, sentiment, summary, ai, window_closes_ms, last_inbound_ms, last_outbound_ms, \
     last_activity_ms, inbound_count, outbound_count, reopen_count, unread, preview, last_responder_id, automatic, \
     rule_starts, deadlines, due_ms, created_ms, ended_ms, archived_ms, snoozed_until_ms, opened_ms, waiting_since_ms, \
-    first_reply_ms, queue, seq, version";
+    first_reply_ms, queue, assist, insights, seq, version";
 
 /// The conversations with these ids, in no order.
 ///
@@ -186,6 +239,7 @@ pub(super) fn read_from(c: &mut Columns<'_>) -> Result<Conversation, StoreError>
     facts.waiting_since_ms = c.opt_int("waiting_since_ms")?;
     facts.first_reply_ms = c.opt_int("first_reply_ms")?;
     let queue = c.opt_json("queue")?;
+    let (assist, insights) = (c.opt_json("assist")?.unwrap_or_default(), c.opt_json("insights")?);
     let (seq, version) = (c.int("seq")?, c.int("version")?);
     Ok(Conversation {
         facts,
@@ -199,6 +253,8 @@ pub(super) fn read_from(c: &mut Columns<'_>) -> Result<Conversation, StoreError>
         last_responder,
         ended_ms,
         deadlines,
+        assist,
+        insights,
         queue,
         due_ms,
         seq,
@@ -218,6 +274,8 @@ fn read_case(c: &mut Columns<'_>, id: ConversationId) -> Result<ConversationFact
         labels: c.json("labels")?,
         attributes: c.json("attributes")?,
         language: c.opt_text("language")?,
+        sentiment: c.opt_text("sentiment")?,
+        summary: c.opt_text("summary")?,
         ai: c.json("ai")?,
         window_closes_ms: None,
         last_inbound_ms: None,
@@ -237,20 +295,22 @@ fn read_case(c: &mut Columns<'_>, id: ConversationId) -> Result<ConversationFact
     })
 }
 
-/// Writes conversations, new or changed.
+/// Writes conversations, new or changed. What labels were taken away is told `labels::forget`.
 ///
 /// # Errors
 /// The database's own; a second open conversation of one identity is refused by the index.
 pub async fn upsert(tx: &mut Tx, rows: &[(TenantId, Conversation)]) -> Result<(), StoreError> {
     let head = format!("insert into conversations (tenant_id, {COLUMNS}, queued_ms, holder_id)");
     let values = rows.iter().map(|(tenant, it)| values(*tenant, it)).collect::<Result<Vec<_>, _>>()?;
-    tx.insert_many("write conversations", &head, values, UPDATE).await.map(|_| ())
+    tx.insert_many("write conversations", &head, values, UPDATE).await?;
+    labels::keep(tx, rows).await
 }
 
 /// Without the contact: merging moves conversations between turns, and a turn's working copy may be older than that.
 const UPDATE: &str = "on conflict (tenant_id, id) do update set live = excluded.live, status = excluded.status, group_id = excluded.group_id, \
     assignee_id = excluded.assignee_id, priority = excluded.priority, labels = excluded.labels, \
-    attributes = excluded.attributes, language = excluded.language, ai = excluded.ai, \
+    attributes = excluded.attributes, language = excluded.language, sentiment = excluded.sentiment, \
+    summary = excluded.summary, assist = excluded.assist, insights = excluded.insights, ai = excluded.ai, \
     window_closes_ms = excluded.window_closes_ms, last_inbound_ms = excluded.last_inbound_ms, \
     last_outbound_ms = excluded.last_outbound_ms, last_activity_ms = excluded.last_activity_ms, \
     inbound_count = excluded.inbound_count, outbound_count = excluded.outbound_count, \
@@ -280,6 +340,8 @@ fn values(tenant: TenantId, it: &Conversation) -> Result<Vec<crate::store::Arg>,
         json("labels", &facts.labels)?,
         json("attributes", &facts.attributes)?,
         facts.language.clone(),
+        facts.sentiment.clone(),
+        facts.summary.clone(),
         json("ai", &facts.ai)?,
         facts.window_closes_ms,
         facts.last_inbound_ms,
@@ -303,6 +365,8 @@ fn values(tenant: TenantId, it: &Conversation) -> Result<Vec<crate::store::Arg>,
         facts.waiting_since_ms,
         facts.first_reply_ms,
         it.queue.as_ref().map(|queue| json("queue", queue)).transpose()?,
+        json("assist", &it.assist)?,
+        it.insights.as_ref().map(|insights| json("insights", insights)).transpose()?,
         it.seq,
         it.version,
         it.queue.as_ref().map(|queue| queue.since_ms),

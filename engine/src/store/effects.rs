@@ -67,12 +67,21 @@ pub struct Effect {
     pub state: EffectState,
     /// Calls begun so far.
     pub attempts: i64,
+    /// Those of them before a person had it sent again.
+    pub attempts_before: i64,
     /// Not before this moment, unix milliseconds.
     pub next_ms: i64,
     /// The rule version that asked for it.
     pub rule_version: Option<RuleVersionId>,
     /// The event it answers.
     pub event: Option<EventId>,
+}
+
+impl Effect {
+    /// Calls since it was asked for, or asked for again.
+    pub fn tries(&self) -> i64 {
+        self.attempts - self.attempts_before
+    }
 }
 
 /// Adds effects; one that exists already is left alone (same rule version, event and ordinal).
@@ -107,7 +116,7 @@ pub async fn insert(tx: &mut Tx, effects: &[(TenantId, Effect)], now_ms: i64) ->
 }
 
 const COLUMNS: &str = "id, lane_id, channel_id, conversation_id, message_id, seq, kind, state, attempts, next_ms, \
-    rule_version_id, event_id";
+    rule_version_id, event_id, attempts_before";
 
 /// What waits in lanes, each lane in order, at most `effects_max` per lane.
 ///
@@ -158,6 +167,7 @@ fn read(row: &Row) -> Result<Effect, StoreError> {
         next_ms: c.int("next_ms")?,
         rule_version: c.opt_id("rule_version_id")?,
         event: c.opt_id("event_id")?,
+        attempts_before: c.int("attempts_before")?,
     })
 }
 
@@ -240,14 +250,35 @@ pub async fn record_attempts(tx: &mut Tx, attempts: &[Attempt]) -> Result<(), St
 }
 
 /// Puts an effect back into its lane, because a person wants its failed or unclear message sent again. The vendor may
-/// have taken it before and failed later: then it was done.
+/// have taken it before and failed later: then it was done. Its calls so far stay on record.
 ///
 /// # Errors
 /// The database's own.
 pub async fn requeue(tx: &mut Tx, tenant: TenantId, id: EffectId, now_ms: i64) -> Result<(), StoreError> {
-    let sql = "update effects set state = 'queued', attempts = 0, next_ms = $3, done_ms = null \
-               where tenant_id = $1 and id = $2 and state in ('done', 'failed', 'unknown')";
+    let sql = "update effects set state = 'queued', attempts_before = attempts, next_ms = $3, done_ms = null \
+               where tenant_id = $1 and id = $2 and state in ('done', 'failed', 'unknown', 'cancelled')";
     tx.execute("queue an effect again", sql, args![tenant, id, now_ms]).await.map(|_| ())
+}
+
+/// Takes an effect back whose message was deleted; nobody waits for it any more.
+///
+/// # Errors
+/// The database's own.
+pub async fn cancel(tx: &mut Tx, tenant: TenantId, id: EffectId) -> Result<(), StoreError> {
+    let sql = "update effects set state = 'cancelled' where tenant_id = $1 and id = $2 \
+               and state in ('done', 'failed', 'unknown')";
+    tx.execute("cancel an effect", sql, args![tenant, id]).await.map(|_| ())
+}
+
+/// Contents of the lane's messages whose vendor is being called at this moment, JSON.
+///
+/// # Errors
+/// The database's own.
+pub async fn leaving(tx: &mut Tx, tenant: TenantId, lane: LaneId) -> Result<Vec<String>, StoreError> {
+    let sql = "select m.content from effects e join messages m on m.tenant_id = e.tenant_id and m.id = e.message_id \
+               where e.tenant_id = $1 and e.lane_id = $2 and e.state = 'sending'";
+    let rows = tx.all("read what is leaving", sql, args![tenant, lane]).await?;
+    rows.iter().map(|row| row.columns("messages").text("content")).collect()
 }
 
 /// The lane by which the message with this vendor id left.

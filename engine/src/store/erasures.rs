@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::conversations::json;
 use super::lanes::Fenced;
 use super::tx::places;
-use super::{Arg, Row, StoreError, Tx};
+use super::{Arg, Row, StoreError, Tx, labels};
 use crate::args;
 
 /// What is erased.
@@ -206,12 +206,14 @@ pub async fn strip_conversations(
     now_ms: i64,
 ) -> Result<(), StoreError> {
     let sql = "update conversations set status = 'closed', live = false, labels = '[]', attributes = '{}', \
-               language = null, preview = null, unread = 0, automatic = '[]', rule_starts = '{}', deadlines = '{}', \
+               language = null, sentiment = null, summary = null, insights = null, assist = null, \
+               preview = null, unread = 0, automatic = '[]', rule_starts = '{}', deadlines = '{}', \
                due_ms = null, queue = null, queued_ms = null, holder_id = null, waiting_since_ms = null, \
                ended_ms = coalesce(ended_ms, $3), archived_ms = coalesce(archived_ms, $3), \
                version = version + 1 where tenant_id = $1 and id = $2";
     for conversation in conversations {
         tx.execute("erase a conversation's fields", sql, args![tenant, *conversation, now_ms]).await?;
+        labels::forget_all(tx, tenant, *conversation).await?;
     }
     Ok(())
 }
@@ -225,6 +227,7 @@ pub async fn remove_conversation(
     tenant: TenantId,
     id: ConversationId,
 ) -> Result<bool, StoreError> {
+    labels::forget_all(tx, tenant, id).await?;
     let sql = "delete from conversations where tenant_id = $1 and id = $2";
     Ok(tx.execute("remove a conversation", sql, args![tenant, id]).await? > 0)
 }
@@ -238,6 +241,8 @@ pub async fn silence(tx: &mut Tx, tenant: TenantId, conversation: ConversationId
     tx.execute("drop what waits to leave", sql, args![tenant, conversation]).await?;
     let sql = "delete from placements where tenant_id = $1 and conversation_id = $2";
     tx.execute("drop a placement", sql, args![tenant, conversation]).await?;
+    let sql = "delete from assistant_tasks where tenant_id = $1 and conversation_id = $2";
+    tx.execute("drop work for assistants", sql, args![tenant, conversation]).await?;
     let sql = "delete from timers where tenant_id = $1 and conversation_id = $2";
     tx.execute("drop timers", sql, args![tenant, conversation]).await.map(|_| ())
 }

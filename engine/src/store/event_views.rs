@@ -42,6 +42,8 @@ pub struct EventFilter {
     pub conversation: Option<ConversationId>,
     /// One name, or every name below it: `message.` is all of `message.…`.
     pub kind: Option<String>,
+    /// The newest first, instead of the oldest.
+    pub is_newest_first: bool,
 }
 
 const HEAD: &str = "select e.id, e.conversation_id, e.channel_id, e.seq, e.type, e.body, e.cause, e.at_ms, \
@@ -49,7 +51,7 @@ const HEAD: &str = "select e.id, e.conversation_id, e.channel_id, e.seq, e.type,
     left join conversations c on c.tenant_id = e.tenant_id and c.id = e.conversation_id \
     left join channels h on h.tenant_id = e.tenant_id and h.id = e.channel_id";
 
-/// Events after a point of the log, oldest first. Agents see those of conversations they may see.
+/// Events behind a point of the log, in the order that is wanted. Agents see those of conversations they may see.
 ///
 /// # Errors
 /// The database's own.
@@ -73,8 +75,12 @@ pub async fn list(
         Some(kind) if kind.ends_with('.') => filter.and("e.type like ?", args![format!("{kind}%")]),
         Some(kind) => filter.and("e.type = ?", args![kind]),
     }
-    filter.and_if("e.id > ?", after);
-    let (sql, args) = filter.finish(HEAD, "order by e.id", rows_max);
+    let (behind, order) = match wanted.is_newest_first {
+        true => ("e.id < ?", "order by e.id desc"),
+        false => ("e.id > ?", "order by e.id"),
+    };
+    filter.and_if(behind, after);
+    let (sql, args) = filter.finish(HEAD, order, rows_max);
     tx.all("list events", &sql, args).await?.iter().map(read).collect()
 }
 

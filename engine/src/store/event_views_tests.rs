@@ -37,6 +37,9 @@ fn the_log_is_narrowed_and_paged() {
         assert_eq!(ids(&db, Sight::All, EventFilter::default(), None).await, [10, 20, 30].map(event));
         assert_eq!(ids(&db, Sight::All, EventFilter::default(), Some(event(30))).await, [event(40)]);
         assert_eq!(ids(&db, Sight::All, kind("message.received"), None).await, [20, 30].map(event));
+        let newest = EventFilter { is_newest_first: true, ..EventFilter::default() };
+        assert_eq!(ids(&db, Sight::All, newest.clone(), None).await, [40, 30, 20].map(event));
+        assert_eq!(ids(&db, Sight::All, newest, Some(event(20))).await, [event(10)]);
         assert_eq!(ids(&db, Sight::All, kind("conversation."), None).await, [event(10)]);
         let of = EventFilter { conversation: Some(conversation(1)), ..EventFilter::default() };
         assert_eq!(ids(&db, Sight::All, of, None).await, [10, 20].map(event));

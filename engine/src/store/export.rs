@@ -32,7 +32,7 @@ pub struct Kind {
     /// What a line says as its `type`.
     pub name: &'static str,
     table: &'static str,
-    /// The first of `columns` are the key.
+    /// The first of `columns` are the key: texts or numbers.
     key: usize,
     columns: &'static [Column],
 }
@@ -82,6 +82,58 @@ pub const KINDS: &[Kind] = &[
         ],
     ),
     kind(
+        "assistant",
+        "assistants",
+        1,
+        &[
+            Text("id"),
+            Text("plugin"),
+            Text("name"),
+            Json("settings"),
+            Bool("active"),
+            Text("instructions"),
+            Json("limits"),
+            Int("created_ms"),
+        ],
+    ),
+    kind(
+        "channel_assistant",
+        "channel_assistants",
+        1,
+        &[
+            Text("channel_id"),
+            Text("assistant_id"),
+            Bool("replies"),
+            Bool("insights_at_end"),
+            Text("instructions"),
+            Int("tokens_per_day_max"),
+            Int("cost_micros_per_day_max"),
+            Int("created_ms"),
+        ],
+    ),
+    kind("group_instructions", "group_instructions", 1, &[Text("group_id"), Text("instructions")]),
+    kind(
+        "knowledge",
+        "knowledge",
+        1,
+        &[Text("id"), Text("title"), Text("body"), Int("created_ms"), Int("changed_ms")],
+    ),
+    kind(
+        "assistant_usage",
+        "assistant_usage",
+        4,
+        &[
+            Int("day"),
+            Text("channel_id"),
+            Text("assistant_id"),
+            Text("currency"),
+            Int("runs"),
+            Int("input_tokens"),
+            Int("output_tokens"),
+            Int("cost_micros"),
+        ],
+    ),
+    kind(
         "template",
         "templates",
         2,
@@ -109,6 +161,10 @@ pub const KINDS: &[Kind] = &[
             Text("draft"),
             Text("cases"),
             Text("published_version_id"),
+            Int("publish_ms"),
+            Text("publish_author"),
+            Text("publish_message"),
+            Json("publish_problem"),
             Int("created_ms"),
             Int("updated_ms"),
         ],
@@ -194,6 +250,10 @@ pub const KINDS: &[Kind] = &[
             Json("labels"),
             Json("attributes"),
             Text("language"),
+            Text("sentiment"),
+            Text("summary"),
+            Json("insights"),
+            Json("ai"),
             Int("created_ms"),
             Int("last_activity_ms"),
             Int("ended_ms"),
@@ -280,8 +340,13 @@ pub async fn page(
         places.join(", ")
     );
     let mut values = args![tenant, rows_max];
-    let given = after.iter().cloned().chain(std::iter::repeat(String::new())).take(kind.key);
-    values.extend(given.map(Arg::from));
+    for (index, column) in kind.columns.iter().take(kind.key).enumerate() {
+        let given = after.get(index).map(String::as_str);
+        values.push(match column {
+            Int(_) => Arg::from(given.and_then(|it| it.parse().ok()).unwrap_or(i64::MIN)),
+            _ => Arg::from(given.unwrap_or_default()),
+        });
+    }
     tx.all("export rows", &sql, values).await?.iter().map(|row| line(row, kind)).collect()
 }
 
@@ -297,17 +362,20 @@ fn line(row: &Row, kind: &Kind) -> Result<(Vec<String>, Value), StoreError> {
         };
         line.insert(column.name().to_owned(), value.unwrap_or(Value::Null));
     }
-    let key = kind.columns[..kind.key].iter().map(|column| line[column.name()].as_str().unwrap_or_default());
-    Ok((key.map(str::to_owned).collect(), Value::Object(line)))
+    let key = kind.columns[..kind.key].iter().map(|column| match &line[column.name()] {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    });
+    Ok((key.collect(), Value::Object(line)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::groups::tests::example;
     use super::super::testing::each_db;
-    use super::super::{Durability, StoreError, groups};
+    use super::super::{Durability, StoreError, assistant_usage, channel_assistants, groups};
     use super::*;
-    use pointsman_rules::ids::UserId;
+    use pointsman_rules::ids::{AssistantId, ChannelId, UserId};
 
     #[test]
     fn every_kind_can_be_read_and_pages_follow_each_other() {
@@ -317,6 +385,18 @@ mod tests {
                     let (tenant, members) = (TenantId::new(1, 1), vec![UserId::new(1, 1), UserId::new(1, 2)]);
                     let group = groups::Group { members, ..example(1, "Support") };
                     groups::insert(tx, tenant, &group).await?;
+                    channel_assistants::set_group_instructions(tx, tenant, group.id, "Be brief.").await?;
+                    // Days that stand in another order as texts.
+                    for day in [9, 10, 20_000] {
+                        let place = assistant_usage::Place {
+                            day,
+                            channel: ChannelId::new(1, 1),
+                            assistant: AssistantId::new(1, 1),
+                        };
+                        let used = assistant_usage::Used { runs: 1, ..assistant_usage::Used::default() };
+                        let line = assistant_usage::Line { place, currency: "EUR".into(), used };
+                        assistant_usage::add(tx, tenant, &line).await?;
+                    }
                     for kind in KINDS {
                         let (mut after, mut lines) = (Vec::new(), Vec::new());
                         loop {
@@ -325,7 +405,8 @@ mod tests {
                             (after, lines) = (key, [lines, vec![line]].concat());
                         }
                         let wanted = match kind.name {
-                            "group" => 1,
+                            "group" | "group_instructions" => 1,
+                            "assistant_usage" => 3,
                             "group_member" => 2,
                             _ => 0,
                         };

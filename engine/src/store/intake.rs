@@ -182,6 +182,15 @@ pub async fn set_problem(
     tx.execute("mark an entry", sql, args![tenant, lane, seq, problem]).await.map(|_| ())
 }
 
+/// Forgets what an entry says. The entry stays: by it a redelivery is known.
+///
+/// # Errors
+/// The database's own.
+pub async fn empty(tx: &mut Tx, tenant: TenantId, lane: LaneId, seq: i64) -> Result<(), StoreError> {
+    let sql = "update inbox set body = '{}' where tenant_id = $1 and lane_id = $2 and seq = $3";
+    tx.execute("empty an entry", sql, args![tenant, lane, seq]).await.map(|_| ())
+}
+
 /// Why an entry was refused, as JSON, if it was.
 ///
 /// # Errors

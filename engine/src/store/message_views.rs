@@ -3,6 +3,7 @@
 
 use std::sync::LazyLock;
 
+use pointsman_rules::facts::SenderKind;
 use pointsman_rules::ids::{ChannelId, ConversationId, EffectId, MessageId, TenantId};
 use serde_json::Value;
 
@@ -25,6 +26,17 @@ pub struct MessageView {
     pub sender_name: Option<String>,
     /// When its delivery status changed last, unix milliseconds.
     pub status_ms: Option<i64>,
+    /// The message it answers, when that is of the same conversation.
+    pub quote: Option<Quote>,
+}
+
+/// A message that another one answers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Quote {
+    /// What kind of sender.
+    pub sender: SenderKind,
+    /// What it holds.
+    pub content: Value,
 }
 
 /// One call to the vendor.
@@ -44,10 +56,12 @@ pub struct Attempt {
 
 static HEAD: LazyLock<String> = LazyLock::new(|| {
     format!(
-        "select {}, coalesce(u.name, r.name), m.status_ms from messages m \
+        "select {}, coalesce(u.name, r.name), m.status_ms, q.sender_kind, q.content from messages m \
         join conversations c on c.tenant_id = m.tenant_id and c.id = m.conversation_id \
         left join users u on u.tenant_id = m.tenant_id and u.id = m.sender_id \
-        left join rules r on r.tenant_id = m.tenant_id and r.id = m.sender_id",
+        left join rules r on r.tenant_id = m.tenant_id and r.id = m.sender_id \
+        left join messages q on q.tenant_id = m.tenant_id and q.id = m.reply_to and \
+        q.conversation_id = m.conversation_id",
         of_table("m", messages::COLUMNS)
     )
 });
@@ -232,8 +246,18 @@ fn read(row: &Row) -> Result<MessageView, StoreError> {
         failure: message.failure.as_deref().map(|failure| json("failure", failure)).transpose()?,
         sender_name: c.opt_text("users.name")?,
         status_ms: c.opt_int("status_ms")?,
+        quote: match (c.opt_text("reply_to.sender_kind")?, c.opt_text("reply_to.content")?) {
+            (Some(sender), Some(content)) => Some(quote(&sender, &content)?),
+            _ => None,
+        },
         message,
     })
+}
+
+fn quote(sender: &str, content: &str) -> Result<Quote, StoreError> {
+    let reason = format!("unknown sender `{sender}`");
+    let bad = StoreError::BadRow { table: "messages", column: "sender_kind", reason };
+    Ok(Quote { sender: SenderKind::from_word(sender).ok_or(bad)?, content: json("content", content)? })
 }
 
 fn json(column: &'static str, text: &str) -> Result<Value, StoreError> {

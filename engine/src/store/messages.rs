@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use pointsman_rules::facts::{Direction, SenderKind};
-use pointsman_rules::ids::{ChannelId, ConversationId, EffectId, MessageId, TenantId};
+use pointsman_rules::ids::{ChannelId, ConversationId, EffectId, LaneId, MessageId, TenantId};
 
 use super::tx::places;
 use super::{Arg, Columns, StoreError, Tx};
@@ -198,6 +198,58 @@ pub async fn requeue(tx: &mut Tx, tenant: TenantId, id: MessageId) -> Result<(),
     let sql = "update messages set status = 'queued', failure = null, vendor_id = null \
                where tenant_id = $1 and id = $2 and status in ('failed', 'unknown')";
     tx.execute("queue a message again", sql, args![tenant, id]).await.map(|_| ())
+}
+
+/// The newest message beside this one in its conversation, notes aside.
+///
+/// # Errors
+/// The database's own.
+pub async fn newest_beside(
+    tx: &mut Tx,
+    tenant: TenantId,
+    id: MessageId,
+) -> Result<Option<Message>, StoreError> {
+    let sql = format!(
+        "select {COLUMNS} from messages where tenant_id = $1 and conversation_id = (select m.conversation_id \
+         from messages m where m.tenant_id = $1 and m.id = $2) and id <> $2 and direction <> 'internal' \
+         order by seq desc limit 1"
+    );
+    tx.first("read the newest message", &sql, args![tenant, id]).await?.map(|row| read(&row)).transpose()
+}
+
+/// Removes a failed message.
+///
+/// # Errors
+/// The database's own.
+pub async fn delete_failed(tx: &mut Tx, tenant: TenantId, id: MessageId) -> Result<(), StoreError> {
+    let sql = "delete from messages where tenant_id = $1 and id = $2 and status = 'failed'";
+    tx.execute("delete a failed message", sql, args![tenant, id]).await.map(|_| ())
+}
+
+/// Messages with these vendor ids on a channel: the vendor's id, ours, and the lane.
+///
+/// # Errors
+/// The database's own.
+pub async fn mentioned(
+    tx: &mut Tx,
+    tenant: TenantId,
+    channel: ChannelId,
+    vendor_ids: &[&str],
+) -> Result<Vec<(String, MessageId, LaneId)>, StoreError> {
+    let sql = format!(
+        "select m.vendor_id, m.id, c.lane_id from messages m join conversations c on c.tenant_id = m.tenant_id \
+         and c.id = m.conversation_id where m.tenant_id = $1 and m.channel_id = $2 and m.vendor_id in ({})",
+        places(3, vendor_ids.len())
+    );
+    let mut args = args![tenant, channel];
+    args.extend(vendor_ids.iter().map(|id| Arg::from(*id)));
+    let rows = tx.all("find mentioned messages", &sql, args).await?;
+    rows.iter()
+        .map(|row| {
+            let c = &mut row.columns("messages");
+            Ok((c.text("vendor_id")?, c.id("id")?, c.id("lane_id")?))
+        })
+        .collect()
 }
 
 fn read(row: &super::Row) -> Result<Message, StoreError> {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::{PgConnection, SqlSafeStr as _, SqliteConnection};
+use sqlx::{AssertSqlSafe, PgConnection, SqlSafeStr as _, SqliteConnection};
 
 use super::{StoreError, Tx};
 
@@ -27,10 +27,22 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (11, "media", include_str!("../../../migrations/0011_media.sql")),
     (16, "rule calls", include_str!("../../../migrations/0016_rule_calls.sql")),
     (15, "rule life", include_str!("../../../migrations/0015_rule_life.sql")),
+    (24, "gaps", include_str!("../../../migrations/0024_gaps.sql")),
     (19, "sessions", include_str!("../../../migrations/0019_sessions.sql")),
+    (21, "assistants", include_str!("../../../migrations/0021_assistants.sql")),
+    (22, "assistant tasks", include_str!("../../../migrations/0022_assistant_tasks.sql")),
+    (25, "labels", include_str!("../../../migrations/0025_labels.sql")),
+    (23, "installed plugins", include_str!("../../../migrations/0023_installed_plugins.sql")),
+    (27, "assistant calls", include_str!("../../../migrations/0027_assistant_calls.sql")),
+    (28, "assistant currency", include_str!("../../../migrations/0028_assistant_currency.sql")),
 ];
 
-fn migrator() -> Migrator {
+/// The texts of a JSON list as rows: the one thing that the two databases spell differently in a migration.
+const LIST_ON_SQLITE: &str = "json_each(c.labels)";
+const LIST_ON_POSTGRES: &str = "json_array_elements_text(c.labels::json)";
+
+fn migrator(is_postgres: bool) -> Migrator {
+    let list = if is_postgres { LIST_ON_POSTGRES } else { LIST_ON_SQLITE };
     Migrator::with_migrations(
         MIGRATIONS
             .iter()
@@ -39,7 +51,7 @@ fn migrator() -> Migrator {
                     *version,
                     Cow::Borrowed(what),
                     MigrationType::Simple,
-                    sql.into_sql_str(),
+                    AssertSqlSafe(sql.replace(LIST_ON_SQLITE, list)).into_sql_str(),
                     false,
                 )
             })
@@ -79,11 +91,11 @@ pub async fn schema_state(tx: &mut Tx) -> Result<SchemaState, StoreError> {
 }
 
 pub(super) async fn run_sqlite(conn: &mut SqliteConnection) -> Result<(), StoreError> {
-    migrator().run_direct(None, conn, false).await.map_err(StoreError::Migrate)
+    migrator(false).run_direct(None, conn, false).await.map_err(StoreError::Migrate)
 }
 
 pub(super) async fn run_postgres(conn: &mut PgConnection) -> Result<(), StoreError> {
-    migrator().run_direct(None, conn, false).await.map_err(StoreError::Migrate)
+    migrator(true).run_direct(None, conn, false).await.map_err(StoreError::Migrate)
 }
 
 #[cfg(test)]

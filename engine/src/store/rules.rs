@@ -301,6 +301,23 @@ pub async fn get_version(
     tx.first("read a rule version", &sql, args![tenant, id]).await?.as_ref().map(version).transpose()
 }
 
+/// What was published of a rule at a moment.
+///
+/// # Errors
+/// The database's own, or a row that cannot be read.
+pub async fn version_at(
+    tx: &mut Tx,
+    tenant: TenantId,
+    rule: RuleId,
+    at_ms: i64,
+) -> Result<Option<Version>, StoreError> {
+    let sql = format!(
+        "select {VERSION_COLUMNS} from rule_versions where tenant_id = $1 and rule_id = $2 and created_ms <= $3 \
+        order by number desc limit 1"
+    );
+    tx.first("read a rule version", &sql, args![tenant, rule, at_ms]).await?.as_ref().map(version).transpose()
+}
+
 /// Versions of a rule below `below`, newest first.
 ///
 /// # Errors

@@ -106,6 +106,18 @@ pub async fn condemn(tx: &mut Tx, id: TenantId, now_ms: i64) -> Result<bool, Sto
     Ok(true)
 }
 
+/// Holds the tenant's row until the end of the transaction: what must happen one after the other in a tenant begins
+/// with it. On SQLite there is one writer anyway.
+///
+/// # Errors
+/// The database's own.
+pub async fn lock(tx: &mut Tx, id: TenantId) -> Result<(), StoreError> {
+    if tx.is_postgres() {
+        tx.first("lock a tenant", "select 1 from tenants where id = $1 for update", args![id]).await?;
+    }
+    Ok(())
+}
+
 /// All tenants, oldest first.
 ///
 /// # Errors

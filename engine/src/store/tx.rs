@@ -83,6 +83,8 @@ arg_from_id!(
     MergeId,
     ErasureId,
     TrialId,
+    AssistantId,
+    KnowledgeId,
 );
 
 /// `args![a, b, c]`: values for `$1, $2, $3`.

@@ -139,6 +139,11 @@ impl Thread {
             assignee_id, priority, labels, attributes, ai, last_activity_ms, inbound_count, outbound_count, \
             reopen_count, unread, preview, automatic, deadlines, created_ms, seq, version";
         insert(db, "conversations", columns, values).await;
+        for label in serde_json::from_str::<Vec<String>>(self.labels).unwrap() {
+            let values = args![self.tenant, conversation(n), label, self.activity_ms];
+            let columns = "tenant_id, conversation_id, label, last_activity_ms";
+            insert(db, "conversation_labels", columns, values).await;
+        }
     }
 }
 

@@ -63,6 +63,7 @@ fn write(owner: &str, outward: &Outward) -> String {
         (outward.deliver, "deliver"),
         (outward.webhook, "webhook"),
         (outward.news, "news"),
+        (outward.plugins, "plugins"),
     ];
     words.extend(flags.iter().filter(|(on, _)| *on).map(|(_, word)| (*word).to_owned()));
     words.extend(outward.tenants.iter().map(ToString::to_string));
@@ -80,6 +81,7 @@ fn read(flow: &Flow, text: &str) {
             "deliver" => flow.bus.publish_here(News::Ready { task: Task::Deliver }),
             "webhook" => flow.bus.publish_here(News::Ready { task: Task::Webhook }),
             "news" => flow.bus.publish_here(News::Elsewhere),
+            "plugins" => flow.bus.publish_here(News::Plugins),
             tenant => {
                 if let Ok(tenant) = TenantId::parse(tenant) {
                     flow.catalog.forget(tenant);

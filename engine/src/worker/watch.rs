@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::WorkerSettings;
 use crate::flow::{Flow, distribute, fire, presence};
-use crate::store::{Durability, jobs, lanes};
+use crate::store::{Durability, assistant_tasks, attachments, jobs, lanes};
 
 /// How often waiting conversations are looked at when nobody rings: somebody's pause after passing ran out, or another
 /// process changed something.
@@ -78,7 +78,10 @@ pub(super) async fn renew_leases(flow: Flow, stop: CancellationToken) {
                 let owner = owner.clone();
                 Box::pin(async move {
                     jobs::renew(tx, &owner, until_ms).await?;
-                    lanes::renew(tx, &owner, until_ms).await
+                    // Lanes first, as turns lock them.
+                    lanes::renew(tx, &owner, until_ms).await?;
+                    assistant_tasks::renew(tx, &owner, until_ms).await?;
+                    attachments::renew(tx, &owner, until_ms).await
                 })
             })
             .await;

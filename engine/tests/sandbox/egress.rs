@@ -17,12 +17,12 @@ use tokio::net::TcpListener;
 use crate::stage::{Everywhere, Names, TOKEN, channel, host, host_with, message};
 
 /// A channel whose `base_url` points to `origin`, with an admin's consent or without.
-fn pointing_to(origin: &str, allow_private_egress: bool) -> ChannelContext {
+pub(crate) fn pointing_to(origin: &str, allow_private_egress: bool) -> ChannelContext {
     let settings = serde_json::json!({ "base_url": format!("{origin}/api") }).to_string();
     ChannelContext { settings, allow_private_egress, ..channel() }
 }
 
-async fn outcome(
+pub(crate) async fn outcome(
     plugin: &Plugin,
     channel: &ChannelContext,
     mode: &str,
@@ -32,7 +32,7 @@ async fn outcome(
 }
 
 #[track_caller]
-fn assert_refused(result: Result<Receipt, Failure>, what: &str) -> String {
+pub(crate) fn assert_refused(result: Result<Receipt, Failure>, what: &str) -> String {
     let failure = result.expect_err(what);
     assert!(failure.message.starts_with("refused: "), "{what}: {}", failure.message);
     assert!(!failure.message.contains(TOKEN), "{what}");
@@ -40,7 +40,7 @@ fn assert_refused(result: Result<Receipt, Failure>, what: &str) -> String {
 }
 
 /// Counts connections; none may come.
-async fn listener() -> (u16, Arc<AtomicUsize>) {
+pub(crate) async fn listener() -> (u16, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (port, count) = (listener.local_addr().unwrap().port(), Arc::new(AtomicUsize::new(0)));
     let seen = count.clone();
@@ -226,6 +226,18 @@ async fn requests_out_of_line_are_refused() {
         "part=a\r\nb",
         "file=a\r\ncontent-type: x",
         "big-body=",
+        "headers=65",
+        "headers=50000",
+        "long-header=1048576",
+        "queries=1001",
+        "queries=50000",
+        "fields=1001",
+        "parts=1001",
+        "filled=Key {secret:undeclared}",
+        "filled=Key {secret:auth_token",
+        "filled=Key {secret:kept}",
+        "hmac={secret:kept}",
+        "bearer=kept",
     ] {
         assert_refused(outcome(&plugin, &channel(), mode, api).await, mode);
     }
@@ -233,6 +245,11 @@ async fn requests_out_of_line_are_refused() {
         "https://api.example.com/{secret:undeclared}/x",
         "https://api.example.com/{secret:dots}/x",
         "https://api.example.com/{secret:auth_token",
+        "https://api.example.com:{secret:auth_token}/x",
+        "{secret:auth_token}://api.example.com/x",
+        "https://{secret:auth_token}@api.example.com/x",
+        "https://api.example.com/x#{secret:auth_token}",
+        "https://api.example.com/{secret:kept}/x",
         "https://api.example.com/x?token={secret:auth_token}",
         "https://api.example.com/x\r\nhost: y",
         "https://api.example.com/x y",
@@ -244,8 +261,55 @@ async fn requests_out_of_line_are_refused() {
     }
 }
 
+/// An attacker's origin that the plugin may call gets no secret that was declared for another.
+#[tokio::test]
+async fn a_secret_goes_only_where_it_was_declared_for() {
+    let echo = |headers: HeaderMap| async move {
+        ["authorization", "x-key", "x-signature"]
+            .map(|name| headers.contains_key(name))
+            .contains(&true)
+            .to_string()
+    };
+    let (mut own, origin) = vendor(Router::new().fallback(echo)).await;
+    let secrets = ["auth_token", "bound", "kept"].map(|name| (name.to_owned(), Secret::new("s3cret")));
+    own.secrets = Arc::new(secrets.into());
+    let (_host, plugin) = host().await;
+    let url = format!("{origin}/");
+    for mode in ["bearer=bound", "filled=Key {secret:bound}", "hmac=signed {secret:bound}", "hmac=plain"] {
+        let receipt = outcome(&plugin, &own, mode, &url).await.unwrap();
+        assert_eq!(receipt.message_ids, ["true"], "{mode} to the setting that it names");
+    }
+    let foreign = ChannelContext { settings: "{}".into(), ..own.clone() };
+    for (url, mode, says) in [
+        ("https://trap.example.com/", "bearer=bound", "may not be sent to https://trap.example.com"),
+        ("https://trap.example.com/", "filled=Key {secret:bound}", "may not be sent"),
+        ("https://a.wide.example.com/", "bearer=bound", "may not be sent"),
+        ("https://api.example.com/", "bearer=kept", "may not be sent"),
+    ] {
+        let message = assert_refused(outcome(&plugin, &foreign, mode, url).await, mode);
+        assert!(message.contains(says), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn a_declared_suffix_covers_names_below_it_alone() {
+    let (_host, plugin) = host().await;
+    for (url, allowed) in [
+        ("https://media.wide.example.com/", true),
+        ("https://a.b.wide.example.com/", true),
+        ("https://wide.example.com/", false),
+        ("https://evilwide.example.com/", false),
+        ("https://media.wide.example.com.evil.test/", false),
+        ("https://media.wide.example.com:8443/", false),
+    ] {
+        let message = outcome(&plugin, &channel(), "x", url).await.unwrap_err().message;
+        // Allowed names do not exist here.
+        assert_eq!(message.starts_with("not-sent: "), allowed, "{url}: {message}");
+    }
+}
+
 /// A vendor on loopback; the channel's own origin with consent.
-async fn vendor(router: Router) -> (ChannelContext, String) {
+pub(crate) async fn vendor(router: Router) -> (ChannelContext, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let origin = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, router).await });

@@ -1,15 +1,24 @@
 //! Guests that misbehave while they run.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use pointsman::plugins::{
-    CallError, Certainty, ChannelContext, FailureKind, LOG_LINE_BYTES_MAX, LOG_LINES_MAX, Verdict,
+    CallError, Certainty, ChannelContext, FailureKind, LOG_LINE_BYTES_MAX, LOG_LINES_MAX, Plugin, Secret,
+    Verdict,
 };
 
 use crate::stage::{TOKEN, channel, host, message, webhook};
 
 /// Above the CPU limit of 100 ms; the rest is the noise of a loaded machine.
 const STOPPED_WITHIN: Duration = Duration::from_millis(1_000);
+
+/// Loops for each core, of which one plugin may run one: the others wait.
+const LOOPS_PER_CORE: usize = 32;
+/// Few enough that half of the loops cannot end meanwhile unless the calls wait for them.
+const HONEST_CALLS: usize = 10;
 
 async fn misbehave(mode: &str) -> CallError {
     let (_host, plugin) = host().await;
@@ -110,6 +119,60 @@ async fn endless_logging_is_stopped() {
 }
 
 #[tokio::test]
+async fn more_host_calls_than_allowed_are_stopped() {
+    let error = misbehave("log-10001").await.to_string();
+    assert!(error.contains("host call limit: more than 10000"), "{error}");
+}
+
+#[tokio::test]
+async fn large_texts_for_the_host_are_cut() {
+    let (_host, plugin) = host().await;
+    plugin.authenticate(&channel(), &webhook(&[("authenticate", "log-big")])).await.unwrap();
+    let lines = plugin.recent_log();
+    assert_eq!(lines.len(), 2, "8 MiB each");
+    assert!(lines.iter().all(|line| line.text.len() <= LOG_LINE_BYTES_MAX));
+}
+
+#[tokio::test]
+async fn recursion_around_a_host_call_is_stopped() {
+    let error = misbehave("recursion-log").await;
+    assert!(matches!(error, CallError::Stack { .. }), "{error}");
+}
+
+/// What one channel's call leaves in statics, on the heap and on the stack is not there for the next.
+#[tokio::test]
+async fn nothing_of_one_call_is_left_for_the_next() {
+    let (_host, plugin) = host().await;
+    let other = ChannelContext { channel_id: "chn_other".into(), files_of: "others".into(), ..channel() };
+    let body = async |context: &ChannelContext, mode: &str| match plugin
+        .authenticate(context, &webhook(&[("authenticate", mode)]))
+        .await
+        .unwrap()
+    {
+        Verdict::Accept(reply) => String::from_utf8(reply.body).unwrap(),
+        verdict => panic!("{verdict:?}"),
+    };
+    for round in 0..200 {
+        assert!(body(&channel(), "remember").await.starts_with('k'));
+        assert_eq!(body(&other, "recall").await, "0", "round {round}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_calls_than_instances_wait_and_none_is_lost() {
+    let (_host, plugin) = host().await;
+    let calls: Vec<_> = (0..1_000)
+        .map(|_| {
+            let plugin = plugin.clone();
+            tokio::spawn(async move { plugin.authenticate(&channel(), &webhook(&[])).await })
+        })
+        .collect();
+    for call in calls {
+        assert!(matches!(call.await.unwrap(), Ok(Verdict::Accept(_))));
+    }
+}
+
+#[tokio::test]
 async fn a_log_flood_is_cut_and_counted() {
     let (_host, plugin) = host().await;
     plugin.authenticate(&channel(), &webhook(&[("authenticate", "log")])).await.unwrap();
@@ -142,6 +205,40 @@ async fn secrets_are_redacted_from_logs_and_failures() {
     assert!(log.contains("***") && !log.contains(TOKEN), "{log}");
 }
 
+/// The canary in every spelling that vendors echo, in everything that a plugin can say.
+#[tokio::test]
+async fn no_spelling_of_a_secret_leaves_with_logs_or_failures() {
+    let (_host, plugin) = host().await;
+    let secret = "canary/7 \"q\"+é";
+    let mut context = channel();
+    context.secrets = Arc::new(BTreeMap::from([("auth_token".to_owned(), Secret::new(secret))]));
+    let encoded = spellings(secret);
+    for spelling in &encoded {
+        let mut leaking = webhook(&[("parse", "leak")]);
+        leaking.body = format!("before {spelling} after").into_bytes();
+        let failure = plugin.parse(&context, &leaking).await.unwrap().unwrap_err();
+        assert_eq!(failure.message, "before *** after", "{spelling}");
+    }
+    let log = format!("{:?}", plugin.recent_log());
+    assert!(encoded.iter().all(|spelling| !log.contains(spelling.as_str())), "{log}");
+}
+
+/// Plain, percent-encoded in both ways, base64 in both alphabets, and as JSON writes it.
+fn spellings(secret: &str) -> Vec<String> {
+    let percent: String = secret
+        .bytes()
+        .map(|b| if b.is_ascii_alphanumeric() { char::from(b).to_string() } else { format!("%{b:02X}") })
+        .collect();
+    let json = serde_json::Value::from(secret).to_string();
+    vec![
+        secret.to_owned(),
+        percent.clone(),
+        percent.replace("%20", "+").replace("%2D", "-"),
+        "Y2FuYXJ5LzcgInEiK8Op".to_owned(),
+        json[1..json.len() - 1].to_owned(),
+    ]
+}
+
 #[tokio::test]
 async fn a_crash_before_the_first_call_had_no_effect() {
     let (_host, plugin) = host().await;
@@ -153,67 +250,43 @@ async fn a_crash_before_the_first_call_had_no_effect() {
     assert!(failure.message.contains("index out of bounds"), "{}", failure.message);
 }
 
-/// Looping guests hold only their plugin's threads: an honest plugin beside them is served at once.
+/// Looping guests hold only their plugin's share of the machine: an honest plugin beside them does not stand in their
+/// queue. Judged by who is served before whom and not by a clock, which a busy machine would stop.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn honest_calls_are_served_while_others_loop() {
     let (_host, hostile) = host().await;
     let (_other, honest) = host().await;
-    let loops: Vec<_> = (0..64)
-        .map(|_| {
-            let plugin = hostile.clone();
-            tokio::spawn(async move {
-                plugin.authenticate(&channel(), &webhook(&[("authenticate", "loop")])).await
-            })
-        })
-        .collect();
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    let mut times = Vec::new();
-    for _ in 0..20 {
-        let started = Instant::now();
+    let ended = Arc::new(AtomicUsize::new(0));
+    let loops: Vec<_> = (0..loops_at_once()).map(|_| looping(&hostile, &ended)).collect();
+    while ended.load(Ordering::SeqCst) == 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    for _ in 0..HONEST_CALLS {
         let (verdict, _) = honest.receive(&channel(), &webhook(&[])).await.unwrap();
         assert!(matches!(verdict, Verdict::Accept(_)));
-        times.push(started.elapsed());
     }
-    assert!(loops.iter().any(|l| !l.is_finished()), "the loops were still going");
-    times.sort();
-    assert!(times[10] < Duration::from_millis(100), "median {:?}", times[10]);
+    let (before, all) = (ended.load(Ordering::SeqCst), loops.len());
+    assert!(before < all / 2, "{HONEST_CALLS} honest calls waited for {before} of {all} loops");
     for guest in loops {
-        assert!(matches!(guest.await.unwrap(), Err(CallError::CpuLimit { .. })));
+        // On a busy machine the last ones have waited for longer than anybody may.
+        assert!(matches!(guest.await.unwrap(), Err(CallError::CpuLimit { .. } | CallError::Busy { .. })));
     }
+    assert_eq!(ended.load(Ordering::SeqCst), all);
 }
 
-/// Prints figures; for people: `cargo test --release --test sandbox -- --ignored --nocapture figures`.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "a measurement"]
-async fn figures() {
-    let (_host, plugin) = host().await;
-    let (channel, mut request) = (channel(), webhook(&[]));
-    request.body = vec![b'x'; 800];
-    let tag =
-        ring::hmac::sign(&ring::hmac::Key::new(ring::hmac::HMAC_SHA256, TOKEN.as_bytes()), &request.body);
-    request.headers[0].1 = tag.as_ref().iter().map(|b| format!("{b:02x}")).collect();
-    for round in ["warm-up", "one at a time"] {
-        let (count, started) = (5_000, Instant::now());
-        for _ in 0..count {
-            let (verdict, events) = plugin.receive(&channel, &request).await.unwrap();
-            assert!(matches!(verdict, Verdict::Accept(_)) && events.is_some());
-        }
-        println!("receive, {round}: {:?} a webhook", started.elapsed() / count);
-    }
-    let (count, started) = (20_000_u32, Instant::now());
-    let tasks: Vec<_> = (0..16)
-        .map(|_| {
-            let (plugin, channel, request) = (plugin.clone(), channel.clone(), request.clone());
-            tokio::spawn(async move {
-                for _ in 0..count / 16 {
-                    plugin.receive(&channel, &request).await.unwrap();
-                }
-            })
-        })
-        .collect();
-    for task in tasks {
-        task.await.unwrap();
-    }
-    let each = started.elapsed() / count;
-    println!("receive, 16 at a time: {each:?} a webhook, {:.0}/s", 1.0 / each.as_secs_f64());
+pub(crate) fn loops_at_once() -> usize {
+    LOOPS_PER_CORE * std::thread::available_parallelism().map_or(2, usize::from)
+}
+
+/// A call that loops until it is stopped, and is counted then.
+pub(crate) fn looping(
+    plugin: &Arc<Plugin>,
+    ended: &Arc<AtomicUsize>,
+) -> tokio::task::JoinHandle<Result<Verdict, CallError>> {
+    let (plugin, ended) = (plugin.clone(), ended.clone());
+    tokio::spawn(async move {
+        let outcome = plugin.authenticate(&channel(), &webhook(&[("authenticate", "loop")])).await;
+        ended.fetch_add(1, Ordering::SeqCst);
+        outcome
+    })
 }

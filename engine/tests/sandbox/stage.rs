@@ -15,16 +15,27 @@ pub(crate) const TOKEN: &str = "tok-4f9c-canary";
 pub(crate) const SIGNATURE: &str = "807fad5b7dcc3eb472fecfe6d711f12a13a7a89445d1868d9198125f25ab33f4";
 
 pub(crate) fn guest() -> Vec<u8> {
+    wasm("sandbox_guest")
+}
+
+pub(crate) fn wasm(crate_name: &str) -> Vec<u8> {
     let directory = std::env::var_os("POINTSMAN_TEST_PLUGINS").map(PathBuf::from).unwrap_or_else(|| {
         PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/wasm32-unknown-unknown/guest"))
     });
-    let path = directory.join("sandbox_guest.wasm");
+    let path = directory.join(format!("{crate_name}.wasm"));
     std::fs::read(&path).unwrap_or_else(|error| {
         panic!(
-            "{}: {error}; build it with `cargo build -p sandbox-guest --profile guest --target wasm32-unknown-unknown`, or name its directory in POINTSMAN_TEST_PLUGINS",
+            "{}: {error}; build it with `make guests`, or name its directory in POINTSMAN_TEST_PLUGINS",
             path.display()
         )
     })
+}
+
+/// What this process holds in memory, KiB.
+pub(crate) fn resident_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
 /// Names that resolve as written here; others do not exist.
@@ -109,6 +120,7 @@ pub(crate) fn message(mode: &str, url: &str) -> OutboundMessage {
             scoped_id: None,
             username: None,
             display_name: None,
+            extras: Vec::new(),
         },
         reply_to: None,
         content: OutboundContent::Text(url.into()),

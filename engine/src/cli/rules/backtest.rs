@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::{RULES, files, rule_named};
 use crate::cli::client::{ApiArgs, Client};
 use crate::cli::error::CliError;
-use crate::cli::output::{Out, text};
+use crate::cli::output::{Out, printable, text};
 
 /// How often the server is asked.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -21,7 +21,7 @@ const BAR_CHARS: usize = 30;
 /// Try a rule on the events of the last days, without doing anything
 #[derive(Debug, Clone, Args)]
 pub(in crate::cli) struct Backtest {
-    /// A rule file, or the name or id of a rule whose draft is tried
+    /// A rule file or its folder, or the name or id of a rule whose draft is tried
     rule: String,
     /// Days to look back
     #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(i64).range(1..=90))]
@@ -34,11 +34,10 @@ impl Backtest {
     pub(super) async fn run(self, out: Out) -> Result<(), CliError> {
         let client = Client::new(&self.api)?;
         let mut body = json!({"days": self.days});
-        let name = match Path::new(&self.rule).is_file() {
+        let name = match Path::new(&self.rule).exists() {
             false => self.rule.clone(),
             true => {
-                let found = files::find(&[self.rule.clone().into()])?;
-                let source = found.first().map(|file| file.source.clone()).unwrap_or_default();
+                let source = files::one(Path::new(&self.rule))?.source;
                 let name = Script::parse(&source).map(|script| script.header().name.clone());
                 body["source"] = source.into();
                 name.map_err(|_| {
@@ -106,26 +105,27 @@ fn report(it: &Value) -> String {
         count(differences[1]),
         count(differences[2])
     ));
-    for found in it["differences"].as_array().into_iter().flatten() {
+    lines.extend(differences_of(it));
+    lines.join("\n")
+}
+
+/// Where a text does something else than what is published, a line each.
+pub(super) fn differences_of(it: &Value) -> impl Iterator<Item = String> {
+    it["differences"].as_array().into_iter().flatten().map(|found| {
         let calls = |side: &str| {
             let calls = found["doing"][side]["intents"].as_array().into_iter().flatten();
             let calls: Vec<_> = calls.filter_map(Value::as_str).collect();
-            if calls.is_empty() {
-                "nothing".to_owned()
-            } else {
-                super::super::output::printable(&calls.join("; "))
-            }
+            if calls.is_empty() { "nothing".to_owned() } else { printable(&calls.join("; ")) }
         };
-        lines.push(format!(
+        format!(
             "  {}  {}  {}: {} instead of {}",
             text(found, "/at"),
             text(found, "/event"),
             text(found, "/kind"),
             calls("tried"),
             calls("running")
-        ));
-    }
-    lines.join("\n")
+        )
+    })
 }
 
 #[cfg(test)]

@@ -54,6 +54,18 @@ pub(super) fn find(paths: &[PathBuf]) -> Result<Vec<RuleFile>, CliError> {
     found.iter().map(read).collect()
 }
 
+/// The one rule file at or below this path.
+///
+/// # Errors
+/// It cannot be read, or there are several.
+pub(super) fn one(path: &Path) -> Result<RuleFile, CliError> {
+    let mut found = find(&[path.to_owned()])?;
+    match found.len() {
+        1 => Ok(found.remove(0)),
+        _ => Err(CliError::Usage(format!("{} holds several rules; give one", path.display()))),
+    }
+}
+
 fn search(path: &Path, depth: usize, found: &mut Vec<PathBuf>) -> io::Result<()> {
     if !path.is_dir() {
         // A file that is named is read, whatever its name.

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use pointsman_rules::loops;
 use pointsman_rules::script::Script;
 use serde_json::{Value, json};
 use similar::TextDiff;
@@ -13,7 +14,7 @@ use super::super::error::CliError;
 use super::super::output::{Out, text};
 use super::files::{self, RuleFile};
 use super::junit::{Case, Suite};
-use super::{RULES, count};
+use super::{RULES, count, is_called};
 
 /// Lines around a difference.
 const DIFF_CONTEXT_LINES: usize = 3;
@@ -36,6 +37,9 @@ pub(in super::super) struct Push {
     /// What the new version is for
     #[arg(long)]
     message: Option<String>,
+    /// Publish rules although they start each other; the history names the loop
+    #[arg(long)]
+    override_loop: bool,
     /// Also write what was found as JUnit XML
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
@@ -50,11 +54,16 @@ enum Step<'f> {
     Remove(&'f Value),
 }
 
-/// A step and what the server says of it.
+/// A step and what is to be said of it.
 struct Planned<'f> {
     step: Step<'f>,
     name: String,
+    /// What the server found.
     check: Value,
+    /// The loop that it would close with the other files and what runs on the server, drawn.
+    round: Option<String>,
+    /// Does the loop keep it from being published?
+    is_barred: bool,
 }
 
 impl Push {
@@ -127,13 +136,16 @@ impl Push {
                 body["cases"] = cases.clone().into();
             }
             let check = client.post(&format!("{RULES}/check"), &body).await?;
-            plan.push(Planned { step, name, check });
+            let round = round(file, files, known, self.prune);
+            let is_barred = round.is_some() && !self.draft && !self.override_loop;
+            plan.push(Planned { step, name, check, round, is_barred });
         }
         if self.prune {
             for rule in known {
                 let name = rule["name"].as_str().unwrap_or_default().to_owned();
                 if !names.contains(&name.to_lowercase()) {
-                    plan.push(Planned { step: Step::Remove(rule), name, check: json!({"ok": true}) });
+                    let (step, check) = (Step::Remove(rule), json!({"ok": true}));
+                    plan.push(Planned { step, name, check, round: None, is_barred: false });
                 }
             }
         }
@@ -161,7 +173,10 @@ impl Push {
         match step {
             Step::Remove(rule) => client.delete(&path(rule)).await,
             Step::Add(file) => {
-                let body = json!({"source": file.source, "cases": file.cases, "publish": !self.draft});
+                let body = json!({
+                    "source": file.source, "cases": file.cases, "publish": !self.draft,
+                    "override_loop": self.override_loop && !self.draft,
+                });
                 client.post(RULES, &body).await
             }
             Step::Change { file, rule, .. } => {
@@ -174,9 +189,8 @@ impl Push {
                 if self.draft || is_text_same {
                     return Ok(changed); // cases have no versions
                 }
-                let message =
-                    self.message.as_ref().map_or_else(|| json!({}), |message| json!({"message": message}));
-                client.post(&format!("{}/publish", path(rule)), &message).await
+                let publication = json!({"message": self.message, "override_loop": self.override_loop});
+                client.post(&format!("{}/publish", path(rule)), &publication).await
             }
         }
     }
@@ -184,7 +198,7 @@ impl Push {
 
 impl Planned<'_> {
     fn is_good(&self) -> bool {
-        self.check["ok"] == true
+        self.check["ok"] == true && !self.is_barred
     }
 
     fn word(&self) -> &'static str {
@@ -195,14 +209,20 @@ impl Planned<'_> {
         }
     }
 
-    /// What the server found, one line each.
+    /// What was found, one line each.
     fn findings(&self) -> Vec<String> {
         let of = |name: &str| self.check[name].as_array().cloned().unwrap_or_default();
+        // The server knows the loop only once the other files are there.
         let problems = of("problems")
             .into_iter()
+            .filter(|it| self.round.is_none() || it["code"] != "rule_loop")
             .map(|it| format!("{}:{}: {}", text(&it, "/line"), text(&it, "/column"), text(&it, "/message")));
         let failed = of("cases").into_iter().filter(|it| it["passed"] != true);
-        problems.chain(failed.map(|it| format!("case `{}` fails", text(&it, "/name")))).collect()
+        let round = self.round.iter().map(|drawing| {
+            let advice = if self.is_barred { "; mend it, or push with --override-loop" } else { "" };
+            format!("rules start each other: {drawing}{advice}")
+        });
+        problems.chain(failed.map(|it| format!("case `{}` fails", text(&it, "/name")))).chain(round).collect()
     }
 
     fn text(&self) -> String {
@@ -230,13 +250,35 @@ impl Planned<'_> {
             Step::Change { diff, .. } => Some(diff),
             _ => None,
         };
-        json!({"name": self.name, "step": self.word(), "diff": diff, "check": self.check})
+        json!({"name": self.name, "step": self.word(), "diff": diff, "check": self.check, "loop": self.round})
     }
 
     fn junit(&self) -> Case {
         let findings = self.findings();
         Case { name: self.name.clone(), failure: (!self.is_good()).then(|| findings.join("\n")) }
     }
+}
+
+/// The loop that a file closes with the other files and what the server goes on running.
+fn round(file: &RuleFile, files: &[RuleFile], known: &[Value], prunes: bool) -> Option<String> {
+    let script = Script::parse(&file.source).ok()?;
+    let mut others: Vec<Script> = files
+        .iter()
+        .filter(|it| it.path != file.path)
+        .filter_map(|it| Script::parse(&it.source).ok())
+        .filter(|it| match known.iter().find(|rule| is_called(rule, &it.header().name)) {
+            Some(rule) => rule["enabled"] == true,
+            None => it.header().enabled,
+        })
+        .collect();
+    let stays = |rule: &&Value| !prunes && rule["enabled"] == true && !rule["version"].is_null();
+    for rule in known.iter().filter(stays) {
+        let Ok(there) = Script::parse(rule["source"].as_str().unwrap_or_default()) else { continue };
+        if others.iter().all(|it| it.header().name.to_lowercase() != there.header().name.to_lowercase()) {
+            others.push(there);
+        }
+    }
+    loops::between(&script, &others).map(|found| found.drawing)
 }
 
 fn name_of(file: &RuleFile) -> String {

@@ -13,7 +13,7 @@ use crate::cli::output::{Out, printable, text};
 /// Run a rule file on one event without doing anything
 #[derive(Debug, Clone, Args)]
 pub(in crate::cli) struct Run {
-    /// The rule file
+    /// The rule file, or its folder
     file: PathBuf,
     /// An event that happened (evt_…)
     #[arg(long, value_name = "ID", required_unless_present = "given")]
@@ -33,10 +33,7 @@ pub(in crate::cli) struct Run {
 
 impl Run {
     pub(super) async fn run(self, out: Out) -> Result<(), CliError> {
-        let found = files::find(std::slice::from_ref(&self.file))?;
-        let [file] = found.as_slice() else {
-            return Err(CliError::Usage("give one rule file".to_owned()));
-        };
+        let file = files::one(&self.file)?;
         let mut body = json!({"source": file.source, "event_id": self.event, "lines": self.lines});
         if let Some(path) = &self.given {
             let said = situation(path, self.case.as_deref())?;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::super::client::{ApiArgs, Client, encoded};
 use super::super::error::CliError;
 use super::super::output::{Out, table, text};
-use super::RULES;
+use super::{RULES, is_called, unknown};
 
 /// How often rules fired, were skipped or failed, and how long they took
 #[derive(Debug, Clone, Args)]
@@ -25,12 +25,9 @@ impl Stats {
         let client = Client::new(&self.api)?;
         let mut rules = client.list(RULES).await?;
         if let Some(wanted) = &self.rule {
-            let is_it = |rule: &Value| {
-                text(rule, "/id") == *wanted || text(rule, "/name").to_lowercase() == wanted.to_lowercase()
-            };
-            rules.retain(is_it);
+            rules.retain(|rule| is_called(rule, wanted));
             if rules.is_empty() {
-                return Err(CliError::Failed(format!("there is no rule `{wanted}`; give its name or id")));
+                return Err(unknown(wanted));
             }
         }
         let mut items = Vec::new();

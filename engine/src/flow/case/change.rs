@@ -7,6 +7,7 @@ use pointsman_rules::ids::{GroupId, RuleId, RuleVersionId, TimerId, UserId};
 
 use super::handout::not_a_member;
 use super::{Case, Notice, NoticeTo, Refused, TimerChange};
+use crate::store::conversations::Switched;
 use crate::store::timers::Timer;
 
 /// How much later a chat ends when somebody postpones that, milliseconds.
@@ -116,6 +117,7 @@ impl Case<'_> {
         }
         conversation.facts.live = false;
         conversation.ended_ms = Some(now_ms);
+        self.has_ended = true;
         self.raise(EventBody::ConversationEnded { reason: reason.to_owned() });
         Ok(())
     }
@@ -220,7 +222,7 @@ impl Case<'_> {
 
     /// Switches the assistant.
     pub fn set_ai(&mut self, state: AiState, reason: Option<String>) -> Done {
-        let now_ms = self.now_ms;
+        let (now_ms, by) = (self.now_ms, self.cause.actor.clone());
         let conversation = self.open_case()?;
         if conversation.facts.ai == state {
             return Ok(());
@@ -228,6 +230,10 @@ impl Case<'_> {
         let was_on = conversation.facts.ai.is_on(now_ms);
         let on = state.is_on(now_ms);
         conversation.facts.ai = state;
+        conversation.assist.switched = Some(Switched { by, reason: reason.clone(), at_ms: now_ms });
+        if on {
+            conversation.assist.answers = 0;
+        }
         if was_on != on {
             self.raise(EventBody::AiToggled { on, reason });
         }

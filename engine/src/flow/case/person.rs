@@ -12,8 +12,10 @@ use crate::flow::catalog::Reopen;
 use crate::flow::phone;
 use crate::plugins::Party;
 use crate::store::contacts::{Identity, Namesake, Person};
-use crate::store::conversations::{Conversation, Deadlines};
+use crate::store::conversations::{Assist, Conversation, Deadlines};
 
+/// Evidence of a vendor's word that a contact is reached elsewhere.
+const MOVED: &str = "moved";
 /// Evidence of what a program or an agent wrote.
 pub(in crate::flow) const BY_API: &str = "api";
 
@@ -47,17 +49,7 @@ impl Case<'_> {
             }
             return;
         }
-        let identity = Identity {
-            id: IdentityId::new(self.now_ms, self.clock.random()),
-            channel_kind: self.channel.facts.kind.clone(),
-            value: party.key().to_owned(),
-            address: party.address.clone(),
-            phone: party.phone.clone(),
-            phone_key: party.phone.as_deref().and_then(phone::key),
-            scoped_id: party.scoped_id.clone(),
-            username: party.username.clone(),
-            evidence: evidence.to_owned(),
-        };
+        let identity = self.identity(party, evidence);
         if let Some(namesake) = self.namesake.take() {
             let identity = Identity { evidence: format!("{evidence}, same phone"), ..identity };
             let Namesake { facts, opted_out_by } = namesake;
@@ -82,6 +74,36 @@ impl Case<'_> {
         self.out.people.push(person.clone());
         self.person = Some(person);
         self.remember_refusals();
+    }
+
+    /// The contact is reached elsewhere from now on: answers go there, and what comes from there is theirs. Somebody
+    /// whom nobody knows has not moved.
+    pub fn moved(&mut self, to: &Party) {
+        let Some(person) = self.person.clone() else { return };
+        let before = person.identity.address.clone();
+        if to.key() != person.identity.value {
+            let identity = self.identity(to, MOVED);
+            self.out.contacts.push(ContactChange::AlsoAt(Box::new(Person { identity, ..person })));
+        }
+        self.meet(to, MOVED);
+        if before != to.address {
+            let pair = [before.into(), to.address.clone().into()];
+            self.raise(EventBody::ContactUpdated { changes: [("address".to_owned(), pair)].into() });
+        }
+    }
+
+    fn identity(&self, party: &Party, evidence: &str) -> Identity {
+        Identity {
+            id: IdentityId::new(self.now_ms, self.clock.random()),
+            channel_kind: self.channel.facts.kind.clone(),
+            value: party.key().to_owned(),
+            address: party.address.clone(),
+            phone: party.phone.clone(),
+            phone_key: party.phone.as_deref().and_then(phone::key),
+            scoped_id: party.scoped_id.clone(),
+            username: party.username.clone(),
+            evidence: evidence.to_owned(),
+        }
     }
 
     /// Makes sure that there is a conversation that goes on: the open one, the closed one reopened, or a new one,
@@ -145,6 +167,8 @@ impl Case<'_> {
             labels: Vec::new(),
             attributes: BTreeMap::new(),
             language: person.facts.language.clone().or_else(|| channel.language.clone()),
+            sentiment: None,
+            summary: None,
             ai: AiState::Off,
             window_closes_ms: None,
             last_inbound_ms: None,
@@ -175,6 +199,8 @@ impl Case<'_> {
             last_responder: None,
             ended_ms: None,
             deadlines: Deadlines::default(),
+            assist: Assist::default(),
+            insights: None,
             queue: None,
             due_ms: None,
             seq: 0,

@@ -91,6 +91,7 @@ impl Case<'_> {
             kind: if say.confirms_opt_out { SEND_CONFIRMATION } else { SEND }.to_owned(),
             state: EffectState::Queued,
             attempts: 0,
+            attempts_before: 0,
             next_ms: self.now_ms,
             rule_version: say.asked_by.map(|(version, _)| version),
             event: say.asked_by.map(|(_, event)| event),
@@ -108,10 +109,17 @@ impl Case<'_> {
         let facts = &mut conversation.facts;
         facts.outbound_count += 1;
         facts.last_outbound_ms = Some(now_ms);
+        conversation.assist.unanswered = None;
         match sender {
-            SenderKind::Agent | SenderKind::Api | SenderKind::Echo => facts.clock_answer(now_ms),
+            SenderKind::Agent | SenderKind::Api | SenderKind::Echo => {
+                facts.clock_answer(now_ms);
+                conversation.assist.answers = 0;
+            }
             // The contact got an answer, but no person has looked yet.
-            SenderKind::Assistant => facts.waiting_since_ms = None,
+            SenderKind::Assistant => {
+                facts.waiting_since_ms = None;
+                conversation.assist.answers += 1;
+            }
             SenderKind::Contact | SenderKind::Rule | SenderKind::System => {}
         }
         if responder.is_some() {
@@ -125,7 +133,7 @@ impl Case<'_> {
         }
     }
 
-    fn gate(&self, say: &Say) -> Option<gate::Refusal> {
+    pub(super) fn gate(&self, say: &Say) -> Option<gate::Refusal> {
         let facts = &self.conversation.as_ref()?.facts;
         let person = self.person.as_ref()?;
         let look = gate::Facts {
@@ -145,7 +153,7 @@ impl Case<'_> {
             // Which of the two leaves is decided when it does.
             Content::Either { name, language, slots, .. } if !gate::window_is_open(&look) => {
                 let (name, language, slots) = (name.clone(), language.clone(), slots.clone());
-                &Content::Template { name, language, slots, files: BTreeMap::new() }
+                &Content::Template { name, language, slots, files: BTreeMap::new(), text: None }
             }
             content => content,
         };

@@ -16,7 +16,7 @@ use crate::store::effects::{Attempt, Effect, EffectState, Ending};
 use crate::store::intake::NewEntry;
 use crate::store::lanes::Task;
 
-/// Calls of one effect at most; then it failed and waits among the dead letters.
+/// Calls of one effect at most, until a person has it sent again; then it failed and waits among the dead letters.
 const ATTEMPTS_MAX: i64 = 12;
 /// The first pause, milliseconds; it doubles with every attempt.
 const BACKOFF_MS: i64 = 500;
@@ -56,9 +56,9 @@ fn failed(book: &mut Book, at: (usize, &Step), called: &Called, failure: &Failur
     let (tenant, json) = (step.claim.tenant, failure_json(failure));
     let idempotent = step.channel.facts.capabilities.idempotent_send;
     let repeatable = failure.effect == Certainty::NotPerformed || idempotent;
-    if let (Retry::After { ms }, true) = (&failure.retry, repeatable && effect.attempts < ATTEMPTS_MAX) {
+    if let (Retry::After { ms }, true) = (&failure.retry, repeatable && effect.tries() < ATTEMPTS_MAX) {
         let asked_ms = i64::try_from(*ms).unwrap_or(RETRY_AFTER_MS_MAX).min(RETRY_AFTER_MS_MAX);
-        let pause_ms = asked_ms.max(backoff_ms(effect.attempts, book.random()));
+        let pause_ms = asked_ms.max(backoff_ms(effect.tries(), book.random()));
         let next_ms = book.now_ms + pause_ms;
         let again = Ending { state: EffectState::Queued, next_ms, failure: Some(json.clone()) };
         book.endings.insert(effect.id, (tenant, again));
@@ -133,8 +133,14 @@ fn tell_lane(
     delivery: Delivery,
 ) {
     let dedupe_key = format!("sent:{}:{}:{}", effect.id, effect.attempts, book.now_ms);
-    let nobody =
-        Party { address: String::new(), phone: None, scoped_id: None, username: None, display_name: None };
+    let nobody = Party {
+        address: String::new(),
+        phone: None,
+        scoped_id: None,
+        username: None,
+        display_name: None,
+        extras: Vec::new(),
+    };
     let status = StatusUpdate {
         message_id: vendor_id.unwrap_or_default(),
         contact: nobody,
@@ -143,6 +149,7 @@ fn tell_lane(
         delivery,
         effect_id: Some(effect.id.to_string()),
         extras: Vec::new(),
+        window_closes_at_ms: None,
     };
     let event = InboundEvent { dedupe_key: dedupe_key.clone(), body: InboundBody::Status(status) };
     book.entries.push(NewEntry {

@@ -32,11 +32,18 @@ pub(super) async fn pack(
         reason: error.to_string(),
     })?;
     let facts = gate_facts(&step.channel, effect, &outgoing, book.now_ms);
-    let content = settle(book, step, message, content, gate::window_is_open(&facts));
+    let mut content = settle(book, step, message, content, gate::window_is_open(&facts));
     if let Err(refusal) = gate::check(&facts, &content) {
         return Ok(Err(refusal));
     }
-    let outbound = match outbound(tx, book, step, &content).await? {
+    let vendor_id = match template::approve(tx, step, &mut content).await? {
+        Ok(vendor_id) => vendor_id,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    if matches!(content, Content::Template { text: Some(_), .. }) {
+        book.contents.push((step.claim.tenant, message, to_json(&content)));
+    }
+    let outbound = match outbound(book, step, &content, vendor_id) {
         Ok(outbound) => outbound,
         Err(refusal) => return Ok(Err(refusal)),
     };
@@ -68,23 +75,19 @@ fn settle(book: &mut Book, step: &Step, message: MessageId, content: Content, is
     let content = if is_open {
         Content::Text { text }
     } else {
-        Content::Template { name, language, slots, files: BTreeMap::new() }
+        Content::Template { name, language, slots, files: BTreeMap::new(), text: None }
     };
     book.contents.push((step.claim.tenant, message, to_json(&content)));
     content
 }
 
-/// What the plugin is asked to send, or why it cannot be sent.
-async fn outbound(
-    tx: &mut Tx,
+/// What the plugin is asked to send, or why it cannot be sent. `vendor_id`: of the template.
+fn outbound(
     book: &Book,
     step: &Step,
     content: &Content,
-) -> Result<Result<OutboundContent, Refusal>, StoreError> {
-    let vendor_id = match template::vendor_id(tx, step, content).await? {
-        Ok(vendor_id) => vendor_id,
-        Err(refusal) => return Ok(Err(refusal)),
-    };
+    vendor_id: Option<String>,
+) -> Result<OutboundContent, Refusal> {
     let capabilities = &step.channel.facts.capabilities;
     let attach = |file: &File| {
         let url = book.link(step.claim.tenant, file.attachment?);
@@ -92,7 +95,7 @@ async fn outbound(
     };
     let detail = || "Messages of this kind cannot be sent.".to_owned();
     let outbound = content.to_outbound(vendor_id, &attach);
-    Ok(outbound.ok_or_else(|| Refusal { code: "unsupported", detail: detail() }))
+    outbound.ok_or_else(|| Refusal { code: "unsupported", detail: detail() })
 }
 
 fn address(hook: &str, effect: &Effect, to: Outgoing, content: OutboundContent) -> OutboundMessage {
@@ -105,6 +108,7 @@ fn address(hook: &str, effect: &Effect, to: Outgoing, content: OutboundContent) 
             scoped_id: to.scoped_id,
             username: to.username,
             display_name: None,
+            extras: Vec::new(),
         },
         reply_to: to.reply_to,
         content,

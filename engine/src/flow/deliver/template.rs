@@ -6,20 +6,28 @@ use std::collections::BTreeSet;
 use super::Step;
 use crate::flow::content::Content;
 use crate::flow::gate::Refusal;
+use crate::flow::slot;
 use crate::store::catalog::SendableTemplate;
 use crate::store::{StoreError, Tx, catalog};
 
-/// The vendor's id of the template that this content sends, if it has one; `None` when it sends no template.
-pub(super) async fn vendor_id(
+/// The vendor's id of the template that this content sends, if it has one; the content then says what the contact will
+/// read. Any other content is fine as it is.
+pub(super) async fn approve(
     tx: &mut Tx,
     step: &Step,
-    content: &Content,
+    content: &mut Content,
 ) -> Result<Result<Option<String>, Refusal>, StoreError> {
-    let Content::Template { name, language, slots, files } = content else { return Ok(Ok(None)) };
+    let Content::Template { name, language, slots, files, text } = content else { return Ok(Ok(None)) };
     let (tenant, channel) = (step.claim.tenant, step.claim.channel);
     let found = catalog::sendable_template(tx, tenant, channel, name, language).await?;
     let given: BTreeSet<&str> = slots.keys().chain(files.keys()).map(String::as_str).collect();
-    Ok(judge(found, &given, name, language).map_err(|detail| Refusal { code: "template", detail }))
+    Ok(match judge(found, &given, name, language) {
+        Ok(template) => {
+            *text = Some(slot::fill(&template.body, slots)).filter(|text| !text.trim().is_empty());
+            Ok(template.vendor_id)
+        }
+        Err(detail) => Err(Refusal { code: "template", detail }),
+    })
 }
 
 fn judge(
@@ -27,7 +35,7 @@ fn judge(
     given: &BTreeSet<&str>,
     name: &str,
     language: &str,
-) -> Result<Option<String>, String> {
+) -> Result<SendableTemplate, String> {
     let Some(template) = found else {
         return Err(format!(
             "There is no template `{name}` in `{language}` on this channel; refresh its templates or choose another."
@@ -46,7 +54,7 @@ fn judge(
             list(given)
         ));
     }
-    Ok(template.vendor_id)
+    Ok(template)
 }
 
 #[cfg(test)]
@@ -55,8 +63,9 @@ mod tests {
 
     fn judged(status: &str, given: &[&str]) -> Result<Option<String>, String> {
         let slots = vec!["1".to_owned(), "header.1".to_owned()];
-        let template = SendableTemplate { vendor_id: Some("HX1".into()), status: status.into(), slots };
-        judge(Some(template), &given.iter().copied().collect(), "t", "en")
+        let (vendor_id, body) = (Some("HX1".into()), "Hi {{1}}".into());
+        let template = SendableTemplate { vendor_id, status: status.into(), slots, body };
+        judge(Some(template), &given.iter().copied().collect(), "t", "en").map(|it| it.vendor_id)
     }
 
     #[test]

@@ -127,6 +127,8 @@ fn set(state: &mut ConversationFacts, changes: &Changes, side: usize) {
         labels,
         attributes,
         language,
+        sentiment,
+        summary,
         ai,
         archived_ms,
         snoozed_until_ms

@@ -22,6 +22,7 @@ fn message(desk: &Desk, text: &str, opt_out_type: Option<&str>) -> Entry {
             scoped_id: None,
             username: None,
             display_name: Some("Ana".into()),
+            extras: Vec::new(),
         },
         to: "us".into(),
         sent_at_ms: desk.clock.now_ms(),
@@ -31,6 +32,7 @@ fn message(desk: &Desk, text: &str, opt_out_type: Option<&str>) -> Entry {
         window_closes_at_ms: None,
         content: Content::Text(text.into()),
         extras: opt_out_type.map(extra).into_iter().collect(),
+        author: None,
     };
     Entry::Webhook(InboundEvent { dedupe_key: message.id.clone(), body: InboundBody::Message(message) })
 }

@@ -207,6 +207,7 @@ impl Desk {
                 scoped_id: None,
                 username: None,
                 display_name: Some("Ana".into()),
+                extras: Vec::new(),
             },
             to: "us".into(),
             sent_at_ms,
@@ -216,6 +217,7 @@ impl Desk {
             window_closes_at_ms: None,
             content: Content::Text(text.into()),
             extras: vec![],
+            author: None,
         };
         let event = InboundEvent { dedupe_key: message.id.clone(), body: InboundBody::Message(message) };
         self.work_off(vec![Entry::Webhook(event)])

@@ -5,7 +5,7 @@ use pointsman_rules::event::{Actor, Cause, EventBody};
 use pointsman_rules::facts::{Direction, SenderKind, Status, Window};
 use pointsman_rules::ids::MessageId;
 
-use crate::flow::case::{Case, Refused, wish};
+use crate::flow::case::{Case, Refused, Wish, wish};
 use crate::flow::content::Content;
 use crate::flow::turn::FileNews;
 use crate::plugins::{self, Delivery, FailureKind, InboundMessage, StatusUpdate as VendorStatus};
@@ -18,6 +18,10 @@ use crate::store::messages::{Message, StatusUpdate};
 /// # Errors
 /// The conversation cannot go on.
 pub(super) fn message(case: &mut Case<'_>, it: InboundMessage) -> Result<(), Refused> {
+    if it.echo && is_ours(case, &it) {
+        // It was not typed on the phone: the vendor tells us what we sent ourselves.
+        return Ok(());
+    }
     let actor = if it.echo { Actor::System } else { Actor::Contact };
     case.begin_step(Cause { actor, chain: Vec::new() });
     case.meet(&it.contact, "webhook");
@@ -28,15 +32,71 @@ pub(super) fn message(case: &mut Case<'_>, it: InboundMessage) -> Result<(), Ref
     }
     case.go_on(!it.echo)?;
     let wish = wish(&it, &case.channel.facts.provider);
+    let is_echo = it.echo;
+    let wants_answer = !is_echo && !blocked && !matches!(it.content, plugins::Content::Reaction { .. });
+    if !is_echo && !blocked {
+        count_inbound(case, &it);
+    }
+    let id = add(case, it)?;
+    if wants_answer {
+        case.wants_answer();
+    }
+    if is_echo {
+        case.note_sent(SenderKind::Echo);
+        case.raise(EventBody::MessageSent { message: id });
+    } else if !blocked {
+        case.raise(EventBody::MessageReceived { message: id });
+        case.heed(wish)?;
+        case.note_news();
+    }
+    case.end_step();
+    Ok(())
+}
+
+/// A message that no webhook told. People see it where it belongs; it is news to them when nothing was said since. No
+/// rule is shown it: what it would have done is over.
+///
+/// # Errors
+/// The conversation cannot go on.
+pub(super) fn past(case: &mut Case<'_>, it: InboundMessage) -> Result<(), Refused> {
+    if it.echo && by_vendor_id(case, &it.id).is_some() {
+        return Ok(());
+    }
+    case.begin_step(Cause { actor: Actor::System, chain: Vec::new() });
+    case.meet(&it.contact, "webhook");
+    let blocked = case.person.as_ref().is_some_and(|person| person.facts.blocked);
+    let is_latest = case.conversation.as_ref().is_none_or(|c| it.sent_at_ms > c.last_activity_ms);
+    let is_news = is_latest && !it.echo && !blocked;
+    if case.conversation.is_none() || is_news {
+        case.go_on(false)?;
+    }
+    if is_news {
+        count_inbound(case, &it);
+    }
+    let is_echo = it.echo;
+    let message = add(case, it)?;
+    case.raise(if is_echo {
+        EventBody::MessageSent { message }
+    } else {
+        EventBody::MessageReceived { message }
+    });
+    if is_news {
+        case.note_news();
+    }
+    case.hide_from_rules();
+    case.end_step();
+    Ok(())
+}
+
+/// Puts what was written into the conversation.
+fn add(case: &mut Case<'_>, it: InboundMessage) -> Result<MessageId, Refused> {
     let id = MessageId::new(case.now_ms, case.clock.random());
     let (direction, sender) = if it.echo {
         (Direction::Outbound, SenderKind::Echo)
     } else {
         (Direction::Inbound, SenderKind::Contact)
     };
-    if !it.echo && !blocked {
-        count_inbound(case, &it);
-    }
+    let reply_to = it.reply_to.as_deref().and_then(|id| by_vendor_id(case, id));
     let content = match it.content {
         plugins::Content::Media(items) => case.receive_files(id, items)?,
         other => Content::of_inbound(other),
@@ -54,21 +114,30 @@ pub(super) fn message(case: &mut Case<'_>, it: InboundMessage) -> Result<(), Ref
         failure: None,
         vendor_id: Some(it.id),
         effect: None,
-        reply_to: None,
+        reply_to,
         at_ms: it.sent_at_ms,
         created_ms: case.now_ms,
     };
     case.add_message(message, &content);
-    if it.echo {
-        case.note_sent(SenderKind::Echo);
-        case.raise(EventBody::MessageSent { message: id });
-    } else if !blocked {
-        case.raise(EventBody::MessageReceived { message: id });
-        case.heed(wish)?;
-        case.note_news();
-    }
-    case.end_step();
-    Ok(())
+    Ok(id)
+}
+
+/// A message of this lane by the vendor's id; also one that came in this turn.
+fn by_vendor_id(case: &Case<'_>, id: &str) -> Option<MessageId> {
+    let fresh = || case.out.messages.iter().find(|it| it.vendor_id.as_deref() == Some(id)).map(|it| it.id);
+    case.by_vendor_id.get(id).copied().or_else(fresh)
+}
+
+/// Did we send this ourselves? The vendor may tell of it before it answers our call; then the id is not known yet.
+fn is_ours(case: &Case<'_>, it: &InboundMessage) -> bool {
+    let is_leaving = || match &it.content {
+        plugins::Content::Text(_) => {
+            let content = super::json(&Content::of_inbound(it.content.clone()));
+            case.leaving.contains(&content)
+        }
+        _ => false,
+    };
+    by_vendor_id(case, &it.id).is_some() || is_leaving()
 }
 
 /// Counts, the window and what nobody has read.
@@ -93,6 +162,29 @@ fn count_inbound(case: &mut Case<'_>, it: &InboundMessage) {
     }
 }
 
+/// The vendor says that a contact is reached elsewhere.
+pub(super) fn contact_changed(case: &mut Case<'_>, it: &plugins::ContactChange) {
+    case.begin_step(Cause { actor: Actor::Vendor, chain: Vec::new() });
+    case.moved(&it.contact);
+    case.end_step();
+}
+
+/// The vendor says what a contact wants. A wish about one purpose only stays with the raw webhook: nothing is sent by
+/// purpose here.
+///
+/// # Errors
+/// There is no contact.
+pub(super) fn consent(case: &mut Case<'_>, it: &plugins::Consent) -> Result<(), Refused> {
+    if it.purpose.is_some() {
+        return Ok(());
+    }
+    case.begin_step(Cause { actor: Actor::Vendor, chain: Vec::new() });
+    case.meet(&it.contact, "webhook");
+    case.heed(Some(if it.given { Wish::Start } else { Wish::Stop }))?;
+    case.end_step();
+    Ok(())
+}
+
 /// The vendor approved, rejected or paused a template.
 pub(super) fn template(case: &mut Case<'_>, it: plugins::TemplateChange) {
     case.begin_step(Cause { actor: Actor::Vendor, chain: Vec::new() });
@@ -105,6 +197,10 @@ pub(super) fn template(case: &mut Case<'_>, it: plugins::TemplateChange) {
 pub(super) fn status(case: &mut Case<'_>, it: &VendorStatus, known: Option<&Message>) {
     case.begin_step(Cause { actor: Actor::Vendor, chain: Vec::new() });
     let Some(message) = known else { return };
+    let is_present = case.conversation.as_ref().is_some_and(|it| it.facts.id == message.conversation);
+    if let (Some(closes), Some(conversation)) = (it.window_closes_at_ms, case.conversation.as_mut()) {
+        conversation.facts.window_closes_ms = conversation.facts.window_closes_ms.max(Some(closes));
+    }
     let (status, failure) = match &it.delivery {
         Delivery::Sent => ("sent", None),
         Delivery::Delivered => ("delivered", None),
@@ -134,6 +230,10 @@ pub(super) fn status(case: &mut Case<'_>, it: &VendorStatus, known: Option<&Mess
     if let Some(effect) = message.effect.filter(|_| before == "unknown" || before == "sending") {
         let state = if failure.is_some() { EffectState::Failed } else { EffectState::Done };
         case.out.settled.push((effect, state));
+    }
+    if !is_present {
+        // Its page shows how far it came. What is going on now is another conversation, to which this is no event.
+        return case.end_step();
     }
     if let Some(facts) = case.messages.get_mut(&message.id) {
         facts.status = Some(status.to_owned());

@@ -2,7 +2,7 @@
 //! the claim and in statements of its own: what a claim returns together with
 //! its lanes may be older than the lease.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use pointsman_rules::facts::MessageFacts;
@@ -15,10 +15,11 @@ use crate::flow::catalog::{Channel, TenantView};
 use crate::flow::command::{Command, Order};
 use crate::flow::content::Content;
 use crate::flow::{Flow, FlowError};
-use crate::plugins::{InboundBody, Party, StatusUpdate};
+use crate::plugins::{InboundBody, InboundMessage, Party, StatusUpdate};
 use crate::store::Tx;
 use crate::store::contacts::{self, Namesake, Person};
 use crate::store::conversations::{self, Conversation};
+use crate::store::effects;
 use crate::store::intake::{self, Entry};
 use crate::store::lanes::Claim;
 use crate::store::messages::{self, Message};
@@ -36,10 +37,16 @@ pub(super) struct Table {
     pub(super) namesake: Option<Namesake>,
     pub(super) suppressed: Option<Suppressed>,
     pub(super) timers: Vec<Timer>,
-    /// Older conversations of the lane that commands are for.
+    /// Older conversations of the lane that commands are for; without those whose contact was erased.
     pub(super) past: HashMap<ConversationId, Conversation>,
     pub(super) messages: BTreeMap<MessageId, MessageFacts>,
     pub(super) known: Vec<Message>,
+    /// Messages by the vendor's ids, as far as entries speak of them.
+    pub(super) by_vendor_id: HashMap<String, MessageId>,
+    /// Contents of messages on their way to the vendor, when an entry may be the echo of one.
+    pub(super) leaving: Vec<String>,
+    /// What a conversation's list line will be without a message that somebody wants to delete.
+    pub(super) previews: HashMap<MessageId, String>,
 }
 
 impl Table {
@@ -54,7 +61,7 @@ impl Table {
 
     /// The message that a command is about.
     pub(super) fn message_of_order(&self, order: &Order) -> Option<&Message> {
-        let Command::Retry { message } = &order.command else { return None };
+        let (Command::Retry { message } | Command::Discard { message }) = &order.command else { return None };
         self.known.iter().find(|known| known.id == *message && Some(known.conversation) == order.conversation)
     }
 }
@@ -96,29 +103,36 @@ struct Wanted {
     vendor_ids: BTreeMap<(TenantId, ChannelId), Vec<String>>,
     effects: Vec<(TenantId, EffectId)>,
     messages: Vec<(TenantId, MessageId)>,
+    /// What is quoted, and what may be an echo of ours.
+    mentioned: BTreeMap<(TenantId, ChannelId), Vec<String>>,
+    echoes: Vec<(TenantId, LaneId)>,
+    discarded: Vec<(TenantId, LaneId, MessageId)>,
     people: Vec<Stranger>,
     past: Vec<(TenantId, ConversationId)>,
 }
 
 pub(super) async fn load(flow: &Flow, claims: &[Claim]) -> Result<Loaded, FlowError> {
+    // Entries first: none may meet rules that are older than itself.
+    let entries = intake::pending(&mut flow.db.read().await?, claims, ENTRIES_PER_TURN_MAX).await?;
     let mut tables: HashMap<LaneId, Table> = HashMap::with_capacity(claims.len());
     for claim in claims {
         let channel = flow.catalog.channel(flow, claim.tenant, claim.channel).await?;
         let view = Some(flow.catalog.view(flow, claim.tenant).await?);
         tables.insert(claim.lane, Table { channel, view, ..Table::default() });
     }
-    let tx = &mut flow.db.read().await?;
-    for (lane, entry) in intake::pending(tx, claims, ENTRIES_PER_TURN_MAX).await? {
+    for (lane, entry) in entries {
         if let Some(table) = tables.get_mut(&lane) {
             table.entries.push(entry);
         }
     }
+    let tx = &mut flow.db.read().await?;
     load_conversations(tx, claims, &mut tables).await?;
     let wanted = wanted(claims, &tables);
     load_people(tx, &wanted, &mut tables).await?;
     strangers::load(tx, &flow.keyring, &wanted.people, &mut tables).await?;
     load_messages(tx, claims, &wanted, &mut tables).await?;
     load_past(tx, &wanted, &mut tables).await?;
+    load_mentioned(tx, &wanted, &mut tables).await?;
     Ok(Loaded { tables })
 }
 
@@ -161,10 +175,22 @@ fn wanted(claims: &[Claim], tables: &HashMap<LaneId, Table>) -> Wanted {
             let Ok(body) = serde_json::from_str::<Body>(&entry.body) else { continue };
             let party = match &body {
                 Body::Webhook(event) => match &event.body {
-                    InboundBody::Message(message) => Some(&message.contact),
+                    InboundBody::Message(message) => {
+                        want_mentioned(&mut wanted, claim, message);
+                        Some(&message.contact)
+                    }
+                    InboundBody::ContactChanged(change) => Some(&change.old),
+                    InboundBody::Consent(it) => Some(&it.contact),
                     InboundBody::Status(status) => {
                         want_status(&mut wanted, claim, status);
                         None
+                    }
+                    _ => None,
+                },
+                Body::Past(event) => match &event.body {
+                    InboundBody::Message(message) => {
+                        want_mentioned(&mut wanted, claim, message);
+                        Some(&message.contact)
                     }
                     _ => None,
                 },
@@ -202,7 +228,23 @@ fn of_command<'c>(wanted: &mut Wanted, claim: &Claim, command: &'c Command) -> O
             wanted.messages.push((claim.tenant, *message));
             None
         }
+        Command::Discard { message } => {
+            wanted.messages.push((claim.tenant, *message));
+            wanted.discarded.push((claim.tenant, claim.lane, *message));
+            None
+        }
         _ => None,
+    }
+}
+
+fn want_mentioned(wanted: &mut Wanted, claim: &Claim, message: &InboundMessage) {
+    let echo = message.echo.then(|| message.id.clone());
+    let ids: Vec<_> = message.reply_to.clone().into_iter().chain(echo).collect();
+    if !ids.is_empty() {
+        wanted.mentioned.entry((claim.tenant, claim.channel)).or_default().extend(ids);
+    }
+    if message.echo {
+        wanted.echoes.push((claim.tenant, claim.lane));
     }
 }
 
@@ -250,9 +292,44 @@ async fn load_past(
     if wanted.past.is_empty() {
         return Ok(());
     }
-    for conversation in conversations::load(tx, &wanted.past).await? {
-        if let Some(table) = tables.get_mut(&conversation.lane) {
+    let past = conversations::load(tx, &wanted.past).await?;
+    let tenants: HashMap<_, _> = wanted.past.iter().map(|(tenant, id)| (*id, *tenant)).collect();
+    let identities: Vec<_> =
+        past.iter().filter_map(|it| Some((*tenants.get(&it.facts.id)?, it.identity))).collect();
+    let people = contacts::by_identity(tx, &identities).await?;
+    for conversation in past {
+        let is_of_somebody = people.iter().any(|it| it.identity.id == conversation.identity);
+        if let Some(table) = tables.get_mut(&conversation.lane).filter(|_| is_of_somebody) {
             table.past.insert(conversation.facts.id, conversation);
+        }
+    }
+    Ok(())
+}
+
+async fn load_mentioned(
+    tx: &mut Tx,
+    wanted: &Wanted,
+    tables: &mut HashMap<LaneId, Table>,
+) -> Result<(), FlowError> {
+    for (tenant, lane, message) in &wanted.discarded {
+        let newest = messages::newest_beside(tx, *tenant, *message).await?;
+        let content = newest.and_then(|it| serde_json::from_str::<Content>(&it.content).ok());
+        if let (Some(content), Some(table)) = (content, tables.get_mut(lane)) {
+            table.previews.insert(*message, content.preview());
+        }
+    }
+    // What leaves before what has left: a message that gets its id in between is found by it.
+    for (tenant, lane) in &wanted.echoes {
+        if let Some(table) = tables.get_mut(lane) {
+            table.leaving = effects::leaving(tx, *tenant, *lane).await?;
+        }
+    }
+    for ((tenant, channel), ids) in &wanted.mentioned {
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        for (vendor_id, message, lane) in messages::mentioned(tx, *tenant, *channel, &ids).await? {
+            if let Some(table) = tables.get_mut(&lane) {
+                table.by_vendor_id.insert(vendor_id, message);
+            }
         }
     }
     Ok(())
@@ -273,9 +350,13 @@ async fn load_messages(
     for (tenant, id) in &wanted.messages {
         known.extend(messages::get(tx, *tenant, *id).await?);
     }
+    // Of earlier conversations too: callbacks come late, and people work on what is over.
+    let present: HashSet<_> = claims.iter().filter_map(|claim| claim.conversation).collect();
+    let past: Vec<_> = known.iter().filter(|it| !present.contains(&it.conversation)).collect();
     for claim in claims {
         let Some(table) = tables.get_mut(&claim.lane) else { continue };
         let Some(conversation) = claim.conversation else { continue };
+        table.known.extend(past.iter().copied().filter(|it| it.channel == claim.channel).cloned());
         for message in known.iter().filter(|message| message.conversation == conversation) {
             // A message whose content this version cannot read is still known by its id and status.
             let content = serde_json::from_str(&message.content)

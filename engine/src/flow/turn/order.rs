@@ -31,6 +31,7 @@ fn command(case: &mut Case<'_>, command: Command, known: Option<&Message>) -> Re
         Command::Send { message, content, reply_to } => send(case, message, content, reply_to),
         Command::Note { message, text } => case.note(message, &text),
         Command::Retry { .. } => retry(case, known),
+        Command::Discard { .. } => discard(case, known),
         Command::Assign { agent } => case.assign(agent),
         Command::Place { agent } => case.place(agent),
         Command::Accept => case.accept(),
@@ -55,6 +56,9 @@ fn command(case: &mut Case<'_>, command: Command, known: Option<&Message>) -> Re
             case.raise(EventBody::WebhookReceived { name, payload });
             Ok(())
         }
+        Command::Answered { task, answer, run } => case.answered(task, answer, &run),
+        Command::Judged { found, run } => case.judged(found, &run),
+        Command::Suggested { problem, run } => case.suggested(problem.as_deref(), &run),
         Command::Block { on, .. } => case.set_blocked(on),
         Command::Contact { news } => {
             case.raise(match news {
@@ -105,6 +109,24 @@ fn send(
     let content = Content::of_draft(draft, &case.language());
     let effect = EffectId::from_hash(hash16(&["message", &message.to_string()]));
     case.say(Say { message, content, reply_to, effect, asked_by: None, confirms_opt_out: false })
+}
+
+/// Takes a failed message out of the conversation. One whose end is unclear stays: the contact may have it.
+fn discard(case: &mut Case<'_>, known: Option<&Message>) -> Result<(), Refused> {
+    let message = known.ok_or_else(|| Refused::new("not_found", "There is no such message here."))?;
+    let (Some(effect), Some("failed")) = (message.effect, message.status.as_deref()) else {
+        let detail = "Only messages of ours that failed can be deleted; others may have reached the contact.";
+        return Err(Refused::new("not_failed", detail));
+    };
+    case.out.discarded.push((message.id, effect));
+    let before = case.previews.get(&message.id).cloned();
+    let conversation = case.open_case()?;
+    let content = serde_json::from_str::<Content>(&message.content).ok();
+    if content.is_some_and(|it| conversation.preview == Some(it.preview())) {
+        conversation.preview = before;
+    }
+    case.raise(EventBody::MessageDeleted { message: message.id });
+    Ok(())
 }
 
 /// Sends a failed or unclear message once more, as the same message.

@@ -74,7 +74,14 @@ fn the_window_warns_once_and_closes_once_and_free_text_is_refused_then() {
 #[test]
 fn nobody_who_never_wrote_gets_free_text_where_a_template_is_needed() {
     let mut desk = whatsapp();
-    let to = Party { address: "x".into(), phone: None, scoped_id: None, username: None, display_name: None };
+    let to = Party {
+        address: "x".into(),
+        phone: None,
+        scoped_id: None,
+        username: None,
+        display_name: None,
+        extras: Vec::new(),
+    };
     let content = Draft::Text { text: "hi".into(), buttons: vec![] };
     let out = desk.order(Command::Start { to, message: MessageId::new(1, 77), content });
     assert_eq!(out.refusals[0].1.code, "template_required");
@@ -159,6 +166,7 @@ fn delivery_only_moves_forward_in_whatever_order_callbacks_arrive() {
                 scoped_id: None,
                 username: None,
                 display_name: None,
+                extras: Vec::new(),
             };
             let status = StatusUpdate {
                 message_id: "SM1".into(),
@@ -168,6 +176,7 @@ fn delivery_only_moves_forward_in_whatever_order_callbacks_arrive() {
                 delivery,
                 effect_id: Some(effect.to_string()),
                 extras: vec![],
+                window_closes_at_ms: None,
             };
             let event = InboundEvent { dedupe_key: word.into(), body: InboundBody::Status(status) };
             let out = desk.work_off(vec![Entry::Webhook(event)]).clone();
@@ -203,6 +212,7 @@ fn stop_opts_out_confirms_once_and_silences_everything_after() {
     assert_eq!(out.refusals[0].1.code, "opted_out");
 }
 
+// Semantics 7
 #[test]
 fn a_rule_timer_fires_once_and_not_after_it_was_cancelled() {
     let start = "//! Start\n//!\n//! on: message.received\nif message.text == \"go\" { start_timer(\"t\", \"1m\"); }\nif message.text == \"stop\" { cancel_timer(\"t\"); }\n";

@@ -1,11 +1,13 @@
 //! What passing time changes: the window, the idle end, snoozing, timers.
 
 use pointsman_rules::event::{Actor, Cause, EventBody};
+use pointsman_rules::facts::AiState;
 use pointsman_rules::ids::TimerId;
 use serde::{Deserialize, Serialize};
 
 use crate::flow::case::{Case, Refused};
 use crate::flow::deadline::{self, Deadline};
+use crate::store::conversations::Switched;
 
 /// A timer older than this when it fires is skipped, milliseconds: three days.
 const TIMER_AGE_MS_MAX: i64 = 3 * 24 * 3_600_000;
@@ -90,6 +92,14 @@ fn one(case: &mut Case<'_>, deadline: Deadline) -> Result<(), Refused> {
             } else {
                 EventBody::BusinessHoursClosed { calendar }
             });
+        }
+        Deadline::AiResumes => {
+            conversation.facts.ai = AiState::On;
+            conversation.assist.answers = 0;
+            let reason = Some("The pause is over.".to_owned());
+            let by = Actor::System;
+            conversation.assist.switched = Some(Switched { by, reason: reason.clone(), at_ms: now_ms });
+            case.raise(EventBody::AiToggled { on: true, reason });
         }
         Deadline::OfferExpired => case.pass("expired")?,
     }

@@ -3,8 +3,11 @@
 
 use std::sync::Arc;
 
+use pointsman_rules::event::EventBody;
 use pointsman_rules::facts::Status;
 use pointsman_rules::ids::{ChannelId, ConversationId, LaneId, TenantId};
+
+use serde_json::Value;
 
 use super::Turned;
 use crate::bus::News;
@@ -14,13 +17,15 @@ use crate::flow::deliver::{self, Begun, Start};
 use crate::flow::rule_watch;
 use crate::flow::webhook::outbox::{self, Told};
 use crate::flow::{Flow, session};
+use crate::store::assistant_tasks::TaskKind;
 use crate::store::contacts::Person;
 use crate::store::conversations::Conversation;
 use crate::store::effects::{self, Ending};
 use crate::store::lanes::{self, Append, Finish, Task};
+use crate::store::log::{self, Logged};
 use crate::store::{
-    Durability, StoreError, Tx, attachments, contacts, conversations, intake, jobs, log, messages, notices,
-    queue, rule_health, templates, timers,
+    Durability, StoreError, Tx, assistant_tasks, attachments, contacts, conversations, intake, jobs, labels,
+    messages, notices, queue, rule_health, templates, timers,
 };
 
 /// What was written.
@@ -134,8 +139,27 @@ async fn state(tx: &mut Tx, kept: &[&Turned], now_ms: i64) -> Result<(), StoreEr
     give_contacts(tx, &people, &gather(kept, |it| &it.out.begun), &mut conversations).await?;
     conversations.sort_by_key(|(_, it)| (it.facts.status != Status::Closed, it.facts.id));
     conversations::upsert(tx, &conversations).await?;
+    for it in kept {
+        unlabel(tx, it.claim.tenant, &it.out.events).await?;
+    }
     messages::insert(tx, &gather(kept, |it| &it.out.messages)).await?;
     attachments::insert(tx, &gather(kept, |it| &it.out.files)).await
+}
+
+/// Labels that were taken away, as the log says.
+async fn unlabel(tx: &mut Tx, tenant: TenantId, events: &[Logged]) -> Result<(), StoreError> {
+    for event in events.iter().map(|it| &it.event) {
+        let EventBody::ConversationUpdated { changes } = &event.body else { continue };
+        let (Some([before, now]), Some(conversation)) = (changes.get("labels"), event.conversation) else {
+            continue;
+        };
+        let texts =
+            |list: &Value| -> Vec<String> { serde_json::from_value(list.clone()).unwrap_or_default() };
+        let now = texts(now);
+        let gone: Vec<_> = texts(before).into_iter().filter(|label| !now.contains(label)).collect();
+        labels::forget(tx, tenant, conversation, &gone).await?;
+    }
+    Ok(())
 }
 
 /// New conversations belong to whom their identity belongs to now: merging may have moved it since the turn read it.
@@ -178,7 +202,7 @@ async fn changes(tx: &mut Tx, kept: &[&Turned], now_ms: i64) -> Result<(), Store
     for it in kept {
         let (tenant, out) = (it.claim.tenant, &it.out);
         for change in &out.contacts {
-            contact(tx, tenant, change).await?;
+            contact(tx, tenant, change, now_ms).await?;
         }
         for change in &out.timers {
             match change {
@@ -193,6 +217,12 @@ async fn changes(tx: &mut Tx, kept: &[&Turned], now_ms: i64) -> Result<(), Store
             templates::set_status(tx, tenant, it.claim.channel, now).await?;
             jobs::wake(tx, tenant, crate::flow::templates::JOB, now_ms).await?;
         }
+        for conversation in &out.unasked {
+            assistant_tasks::drop(tx, tenant, *conversation, TaskKind::Reply).await?;
+        }
+        for task in &out.asked {
+            assistant_tasks::ask(tx, tenant, task).await?;
+        }
         for (rule, conversation) in &out.holds {
             rule_health::hold(tx, tenant, *rule, *conversation, now_ms).await?;
         }
@@ -202,14 +232,28 @@ async fn changes(tx: &mut Tx, kept: &[&Turned], now_ms: i64) -> Result<(), Store
         for (seq, refused) in &out.refusals {
             let problem = serde_json::json!({"code": refused.code, "detail": refused.detail}).to_string();
             intake::set_problem(tx, tenant, it.claim.lane, *seq, &problem).await?;
+            // What it says is about somebody who was erased.
+            if refused.code == "gone" {
+                intake::empty(tx, tenant, it.claim.lane, *seq).await?;
+            }
         }
     }
     Ok(())
 }
 
-async fn contact(tx: &mut Tx, tenant: TenantId, change: &ContactChange) -> Result<(), StoreError> {
+async fn contact(
+    tx: &mut Tx,
+    tenant: TenantId,
+    change: &ContactChange,
+    now_ms: i64,
+) -> Result<(), StoreError> {
     match change {
         ContactChange::Updated(person) => contacts::update(tx, tenant, person).await,
+        ContactChange::AlsoAt(person) => {
+            let mut person = (**person).clone();
+            person.facts.id = contacts::survivor(tx, tenant, person.facts.id).await?;
+            contacts::add_identity(tx, tenant, &person, now_ms).await
+        }
         ContactChange::Blocked(identity, since_ms) => {
             contacts::set_blocked(tx, tenant, *identity, *since_ms).await
         }
@@ -242,6 +286,11 @@ async fn deliveries(tx: &mut Tx, kept: &[&Turned], now_ms: i64) -> Result<(), St
         for (message, effect) in &it.out.retried {
             effects::requeue(tx, it.claim.tenant, *effect, now_ms).await?;
             messages::requeue(tx, it.claim.tenant, *message).await?;
+        }
+        for (message, effect) in &it.out.discarded {
+            attachments::release(tx, it.claim.tenant, *message).await?;
+            messages::delete_failed(tx, it.claim.tenant, *message).await?;
+            effects::cancel(tx, it.claim.tenant, *effect).await?;
         }
     }
     Ok(())

@@ -1,6 +1,5 @@
 //! What a channel's plugin can do with the vendor's account: check it, point
-//! the vendor's webhook at us, list its numbers. The result is the channel's
-//! state.
+//! the vendor's webhook at us. The result is the channel's state.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +18,6 @@ use super::health::WhomItCalls;
 use crate::flow::account::{self, Checked};
 use crate::flow::{channel_state, session};
 use crate::http::auth::Principal;
-use crate::http::paging::List;
 use crate::http::path::Id;
 use crate::http::problem::Problem;
 use crate::http::{Api, Refused};
@@ -30,11 +28,7 @@ use crate::store::audit::{self, Change};
 const LEAVE_TIME_MAX: Duration = Duration::from_secs(10);
 
 pub(super) fn router() -> OpenApiRouter<Api> {
-    OpenApiRouter::default()
-        .routes(routes!(check))
-        .routes(routes!(connect))
-        .routes(routes!(disconnect))
-        .routes(routes!(addresses))
+    OpenApiRouter::default().routes(routes!(check)).routes(routes!(connect)).routes(routes!(disconnect))
 }
 
 /// What the vendor says about the account.
@@ -99,17 +93,6 @@ impl From<Failure> for FailureView {
     }
 }
 
-/// A number or account of the vendor's account.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct AddressView {
-    /// As the vendor writes it.
-    address: String,
-    /// For people.
-    label: String,
-    /// Kinds of channel it can be used for.
-    kinds: Vec<String>,
-}
-
 /// Asks the vendor whether the credentials hold and whom it calls. Changes nothing there; a channel that works again
 /// sends what waited.
 #[utoipa::path(post, path = "/api/v1/channels/{id}/check", tag = "channels", params(("id" = String, Path)), responses((status = 200, body = AccountView)))]
@@ -139,23 +122,6 @@ async fn disconnect(
     Id(id): Id<ChannelId>,
 ) -> Result<Json<AccountView>, Problem> {
     report(&api, &who, id, AccountTask::Disconnect, "channel.disconnect").await.map(Json)
-}
-
-/// Numbers and accounts of the vendor's account, to choose from.
-#[utoipa::path(get, path = "/api/v1/channels/{id}/addresses", tag = "channels", params(("id" = String, Path)), responses((status = 200, body = List<AddressView>)))]
-async fn addresses(
-    State(api): State<Api>,
-    Manager(who): Manager,
-    Id(id): Id<ChannelId>,
-) -> Result<Json<List<AddressView>>, Problem> {
-    let (plugin, context) = context(&api, &who, id).await?;
-    let report = plugin.account(&context, AccountTask::ListAddresses).await.map_err(refused)?;
-    let show = |a: crate::plugins::AccountAddress| AddressView {
-        address: a.address,
-        label: a.label,
-        kinds: a.kinds,
-    };
-    Ok(Json(List::whole(report.addresses.into_iter().map(show).collect())))
 }
 
 /// The channel's plugin and what it is told.

@@ -9,15 +9,15 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
-use super::view::{MINUTE_MS, WEBCHAT};
+use super::view::MINUTE_MS;
 use super::{access, form, switch};
 use crate::crypto::random_token;
+use crate::flow::catalog::secrets_place;
 use crate::flow::channel_state::{DEGRADED, FAILED};
 use crate::http::auth::{Principal, Role};
 use crate::http::problem::{FieldProblem, Problem};
-use crate::http::{Api, body};
+use crate::http::{Api, body, sealed};
 use crate::plugins::Plugin;
-use crate::plugins::manifest::SettingKind;
 use crate::store::channels::Channel;
 
 /// A week.
@@ -27,8 +27,6 @@ const REOPEN_MINUTES_MAX: u32 = 366 * 24 * 60;
 /// Messages that a channel may be allowed per second at most.
 const RATE_MAX: u32 = 10_000;
 const NAME_CHARS_MAX: usize = 100;
-/// The chat page's secret; made here, since nobody has to know it.
-const VISITOR_KEY: &str = "visitor_key";
 
 /// A new channel.
 #[derive(Deserialize, ToSchema)]
@@ -178,15 +176,11 @@ impl NewChannel {
             version: 1,
             created_ms: now_ms,
         };
-        let mut secrets = self.secrets;
-        if blank.provider == WEBCHAT && !secrets.contains_key(VISITOR_KEY) {
-            secrets.insert(VISITOR_KEY.to_owned(), Some(random_token(&api.flow.clock, "")));
-        }
         let change = ChannelChange {
             name: Some(self.name),
             address: self.address,
             settings: Some(self.settings),
-            secrets: Some(secrets),
+            secrets: Some(self.secrets),
             default_group: Some(self.default_group),
             assigned_agent: Some(self.assigned_agent.or(owner)),
             language: Some(self.language),
@@ -228,7 +222,7 @@ impl ChannelChange {
     /// # Errors
     /// 422 with everything that is wrong with it.
     pub(super) async fn applied(self, api: &Api, mut ch: Channel) -> Result<Channel, Problem> {
-        let plugin = plugin_for(api, &ch)?;
+        let plugin = plugin_of(api, &ch.provider, &ch.kind)?;
         let mut problems = self.plain_fields(&mut ch);
         if self.settings.is_some() || self.secrets.is_some() || self.allow_private_egress.is_some() {
             self.form(api, &plugin, &mut ch, &mut problems).await?;
@@ -304,12 +298,14 @@ impl ChannelChange {
     ) -> Result<(), Problem> {
         let mut wanted = ch.settings.as_object().cloned().unwrap_or_default();
         wanted.extend(self.settings.clone().unwrap_or_default());
-        let given = self.secrets.clone().unwrap_or_default();
+        let manifest = plugin.manifest();
+        let mut given = self.secrets.clone().unwrap_or_default();
+        let random = || random_token(&api.flow.clock, "");
+        form::generate(manifest, &mut given, |name| ch.secrets_set.contains_key(name), random);
         let will_be_set = |name: &str| match given.get(name) {
             Some(value) => value.is_some(),
             None => ch.secrets_set.contains_key(name),
         };
-        let manifest = plugin.manifest();
         problems.extend(form::secrets(manifest, &given));
         match form::settings(manifest, &wanted, will_be_set, ch.allow_private_egress) {
             Ok(settings) => {
@@ -331,55 +327,32 @@ impl ChannelChange {
             Problem::refused("plugin_failed", format!("the plugin could not check the settings: {error}"))
         })?;
         problems.extend(verdict.into_iter().map(|wrong| {
-            let is_secret = manifest.setting(&wrong.setting).is_some_and(|s| s.kind == SettingKind::Secret);
+            let is_secret = manifest.setting(&wrong.setting).is_some_and(|s| s.kind.is_secret());
             let part = if is_secret { "secrets" } else { "settings" };
             FieldProblem::new(format!("/{part}/{}", body::escape(&wrong.setting)), wrong.message)
         }));
-        seal(api, ch, given)
+        ch.secrets = sealed::put(&api.flow, &secrets_place(ch.id), &ch.secrets, &mut ch.secrets_set, given)?;
+        Ok(())
     }
 }
 
-/// Puts new secrets among those that are kept.
-fn seal(api: &Api, ch: &mut Channel, given: BTreeMap<String, Option<String>>) -> Result<(), Problem> {
-    let (flow, place) = (&api.flow, format!("channel:{}", ch.id));
-    if given.is_empty() && !ch.secrets.is_empty() {
-        return Ok(());
-    }
-    let mut secrets: BTreeMap<String, String> = BTreeMap::new();
-    if !ch.secrets.is_empty() {
-        let plain = flow
-            .keyring
-            .open(&place, &ch.secrets)
-            .map_err(|error| Problem::internal("a channel's secrets cannot be opened", &error))?;
-        secrets = serde_json::from_slice(&plain)
-            .map_err(|error| Problem::internal("a channel's secrets cannot be read", &error))?;
-    }
-    for (name, value) in given {
-        match value {
-            Some(value) => {
-                ch.secrets_set.insert(name.clone(), flow.clock.now_ms());
-                secrets.insert(name, value);
-            }
-            None => {
-                ch.secrets_set.remove(&name);
-                secrets.remove(&name);
-            }
-        }
-    }
-    ch.secrets = flow.keyring.seal(&flow.clock, &place, json!(secrets).to_string().as_bytes());
-    Ok(())
-}
-
-fn plugin_for(api: &Api, ch: &Channel) -> Result<Arc<Plugin>, Problem> {
-    let Some(plugin) = api.flow.host.get(&ch.provider) else {
+/// The plugin of this name, which has this kind of channel.
+///
+/// # Errors
+/// 422 with what there is.
+pub(super) fn plugin_of(api: &Api, provider: &str, kind: &str) -> Result<Arc<Plugin>, Problem> {
+    let Some(plugin) = api.flow.host.get(provider) else {
         let known: Vec<String> = api.flow.host.list().iter().map(|p| p.manifest().id.clone()).collect();
-        let message =
-            format!("no plugin `{}` is installed; installed are: {}", ch.provider, known.join(", "));
+        let message = format!("no plugin `{provider}` is installed; installed are: {}", known.join(", "));
         return Err(Problem::field("/provider", message));
     };
-    if plugin.capabilities(&ch.kind).is_none() {
+    if plugin.manifest().assistant.is_some() {
+        let message = format!("{provider} is an assistant and has no channels; choose a provider");
+        return Err(Problem::field("/provider", message));
+    }
+    if plugin.capabilities(kind).is_none() {
         let kinds: Vec<&str> = plugin.manifest().kinds.iter().map(|k| k.kind.as_str()).collect();
-        let message = format!("{} has no kind `{}`; it has {}", ch.provider, ch.kind, kinds.join(", "));
+        let message = format!("{provider} has no kind `{kind}`; it has {}", kinds.join(", "));
         return Err(Problem::field("/kind", message));
     }
     Ok(plugin)

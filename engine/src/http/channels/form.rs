@@ -1,4 +1,5 @@
-//! A channel's form: settings and secrets as the plugin's manifest wants them.
+//! The form of a channel or an assistant: settings and secrets as the plugin's
+//! manifest wants them.
 //! Pure; what only the plugin can know is asked of the plugin afterwards.
 
 use std::collections::BTreeMap;
@@ -22,7 +23,7 @@ const ADDRESS_NAMES: [&str; 5] = ["address", "number", "from", "sender", "phone_
 ///
 /// # Errors
 /// Everything that is wrong, with pointers.
-pub(super) fn settings(
+pub(in crate::http) fn settings(
     manifest: &Manifest,
     given: &Map<String, Value>,
     is_set: impl Fn(&str) -> bool,
@@ -34,7 +35,7 @@ pub(super) fn settings(
         let pointer = format!("/settings/{}", escape(name));
         match manifest.setting(name) {
             None => problems.push(FieldProblem::new(pointer, unknown(name, manifest, false))),
-            Some(setting) if setting.kind == SettingKind::Secret => {
+            Some(setting) if setting.kind.is_secret() => {
                 let message = "is a secret; give it under `secrets`, where it is sealed";
                 problems.push(FieldProblem::new(pointer, message));
             }
@@ -48,7 +49,7 @@ pub(super) fn settings(
     }
     for setting in &manifest.settings {
         let name = &setting.name;
-        if setting.kind == SettingKind::Secret {
+        if setting.kind.is_secret() {
             if setting.required && !is_set(name) {
                 problems.push(missing(&format!("/secrets/{}", escape(name)), setting));
             }
@@ -67,12 +68,33 @@ pub(super) fn settings(
     if problems.is_empty() { Ok(settings) } else { Err(problems) }
 }
 
+/// Makes up the secrets that nobody has to know, where none is kept: `null` asks for a new one.
+pub(super) fn generate(
+    manifest: &Manifest,
+    given: &mut BTreeMap<String, Option<String>>,
+    is_kept: impl Fn(&str) -> bool,
+    random: impl Fn() -> String,
+) {
+    for setting in manifest.settings.iter().filter(|s| s.kind == SettingKind::GeneratedSecret) {
+        let is_wanted = match given.get(&setting.name) {
+            Some(value) => value.is_none(),
+            None => !is_kept(&setting.name),
+        };
+        if is_wanted {
+            given.insert(setting.name.clone(), Some(random()));
+        }
+    }
+}
+
 /// What is wrong with the secrets that were given.
-pub(super) fn secrets(manifest: &Manifest, given: &BTreeMap<String, Option<String>>) -> Vec<FieldProblem> {
+pub(in crate::http) fn secrets(
+    manifest: &Manifest,
+    given: &BTreeMap<String, Option<String>>,
+) -> Vec<FieldProblem> {
     let mut problems = Vec::new();
     for (name, value) in given {
         let pointer = format!("/secrets/{}", escape(name));
-        let message = match (manifest.setting(name).filter(|s| s.kind == SettingKind::Secret), value) {
+        let message = match (manifest.setting(name).filter(|s| s.kind.is_secret()), value) {
             (None, _) => Some(unknown(name, manifest, true)),
             (Some(_), Some(value)) if value.is_empty() => {
                 Some("must not be empty; leave it out to keep it".into())
@@ -106,7 +128,7 @@ fn value_of(setting: &Setting, value: &Value, allow_private: bool) -> Result<Val
         }
         SettingKind::Phone => matching(setting, phone(text()?)?),
         SettingKind::EgressUrl => matching(setting, egress_url(text()?, allow_private)?),
-        SettingKind::Text | SettingKind::Multiline | SettingKind::Secret => {
+        SettingKind::Text | SettingKind::Multiline | SettingKind::Secret | SettingKind::GeneratedSecret => {
             let text = text()?;
             if text.len() > VALUE_BYTES_MAX {
                 return Err(too_long());
@@ -162,12 +184,8 @@ fn missing(pointer: &str, setting: &Setting) -> FieldProblem {
 }
 
 fn unknown(name: &str, manifest: &Manifest, secret: bool) -> String {
-    let known: Vec<&str> = manifest
-        .settings
-        .iter()
-        .filter(|s| (s.kind == SettingKind::Secret) == secret)
-        .map(|s| s.name.as_str())
-        .collect();
+    let known: Vec<&str> =
+        manifest.settings.iter().filter(|s| s.kind.is_secret() == secret).map(|s| s.name.as_str()).collect();
     let near = known.iter().map(|known| (strsim::damerau_levenshtein(name, known), *known)).min();
     match near {
         Some((distance, near)) if distance <= (name.chars().count() / 3).max(2) => {
@@ -198,6 +216,7 @@ mod tests {
             default: None,
             pattern: None,
             example: None,
+            sent_to: None,
         }
     }
 
@@ -209,6 +228,7 @@ mod tests {
         let mut base = setting("api_base", SettingKind::EgressUrl, false);
         base.default = Some(json!("https://api.example.com"));
         Manifest {
+            assistant: None,
             id: "acme".into(),
             name: "Acme".into(),
             version: "1".into(),
@@ -275,6 +295,22 @@ mod tests {
             assert!(problems.len() == 1 && problems[0].starts_with(says), "{problems:?}, wanted {says}");
         }
         assert!(wrong(good("api_base", json!("http://127.0.0.1:1")), true).is_empty(), "with consent");
+    }
+
+    #[test]
+    fn a_generated_secret_is_made_up_once_and_again_when_it_is_taken_away() {
+        let mut manifest = manifest();
+        manifest.settings = vec![setting("hmac_key", SettingKind::GeneratedSecret, true)];
+        let made = |given: &[Option<&str>], kept: bool| {
+            let given = given.iter().map(|value| ("hmac_key".to_owned(), value.map(str::to_owned)));
+            let mut given: BTreeMap<_, _> = given.collect();
+            generate(&manifest, &mut given, |_| kept, || "made up".into());
+            given.remove("hmac_key").flatten()
+        };
+        assert_eq!(made(&[], false).as_deref(), Some("made up"));
+        assert_eq!(made(&[], true), None);
+        assert_eq!(made(&[None], true).as_deref(), Some("made up"));
+        assert_eq!(made(&[Some("mine")], false).as_deref(), Some("mine"));
     }
 
     #[test]

@@ -26,7 +26,7 @@ use crate::http::paging::Query;
 use crate::http::path::Id;
 use crate::http::problem::Problem;
 use crate::http::{Api, Refused, body};
-use crate::plugins::{ChannelContext, Failure, FailureKind, Plugin, SessionOutcome, SessionTask};
+use crate::plugins::{ChannelContext, Failure, FailureKind, Plugin, QrImage, SessionOutcome, SessionTask};
 use crate::store::audit::{self, Change};
 use crate::store::{channel_sessions, channels};
 
@@ -67,7 +67,7 @@ pub(crate) struct SessionProfile {
     name: Option<String>,
     /// Its number, E.164.
     phone: Option<String>,
-    /// Where its picture is; the link is the vendor's and expires.
+    /// Where its picture is; the link is the vendor's and expires. `…/session/picture` fetches it.
     picture_url: Option<String>,
 }
 
@@ -135,6 +135,8 @@ pub(crate) struct PairingPhone {
 pub(crate) struct PairingCodeView {
     /// On the phone: Linked devices, Link a device, Link with phone number instead.
     code: String,
+    /// When it is of no use any more, where the provider says so.
+    expires_at: Option<String>,
 }
 
 /// A code that is typed on the phone instead of scanning the QR code.
@@ -149,7 +151,9 @@ async fn pairing_code(
     let answer = plugin.session(&context, &SessionTask::PairingCode(asked.phone)).await;
     note(&api, &who, id, "channel.session.pairing_code", answer.is_ok()).await?;
     match answer.map_err(not_now)? {
-        SessionOutcome::PairingCode(code) => Ok(Json(PairingCodeView { code })),
+        SessionOutcome::PairingCode { code, expires_at_ms } => {
+            Ok(Json(PairingCodeView { code, expires_at: expires_at_ms.map(rfc3339) }))
+        }
         _ => Err(Problem::refused("unsupported", "this provider links phones by QR code only")),
     }
 }
@@ -170,6 +174,8 @@ pub(crate) struct QrTextView {
     text: String,
     /// Ask again after so many milliseconds: codes live for less than half a minute.
     refresh_after_ms: u32,
+    /// When it is of no use any more, where the provider says so.
+    expires_at: Option<String>,
 }
 
 /// What the phone has to scan now, as a picture or as text. 409 `session_not_ready` when there is nothing to scan. The
@@ -190,24 +196,32 @@ async fn qr_code(
     let (plugin, context) = linked(&api, &who, id).await?;
     let answer = plugin.session(&context, &SessionTask::Qr).await.map_err(not_now)?;
     let png = match answer {
-        SessionOutcome::QrText(text) if is_text => {
-            return Ok(Json(QrTextView { text, refresh_after_ms: QR_REFRESH_MS }).into_response());
+        SessionOutcome::Qr { image: QrImage::Text(text), expires_at_ms } if is_text => {
+            let expires_at = expires_at_ms.map(rfc3339);
+            return Ok(Json(QrTextView { text, refresh_after_ms: QR_REFRESH_MS, expires_at }).into_response());
         }
-        SessionOutcome::QrText(text) => qr::png(&text)?,
-        SessionOutcome::QrPng(_) if is_text => {
+        SessionOutcome::Qr { image: QrImage::Text(text), .. } => qr::png(&text)?,
+        SessionOutcome::Qr { .. } if is_text => {
             return Err(Problem::refused(
                 "unsupported",
                 "this provider only draws the code; ask for format=png",
             ));
         }
-        SessionOutcome::QrPng(png) => png,
+        SessionOutcome::Qr { image: QrImage::Png(png), .. } => png,
         _ => return Err(Problem::refused("unsupported", "this provider has no QR code")),
     };
     Ok(([(header::CONTENT_TYPE, "image/png")], png).into_response())
 }
 
 /// The plugin of a channel that is linked to a phone.
-async fn linked(api: &Api, who: &Principal, id: ChannelId) -> Result<(Arc<Plugin>, ChannelContext), Problem> {
+///
+/// # Errors
+/// 422 `unsupported` for other channels, and what [`account::context`] refuses.
+pub(super) async fn linked(
+    api: &Api,
+    who: &Principal,
+    id: ChannelId,
+) -> Result<(Arc<Plugin>, ChannelContext), Problem> {
     let (plugin, context) = account::context(api, who, id).await?;
     if !plugin.exports().sessions {
         return Err(Problem::refused("unsupported", "channels of this provider are not linked to a phone"));

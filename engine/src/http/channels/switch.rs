@@ -48,10 +48,11 @@ async fn pause(
     let mut channel = before.clone();
     switch_off(&mut channel, reason, api.flow.clock.now_ms());
     let channel = keep(&api, &who, "channel.pause", (before, channel)).await?;
-    Ok(Tagged::ok(channel.version, view::view(&api, &who, channel, None)))
+    view::changed(&api, &who, channel).await
 }
 
-/// Switches a channel on again; what waited goes on. It needs a default group or an assigned agent.
+/// Switches a channel on again, also one that was stopped because its plugin crashed again and again; what waited goes on
+/// and webhooks that were kept meanwhile are read. It needs a default group or an assigned agent.
 #[utoipa::path(post, path = "/api/v1/channels/{id}/resume", tag = "channels", params(("id" = String, Path)), responses((status = 200, body = ChannelView)))]
 async fn resume(
     State(api): State<Api>,
@@ -64,7 +65,7 @@ async fn resume(
     switch_on(&mut channel, has_account, api.flow.clock.now_ms());
     checked_people(&api, &who, &channel).await?;
     let channel = keep(&api, &who, "channel.resume", (before, channel)).await?;
-    Ok(Tagged::ok(channel.version, view::view(&api, &who, channel, None)))
+    view::changed(&api, &who, channel).await
 }
 
 /// Off; nothing changes in a channel that is off, but for the reason.
@@ -78,9 +79,9 @@ pub(super) fn switch_off(channel: &mut Channel, reason: Option<String>, now_ms: 
     channel.state_reason = reason.or_else(|| channel.state_reason.take());
 }
 
-/// On; nothing changes in a channel that is on. `has_account`: can the vendor be asked about it?
+/// On; nothing changes in a channel that is on and was not stopped. `has_account`: can the vendor be asked about it?
 pub(super) fn switch_on(channel: &mut Channel, has_account: bool, now_ms: i64) {
-    if !channel.active {
+    if !channel.active || channel.state == PAUSED {
         channel.active = true;
         connecting(channel, has_account, now_ms);
     }

@@ -65,7 +65,11 @@ async fn a_missing_plugin_is_named_with_what_is_there() {
     let new = json!({"provider": "twillio", "kind": "sms", "name": "Sales"});
     let problem = stage.post("/api/v1/channels", &admin, new).await.problem(422, "invalid");
     assert_eq!(problem["errors"][0]["pointer"], "/provider");
+    let account = json!({"provider": "twillio", "kind": "sms", "secrets": {"auth_token": "x"}});
+    let problem = stage.post("/api/v1/channels/addresses", &admin, account).await.problem(422, "invalid");
+    assert_eq!(problem["errors"][0]["pointer"], "/provider");
     let path = format!("/api/v1/channels/{}", channel.id);
+    stage.get(&format!("{path}/session/picture"), &admin).await.problem(422, "no_plugin");
     stage.patch(&path, &admin, json!({"name": "x"})).await.problem(422, "invalid");
     stage.post(&format!("{path}/check"), &admin, json!({})).await.problem(422, "no_plugin");
     stage.post(&format!("{path}/templates/refresh"), &admin, json!({})).await.problem(422, "no_plugin");
@@ -307,6 +311,6 @@ async fn only_the_chat_page_has_a_chat_address() {
         origin: crate::store::audit::Origin::default(),
     };
     let webchat = Channel { provider: "webchat".into(), ..channel };
-    let shown = serde_json::to_value(view::view(&stage.api, &who, webchat, None)).unwrap();
+    let shown = serde_json::to_value(view::view(&stage.api, &who, webchat, None, None)).unwrap();
     assert_eq!(shown["chat_url"], "http://localhost:8080/chat/key1");
 }

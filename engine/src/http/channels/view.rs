@@ -13,10 +13,13 @@ use super::health::CountersView;
 use crate::clock::rfc3339;
 use crate::http::Api;
 use crate::http::auth::Principal;
+use crate::http::etag::Tagged;
+use crate::http::problem::Problem;
+use crate::store::channel_assistants::{self, Reader};
 use crate::store::channels::Channel;
 
 /// The plugin of our own chat page.
-pub(super) const WEBCHAT: &str = "webchat";
+const WEBCHAT: &str = "webchat";
 /// Kind of the channels on WhatsApp, whatever the vendor.
 const WHATSAPP: &str = "whatsapp";
 pub(super) const MINUTE_MS: i64 = 60_000;
@@ -76,6 +79,8 @@ pub(crate) struct ChannelView {
     /// What the vendor can do there; `null` when the plugin is missing.
     #[schema(value_type = Option<Object>)]
     capabilities: Option<Value>,
+    /// Which assistant reads what is written there; `null`: none does.
+    assistant: Option<ReaderView>,
     /// How much went through; only when one channel is asked for.
     counters: Option<CountersView>,
     /// When it was connected.
@@ -83,6 +88,30 @@ pub(crate) struct ChannelView {
     created_at: String,
     /// Also the `ETag`.
     version: i64,
+}
+
+/// The assistant that reads a channel.
+#[derive(Debug, Serialize, ToSchema)]
+struct ReaderView {
+    /// `ast_…`.
+    id: String,
+    /// For people.
+    name: String,
+    /// Id of the plugin that speaks for it; its manifest says what it can do.
+    plugin: String,
+    /// May it answer contacts, where the AI of their conversation is on?
+    replies: bool,
+}
+
+impl From<&Reader> for ReaderView {
+    fn from(it: &Reader) -> Self {
+        Self {
+            id: it.assistant.to_string(),
+            name: it.name.clone(),
+            plugin: it.plugin.clone(),
+            replies: it.replies,
+        }
+    }
 }
 
 /// A secret that is not shown.
@@ -95,7 +124,30 @@ pub(crate) struct SecretView {
     updated_at: String,
 }
 
-pub(super) fn view(api: &Api, who: &Principal, ch: Channel, counters: Option<CountersView>) -> ChannelView {
+impl SecretView {
+    /// `set`: when each was set, unix milliseconds.
+    pub(in crate::http) fn shown(set: BTreeMap<String, i64>) -> BTreeMap<String, Self> {
+        set.into_iter().map(|(name, at)| (name, Self { set: true, updated_at: rfc3339(at) })).collect()
+    }
+}
+
+/// A channel after a change.
+///
+/// # Errors
+/// The store's.
+pub(super) async fn changed(api: &Api, who: &Principal, ch: Channel) -> Result<Tagged<ChannelView>, Problem> {
+    let readers = channel_assistants::readers(&mut api.read().await?, who.tenant).await?;
+    let (version, reader) = (ch.version, readers.get(&ch.id));
+    Ok(Tagged::ok(version, view(api, who, ch, reader, None)))
+}
+
+pub(super) fn view(
+    api: &Api,
+    who: &Principal,
+    ch: Channel,
+    reader: Option<&Reader>,
+    counters: Option<CountersView>,
+) -> ChannelView {
     let (public_url, manages) = (&api.flow.settings.public_url, access::manages(who, &ch));
     let plugin = api.flow.host.get(&ch.provider);
     let capabilities =
@@ -109,11 +161,7 @@ pub(super) fn view(api: &Api, who: &Principal, ch: Channel, counters: Option<Cou
         name: ch.name,
         address: ch.address,
         settings: manages.then_some(ch.settings),
-        secrets: ch
-            .secrets_set
-            .into_iter()
-            .map(|(name, at)| (name, SecretView { set: true, updated_at: rfc3339(at) }))
-            .collect(),
+        secrets: SecretView::shown(ch.secrets_set),
         active: ch.active,
         receive_only: ch.receive_only,
         masked: ch.masked,
@@ -129,6 +177,7 @@ pub(super) fn view(api: &Api, who: &Principal, ch: Channel, counters: Option<Cou
         messages_per_second: ch.messages_per_second,
         reopen: reopen(&ch.reopen_policy),
         capabilities,
+        assistant: reader.map(ReaderView::from),
         counters,
         created_at: rfc3339(ch.created_ms),
         version: ch.version,
@@ -137,9 +186,9 @@ pub(super) fn view(api: &Api, who: &Principal, ch: Channel, counters: Option<Cou
 
 /// A channel as the audit log keeps it: what people set, without what the plugin or the vendor says.
 pub(super) fn record(api: &Api, who: &Principal, ch: &Channel) -> Value {
-    let mut shown = serde_json::to_value(view(api, who, ch.clone(), None)).unwrap_or_default();
+    let mut shown = serde_json::to_value(view(api, who, ch.clone(), None, None)).unwrap_or_default();
     if let Some(fields) = shown.as_object_mut() {
-        for name in ["capabilities", "counters", "webhook_url", "chat_url", "version"] {
+        for name in ["capabilities", "assistant", "counters", "webhook_url", "chat_url", "version"] {
             fields.remove(name);
         }
     }

@@ -144,7 +144,7 @@ impl Writer {
     }
 
     async fn events(&self, id: ConversationId) -> Result<(), Stopped> {
-        let filter = EventFilter { conversation: Some(id), kind: None };
+        let filter = EventFilter { conversation: Some(id), ..EventFilter::default() };
         let mut after = None;
         loop {
             let tx = &mut self.api.read().await?;

@@ -1,26 +1,17 @@
-//! Checks a rule's source and cases before it is kept, off the reactor, since
-//! compiling and running cases takes a while.
+//! What an examination of a rule says to clients: refusals, reports, and the loop
+//! that somebody has to accept.
 
-use std::sync::Arc;
-
-use pointsman_rules::case::{CaseResult, Cases, run_cases};
+use pointsman_rules::case::{CaseResult, Cases};
 use pointsman_rules::ids::{RuleId, TenantId};
 use pointsman_rules::loops;
 use pointsman_rules::problem::Problem as RuleProblem;
 use pointsman_rules::script::Script;
 
 use super::view::{CaseView, CheckView};
+use crate::flow::examine::{Examined, closed_loop, examine};
 use crate::http::Api;
 use crate::http::problem::{FieldProblem, Problem};
-use crate::store::{catalog, rules};
-
-struct Outcome {
-    script: Option<Script>,
-    problems: Vec<FieldProblem>,
-    /// What is hardly meant, though the rule can run.
-    warnings: Vec<FieldProblem>,
-    cases: Vec<CaseResult>,
-}
+use crate::store::rules;
 
 /// The compiled rule, if it is sound, its names are known and its cases pass.
 ///
@@ -32,25 +23,23 @@ pub(super) async fn checked(
     source: &str,
     cases: Option<&str>,
 ) -> Result<Script, Problem> {
-    let outcome = examine(api, tenant, source, cases).await?;
-    if let (Some(script), true) = (outcome.script, outcome.problems.is_empty()) {
-        let failed: Vec<FieldProblem> =
-            outcome.cases.iter().filter(|case| !case.passed).map(case_problem).collect();
-        if failed.is_empty() {
-            return Ok(script);
-        }
-        let detail = format!("{} of {} cases failed; see `errors`", failed.len(), outcome.cases.len());
-        return Err(Problem::refused("cases_failed", detail).with_errors(failed));
+    let found = examine(&api.flow, tenant, source, cases).await?;
+    if !found.is_sound() {
+        let detail = match found.errors.iter().chain(&found.case_errors).collect::<Vec<_>>().as_slice() {
+            [first, rest @ ..] => {
+                let place = if first.line > 0 { format!("line {}: ", first.line) } else { String::new() };
+                let more =
+                    if rest.is_empty() { String::new() } else { format!(" (and {} more)", rest.len()) };
+                format!("{place}{}{more}", first.message)
+            }
+            [] => "the rule is not valid".to_owned(),
+        };
+        return Err(Problem::refused("rule_invalid", detail).with_errors(errors(&found, source, cases)));
     }
-    let detail = match outcome.problems.as_slice() {
-        [first, rest @ ..] => {
-            let place = first.line.map_or_else(String::new, |line| format!("line {line}: "));
-            let more = if rest.is_empty() { String::new() } else { format!(" (and {} more)", rest.len()) };
-            format!("{place}{}{more}", first.message)
-        }
-        [] => "the rule is not valid".to_owned(),
-    };
-    Err(Problem::refused("rule_invalid", detail).with_errors(outcome.problems))
+    let failed: Vec<FieldProblem> = found.failed().map(case_problem).collect();
+    let detail = format!("{} of {} cases failed; see `errors`", failed.len(), found.cases.len());
+    let script = found.script.filter(|_| failed.is_empty());
+    script.ok_or_else(|| Problem::refused("cases_failed", detail).with_errors(failed))
 }
 
 /// The same as an answer, with warnings and the loop that the rule would close.
@@ -63,26 +52,30 @@ pub(super) async fn report(
     source: &str,
     cases: Option<&str>,
 ) -> Result<CheckView, Problem> {
-    let mut outcome = examine(api, tenant, source, cases).await?;
-    if let Some(script) = &outcome.script {
+    let found = examine(&api.flow, tenant, source, cases).await?;
+    let warnings = found.warnings.iter().map(|it| field("/source", it, source));
+    let mut problems: Vec<_> = errors(&found, source, cases).into_iter().chain(warnings).collect();
+    if let Some(script) = &found.script {
         let view = api.flow.catalog.view(&api.flow, tenant).await?;
         let others = view.rules.rules().iter().map(|rule| &rule.script);
-        let round = loops::through(script, others).map(|found| field("/source", &found.problem(), source));
-        outcome.warnings.extend(round);
+        problems
+            .extend(loops::through(script, others).map(|round| field("/source", &round.problem(), source)));
     }
-    let ok = outcome.problems.is_empty() && outcome.cases.iter().all(|case| case.passed);
-    Ok(CheckView {
-        ok,
-        problems: outcome.problems.into_iter().chain(outcome.warnings).collect(),
-        cases: outcome.cases.into_iter().map(Into::into).collect(),
-    })
+    let ok = found.is_sound() && found.failed().next().is_none();
+    Ok(CheckView { ok, problems, cases: found.cases.into_iter().map(Into::into).collect() })
+}
+
+/// What keeps the rule from being published, each with its place.
+fn errors(found: &Examined, source: &str, cases: Option<&str>) -> Vec<FieldProblem> {
+    let of_cases = found.case_errors.iter().map(|it| field("/cases", it, cases.unwrap_or_default()));
+    found.errors.iter().map(|it| field("/source", it, source)).chain(of_cases).collect()
 }
 
 /// Semantics 12: a rule that closes a loop with those that run is published only by somebody who accepts the loop.
 /// Answers the message for the history, which then names it.
 ///
 /// # Errors
-/// 422 `rule_loop` with the loop drawn.
+/// 422 `rule_loop` with the loop drawn, also alone as `loop`.
 pub(super) async fn accept_loop(
     api: &Api,
     tenant: TenantId,
@@ -90,14 +83,11 @@ pub(super) async fn accept_loop(
     message: Option<String>,
     is_accepted: bool,
 ) -> Result<Option<String>, Problem> {
-    let view = api.flow.catalog.view(&api.flow, tenant).await?;
-    let Some(found) = loops::between(script, view.rules.rules().iter().map(|rule| &rule.script)) else {
-        return Ok(message);
-    };
+    let Some(found) = closed_loop(&api.flow, tenant, script).await? else { return Ok(message) };
     if !is_accepted {
         let problem = found.problem();
         let detail = format!("{problem}, or publish it now with `override_loop: true`");
-        return Err(Problem::refused("rule_loop", detail));
+        return Err(Problem::refused("rule_loop", detail).with("loop", found.drawing));
     }
     let accepted = format!("accepted the loop {}", found.drawing);
     Ok(Some(message.map_or_else(|| accepted.clone(), |message| format!("{message} ({accepted})"))))
@@ -142,39 +132,6 @@ pub(super) fn readable_cases(cases: &str) -> Result<(), Problem> {
         let errors = problems.iter().map(|problem| field("/cases", problem, cases)).collect();
         Problem::refused("rule_invalid", "the cases cannot be read; see `errors`").with_errors(errors)
     })
-}
-
-async fn examine(api: &Api, tenant: TenantId, source: &str, cases: Option<&str>) -> Result<Outcome, Problem> {
-    let directory = Arc::new(catalog::directory(&mut api.read().await?, tenant).await?);
-    let (source, cases) = (source.to_owned(), cases.map(str::to_owned));
-    tokio::task::spawn_blocking(move || {
-        let script = match Script::parse(&source) {
-            Ok(script) => script,
-            Err(found) => {
-                let (errors, warnings): (Vec<_>, Vec<_>) =
-                    found.iter().partition(|problem| problem.is_error());
-                let fields = |list: Vec<&RuleProblem>| {
-                    list.into_iter().map(|p| field("/source", p, &source)).collect()
-                };
-                let (problems, warnings) = (fields(errors), fields(warnings));
-                return Outcome { script: None, problems, warnings, cases: Vec::new() };
-            }
-        };
-        let unknown = script.check(&directory);
-        let mut problems: Vec<_> = unknown.iter().map(|problem| field("/source", problem, &source)).collect();
-        let warnings = script.warnings().iter().map(|problem| field("/source", problem, &source)).collect();
-        let mut results = Vec::new();
-        match cases.as_deref().map(|text| (text, Cases::parse(text))) {
-            Some((_, Ok(parsed))) => results = run_cases(&script, &parsed),
-            Some((text, Err(found))) => {
-                problems.extend(found.iter().map(|problem| field("/cases", problem, text)));
-            }
-            None => {}
-        }
-        Outcome { script: Some(script), problems, warnings, cases: results }
-    })
-    .await
-    .map_err(|error| Problem::internal("checking a rule failed", &error))
 }
 
 fn field(pointer: &str, problem: &RuleProblem, source: &str) -> FieldProblem {

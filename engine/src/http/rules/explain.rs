@@ -17,6 +17,7 @@ use utoipa_axum::routes;
 
 use super::dry_run::not_subscribed;
 use super::shown::{self, EffectShown, RunShown};
+use super::standing::{self, Standing};
 use crate::clock::rfc3339;
 use crate::flow::apply::effect_of;
 use crate::flow::trials;
@@ -79,8 +80,7 @@ async fn explain(
     }
     let (past, is_masked) = seen(&api, &who, id).await?;
     let known = Known::read(&api, &who).await?;
-    let mut told = known.told(&api, &who, &past.event).await?;
-    told.retain(|(run, _)| only.is_none_or(|only| run.rule == only.to_string()));
+    let mut told = known.told(&api, &who, &past.event, only).await?;
     if with_lines {
         repeat(&api, &who, &past.event, &mut told).await?;
     }
@@ -152,9 +152,8 @@ async fn why(
     let known = Known::read(&api, &who).await?;
     let mut answers = Vec::with_capacity(events.len());
     for (past, is_masked) in events {
-        let told = known.told(&api, &who, &past.event).await?;
-        let found = told.into_iter().find(|(run, _)| run.rule == id.to_string());
-        if let Some((run, _)) = found {
+        let told = known.told(&api, &who, &past.event, Some(id)).await?;
+        if let Some((run, _)) = told.into_iter().next() {
             answers.push(WhyEvent { event: shown_event(&who, past, is_masked)?, run });
         }
     }
@@ -199,7 +198,7 @@ fn shown_event(who: &Principal, past: Past, is_masked: bool) -> Result<Event, Pr
     Ok(Event::show(view))
 }
 
-/// The rules as they are now.
+/// The rules that there are now.
 struct Known {
     rules: Vec<(Rule, Option<Version>)>,
 }
@@ -209,39 +208,41 @@ impl Known {
         Ok(Self { rules: rules::list(&mut api.read().await?, who.tenant).await? })
     }
 
-    /// What each rule made of an event: those that looked, then those that did not, with the reason.
+    /// What each rule (or one) made of an event: those that looked, then those that did not, with the reason.
     async fn told(
         &self,
         api: &Api,
         who: &Principal,
         event: &PastEvent,
+        only: Option<RuleId>,
     ) -> Result<Vec<(RunShown, Option<RuleRun>)>, Problem> {
-        let kept = replay::seen(&mut api.read().await?, who.tenant, event.id).await?;
+        let tx = &mut api.read().await?;
+        let kept = replay::seen(tx, who.tenant, event.id).await?;
         let runs: Vec<RuleRun> = kept
             .as_ref()
             .map(|kept| serde_json::from_str(&kept.trace).unwrap_or_default())
             .unwrap_or_default();
+        let is_wanted = |id: RuleId| only.is_none_or(|only| id == only);
+        let mut told = Vec::new();
         let absent = self.rules.iter().filter(|(rule, _)| !runs.iter().any(|run| run.rule == rule.id));
-        let absent: Vec<RunShown> = absent
-            .map(|(rule, version)| {
-                let reason = not_there(rule, version.as_ref(), event, kept.is_some());
-                shown::absent(rule.id.to_string(), rule.name.clone(), reason)
-            })
-            .collect();
-        let mut told: Vec<_> = runs.into_iter().map(|run| (shown::run(&run), Some(run))).collect();
-        told.extend(absent.into_iter().map(|run| (run, None)));
-        Ok(told)
+        for (rule, version) in absent.filter(|(rule, _)| is_wanted(rule.id)) {
+            let then = standing::at(tx, who.tenant, rule, event.at_ms).await?;
+            let reason = not_there((rule, version.as_ref()), &then, event, kept.is_some());
+            told.push((shown::absent(rule.id.to_string(), rule.name.clone(), reason), None));
+        }
+        let looked = runs.into_iter().filter(|run| is_wanted(run.rule));
+        Ok(looked.map(|run| (shown::run(&run), Some(run))).chain(told).collect())
     }
 }
 
-/// Why a rule did not look at an event. What was so at the time is not kept, so this goes by what is so now.
+/// Why a rule did not look at an event, as the rule stood when the event came.
 fn not_there(
-    rule: &Rule,
-    version: Option<&Version>,
+    (rule, now): (&Rule, Option<&Version>),
+    then: &Standing,
     event: &PastEvent,
     others_looked: bool,
 ) -> (&'static str, String) {
-    let Some(version) = version else {
+    let Some(version) = then.version.as_ref().or(now) else {
         return ("not_published", "It was never published; only published rules run.".to_owned());
     };
     let Ok(script) = Script::parse(&version.source) else {
@@ -254,18 +255,20 @@ fn not_there(
     if !script.header().on.contains(&event.body.kind()) {
         return told;
     }
-    if !rule.enabled {
-        return ("off", "It is switched off. Switch it on if it must run.".to_owned());
+    if then.version.is_none() {
+        let at = rfc3339(version.created_ms);
+        return ("not_yet", format!("It was published after the event; version {} at {at}.", version.number));
     }
-    if version.created_ms > event.at_ms {
-        let (number, at) = (version.number, rfc3339(version.created_ms));
-        let sentence = match number {
-            1 => format!("It was first published at {at}, after the event."),
-            _ => format!(
-                "Version {number} was published at {at}, after the event; the one before did not look."
-            ),
+    if !then.is_on {
+        let now = if rule.enabled { "it is on now" } else { "switch it on if it must run" };
+        return ("off", format!("It was switched off at the time; {now}."));
+    }
+    if let Some(since) = &then.parked_since {
+        let now = match rule.parked {
+            Some(_) => "mend it and publish it, or resume it",
+            None => "it runs again now",
         };
-        return ("not_yet", sentence);
+        return ("parked", format!("It had failed again and again and was parked since {since}; {now}."));
     }
     if event.conversation.is_none() {
         return (
@@ -275,11 +278,11 @@ fn not_there(
     }
     let sentence = match others_looked {
         true => {
-            "It did not look at this event: it was switched off at the time, or the event was for another rule."
+            "It did not look at this event, although it was published and on; it may have been changed at that very \
+             moment."
         }
         false => {
-            "What rules made of this event is not kept (any more), or the rule was switched off at the time. A dry \
-             run on the event tells what it would do."
+            "What rules made of this event is not kept (any more). A dry run on the event tells what it would do."
         }
     };
     ("unknown", sentence.to_owned())

@@ -50,6 +50,7 @@ async fn a_version_is_read_compared_and_gone_back_to() {
     assert_eq!((&back["source"], &back["version"]["number"]), (&json!(one), &json!(3)));
     let versions = stage.get(&format!("{path}/versions"), &admin).await.expect(200);
     assert_eq!(versions["items"][0]["message"], "back to version 1");
+    assert_eq!(versions["items"][0]["author_name"], "test", "the key's name");
     // The gate applies: today's cases judge the old text.
     let cases = "[[case]]\nname = \"reopens\"\nexpect = ['reopen()']\n";
     let saved = stage.patch(&path, &admin, json!({"cases": cases})).await.expect(200);

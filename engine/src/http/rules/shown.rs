@@ -16,8 +16,8 @@ pub(crate) struct RunShown {
     pub(super) version: Option<String>,
     /// Its name at the time.
     pub(super) name: String,
-    /// `matched`, `not_matched`, `skipped`, `failed`; or why it did not look: `not_subscribed`, `off`, `not_published`,
-    /// `not_yet`, `unknown`.
+    /// `matched`, `not_matched`, `skipped`, `failed`; or why it did not look: `not_subscribed`, `off`, `parked`,
+    /// `not_published`, `not_yet`, `unknown`.
     pub(super) outcome: &'static str,
     /// Why it was skipped: `channel`, `filter`, `reply_taken`, `stopped`, `caused_by_rule`, `already_in_chain`,
     /// `chain_too_deep`, `quota`.

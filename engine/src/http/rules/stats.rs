@@ -1,5 +1,5 @@
-//! `/rules/{id}/stats`: how often a rule fired, was skipped or failed, by day,
-//! and how long it took.
+//! `/rules/stats` and `/rules/{id}/stats`: how often rules fired, were skipped or
+//! failed, by day, and how long they took.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use crate::clock::rfc3339;
 use crate::flow::rule_watch::{COUNT_DAYS_MAX, MICROS};
 use crate::http::Api;
 use crate::http::auth::Principal;
-use crate::http::paging::Query;
+use crate::http::paging::{List, Query};
 use crate::http::path::Id;
 use crate::http::problem::Problem;
 use crate::store::rule_counts::{self, Count};
@@ -23,11 +23,13 @@ use crate::store::rules;
 
 const DAYS_DEFAULT: i64 = 7;
 const DAY_MS: i64 = 24 * 3_600_000;
+/// What the store calls runs that asked for something.
+const FIRED: &str = "fired";
 /// What the store begins the reasons of skipped runs with.
 const SKIPPED: &str = "skipped:";
 
 pub(super) fn router() -> OpenApiRouter<Api> {
-    OpenApiRouter::default().routes(routes!(stats))
+    OpenApiRouter::default().routes(routes!(all)).routes(routes!(stats))
 }
 
 /// Which days.
@@ -53,6 +55,20 @@ pub(super) struct RuleStats {
     micros_p99: Option<u64>,
     /// Days on which something happened, the oldest first.
     days: Vec<RuleDay>,
+}
+
+/// What became of one of the rules.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct RuleSum {
+    /// `rul_…`.
+    #[schema(value_type = String)]
+    rule: RuleId,
+    /// All days together.
+    #[serde(flatten)]
+    tally: RuleTally,
+    /// When it last fired on these days.
+    #[schema(format = DateTime)]
+    last_fired_at: Option<String>,
 }
 
 /// One day of a rule.
@@ -82,7 +98,7 @@ pub(super) struct RuleTally {
 impl RuleTally {
     fn add(&mut self, it: &Count) {
         match it.what.as_str() {
-            "fired" => self.fired += it.count,
+            FIRED => self.fired += it.count,
             "passed" => self.passed += it.count,
             "failed" => self.failed += it.count,
             what => {
@@ -94,6 +110,26 @@ impl RuleTally {
     }
 }
 
+/// How all rules are doing; those that saw nothing on these days are missing.
+#[utoipa::path(get, path = "/api/v1/rules/stats", tag = "rules", params(StatsOf), responses((status = 200, body = List<RuleSum>)))]
+async fn all(
+    State(api): State<Api>,
+    who: Principal,
+    Query(of): Query<StatsOf>,
+) -> Result<Json<List<RuleSum>>, Problem> {
+    let from_day = first_day(&api, of.days)?;
+    let mut sums: BTreeMap<RuleId, RuleSum> = BTreeMap::new();
+    for (rule, count) in rule_counts::by_rule(&mut api.read().await?, who.tenant, from_day).await? {
+        let fresh = || RuleSum { rule, tally: RuleTally::default(), last_fired_at: None };
+        let sum = sums.entry(rule).or_insert_with(fresh);
+        sum.tally.add(&count);
+        if count.what == FIRED {
+            sum.last_fired_at = Some(rfc3339(count.last_ms));
+        }
+    }
+    Ok(Json(List::whole(sums.into_values().collect())))
+}
+
 /// How a rule is doing.
 #[utoipa::path(get, path = "/api/v1/rules/{id}/stats", tag = "rules", params(("id" = String, Path), StatsOf), responses((status = 200, body = RuleStats)))]
 async fn stats(
@@ -102,15 +138,20 @@ async fn stats(
     Id(id): Id<RuleId>,
     Query(of): Query<StatsOf>,
 ) -> Result<Json<RuleStats>, Problem> {
-    let days = of.days.unwrap_or(DAYS_DEFAULT);
+    let from_day = first_day(&api, of.days)?;
+    let mut tx = api.read().await?;
+    rules::get(&mut tx, who.tenant, id).await?.ok_or_else(|| Problem::not_found("rule"))?;
+    let counts = rule_counts::of(&mut tx, who.tenant, id, from_day).await?;
+    Ok(Json(sum(&counts)))
+}
+
+/// The first of so many days, today being the last.
+fn first_day(api: &Api, days: Option<i64>) -> Result<i64, Problem> {
+    let days = days.unwrap_or(DAYS_DEFAULT);
     if !(1..=COUNT_DAYS_MAX).contains(&days) {
         return Err(Problem::field("/days", format!("must be from 1 to {COUNT_DAYS_MAX}")));
     }
-    let mut tx = api.read().await?;
-    rules::get(&mut tx, who.tenant, id).await?.ok_or_else(|| Problem::not_found("rule"))?;
-    let today = api.flow.clock.now_ms().div_euclid(DAY_MS);
-    let counts = rule_counts::of(&mut tx, who.tenant, id, today - days + 1).await?;
-    Ok(Json(sum(&counts)))
+    Ok(api.flow.clock.now_ms().div_euclid(DAY_MS) - days + 1)
 }
 
 fn sum(counts: &[Count]) -> RuleStats {
@@ -122,7 +163,7 @@ fn sum(counts: &[Count]) -> RuleStats {
             *times.entry(bound).or_insert(0) += it.count;
         }
     }
-    let fired = counts.iter().filter(|it| it.what == "fired");
+    let fired = counts.iter().filter(|it| it.what == FIRED);
     RuleStats {
         total,
         last_fired_at: fired.map(|it| it.last_ms).max().map(rfc3339),

@@ -23,9 +23,9 @@ use crate::http::paging::{List, Page, Query};
 use crate::http::path::Id;
 use crate::http::problem::Problem;
 use crate::http::{Api, Refused, body};
-use crate::store::Tx;
 use crate::store::audit::{self, Change};
 use crate::store::rules::{self, Plan, Rule, Version};
+use crate::store::{Tx, authors};
 
 const MESSAGE_CHARS_MAX: usize = 500;
 /// A plan may lie so far ahead: a year, milliseconds.
@@ -187,7 +187,8 @@ async fn versions(
     let mut tx = api.read().await?;
     rules::get(&mut tx, who.tenant, id).await?.ok_or_else(|| Problem::not_found("rule"))?;
     let found = rules::versions(&mut tx, who.tenant, id, below, rows).await?;
-    Ok(Json(List::page(found, rows, |v| v.number, VersionView::from)))
+    let names = authors::names(&mut tx, who.tenant, found.iter().map(|v| v.author.as_str())).await?;
+    Ok(Json(List::page(found, rows, |v| v.number, |v| VersionView::show(v, &names))))
 }
 
 /// One published version.
@@ -200,8 +201,10 @@ async fn version(
 ) -> Result<Json<VersionView>, Problem> {
     let missing = || Problem::not_found("version of this rule");
     let number = number.parse().map_err(|_| missing())?;
-    let found = rules::numbered(&mut api.read().await?, who.tenant, id, number).await?;
-    Ok(Json(found.ok_or_else(missing)?.into()))
+    let tx = &mut api.read().await?;
+    let found = rules::numbered(tx, who.tenant, id, number).await?.ok_or_else(missing)?;
+    let names = authors::names(tx, who.tenant, [found.author.as_str()]).await?;
+    Ok(Json(VersionView::show(found, &names)))
 }
 
 /// What differs between two versions, or a version and the draft.

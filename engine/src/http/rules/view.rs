@@ -1,5 +1,7 @@
 //! Rules as the API shows them.
 
+use std::collections::HashMap;
+
 use pointsman_rules::case::CaseResult;
 use pointsman_rules::event::EventKind;
 use pointsman_rules::header::Header;
@@ -115,15 +117,19 @@ pub(crate) struct VersionView {
     published_at: String,
     /// Id of the user or key; `system` for starter rules.
     author: String,
+    /// What they are called; `null` for the engine itself, and for who is gone.
+    author_name: Option<String>,
     /// Why.
     message: Option<String>,
     /// What it says.
     source: String,
 }
 
-impl From<Version> for VersionView {
-    fn from(version: Version) -> Self {
+impl VersionView {
+    /// `names`: of authors by their ids.
+    pub(super) fn show(version: Version, names: &HashMap<String, String>) -> Self {
         Self {
+            author_name: names.get(&version.author).cloned(),
             id: version.id.to_string(),
             number: version.number,
             published_at: rfc3339(version.created_ms),

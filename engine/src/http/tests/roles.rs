@@ -16,6 +16,13 @@ const TABLE: &str = "
 GET /api/v1/api-keys admin
 POST /api/v1/api-keys admin
 DELETE /api/v1/api-keys/{id} admin
+GET /api/v1/assistants admin
+POST /api/v1/assistants admin
+GET /api/v1/assistants/usage admin
+GET /api/v1/assistants/{id} admin
+PATCH /api/v1/assistants/{id} admin
+DELETE /api/v1/assistants/{id} admin
+POST /api/v1/assistants/{id}/check admin
 POST /api/v1/attachments agent
 GET /api/v1/attachments/{id} agent
 GET /api/v1/attachments/{id}/link agent
@@ -31,10 +38,16 @@ DELETE /api/v1/calendars/{id} admin
 POST /api/v1/calendars/{id}/holidays admin
 GET /api/v1/channels agent
 POST /api/v1/channels admin
+POST /api/v1/channels/addresses admin
 GET /api/v1/channels/{id} agent
 PATCH /api/v1/channels/{id} admin
 DELETE /api/v1/channels/{id} admin
 GET /api/v1/channels/{id}/addresses admin
+GET /api/v1/channels/{id}/assistant admin
+PUT /api/v1/channels/{id}/assistant admin
+DELETE /api/v1/channels/{id}/assistant admin
+GET /api/v1/channels/{id}/backfill agent
+POST /api/v1/channels/{id}/backfill admin
 POST /api/v1/channels/{id}/check admin
 POST /api/v1/channels/{id}/connect admin
 POST /api/v1/channels/{id}/disconnect admin
@@ -43,6 +56,7 @@ POST /api/v1/channels/{id}/pause admin
 GET /api/v1/channels/{id}/qr admin
 POST /api/v1/channels/{id}/resume admin
 GET /api/v1/channels/{id}/session admin
+GET /api/v1/channels/{id}/session/picture admin
 POST /api/v1/channels/{id}/session/logout admin
 POST /api/v1/channels/{id}/session/pairing-code admin
 POST /api/v1/channels/{id}/session/restart admin
@@ -71,8 +85,10 @@ POST /api/v1/contacts/{id}/unblock agent
 GET /api/v1/conversations agent
 GET /api/v1/conversations/{id} agent
 DELETE /api/v1/conversations/{id} admin
+POST /api/v1/conversations/{id}/insights agent
 GET /api/v1/conversations/{id}/messages agent
 POST /api/v1/conversations/{id}/messages agent
+POST /api/v1/conversations/{id}/suggest agent
 GET /api/v1/conversations/{id}/timeline agent
 POST /api/v1/conversations/{id}/{action} agent
 GET /api/v1/events agent
@@ -80,6 +96,8 @@ GET /api/v1/events/{id}/explain agent
 GET /api/v1/groups agent
 POST /api/v1/groups admin
 GET /api/v1/groups/{id} agent
+GET /api/v1/groups/{id}/instructions admin
+PUT /api/v1/groups/{id}/instructions admin
 PATCH /api/v1/groups/{id} admin
 DELETE /api/v1/groups/{id} admin
 GET /api/v1/jobs admin
@@ -88,15 +106,24 @@ DELETE /api/v1/jobs/{id} admin
 POST /api/v1/jobs/{id}/retry admin
 GET /api/v1/me agent
 PUT /api/v1/me/presence agent
+GET /api/v1/knowledge admin
+POST /api/v1/knowledge admin
+GET /api/v1/knowledge/{id} admin
+PATCH /api/v1/knowledge/{id} admin
+DELETE /api/v1/knowledge/{id} admin
 POST /api/v1/messages agent
 GET /api/v1/messages/{id} agent
+DELETE /api/v1/messages/{id} agent
 POST /api/v1/messages/{id}/retry agent
 GET /api/v1/notifications admin
 POST /api/v1/notifications/read-all admin
 POST /api/v1/notifications/{id}/read admin
 POST /api/v1/notifications/{id}/take agent
 GET /api/v1/plugins agent
+POST /api/v1/plugins owner
+POST /api/v1/plugins/inspect owner
 GET /api/v1/plugins/{id} admin
+DELETE /api/v1/plugins/{id} owner
 GET /api/v1/raw-webhooks admin
 GET /api/v1/raw-webhooks/{id} admin
 POST /api/v1/raw-webhooks/{id}/replay admin
@@ -111,6 +138,7 @@ POST /api/v1/rules/dry-run admin
 POST /api/v1/rules/form admin
 POST /api/v1/rules/form/read admin
 POST /api/v1/rules/order admin
+GET /api/v1/rules/stats agent
 GET /api/v1/rules/vocabulary agent
 GET /api/v1/rules/{id} agent
 PATCH /api/v1/rules/{id} admin
@@ -177,6 +205,8 @@ fn filled(path: &str) -> String {
         "webhooks" if path.contains("/deliveries/") => "dlv",
         "webhooks" => "whk",
         "api-keys" => "key",
+        "assistants" => "ast",
+        "knowledge" => "kno",
         "calendars" => "cal",
         "channels" => "chn",
         "groups" => "grp",

@@ -79,7 +79,8 @@ impl Caller for Recording<'_> {
     }
 }
 
-fn answer(from: &Answer) -> http::Answer {
+/// A recorded answer in the contract's words.
+pub(in super::super) fn answer(from: &Answer) -> http::Answer {
     let pairs = |headers: &[(String, String)]| {
         headers.iter().map(|(name, value)| types::Pair { name: name.clone(), value: value.clone() }).collect()
     };

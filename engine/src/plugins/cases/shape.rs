@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::super::CallError;
 use super::super::bindings::provider::pointsman::plugin::http;
-use super::super::wire::{SessionOutcome, WebhookReply};
+use super::super::wire::{QrImage, SessionOutcome, WebhookReply};
 
 /// A call that gave no answer. No case expects this member, so it always shows.
 pub(super) fn crash(error: &CallError) -> Value {
@@ -21,15 +21,21 @@ pub(super) fn reply(reply: &WebhookReply) -> Value {
 pub(super) fn session_outcome(outcome: SessionOutcome) -> Value {
     match outcome {
         SessionOutcome::Session(it) => json!({ "session": it }),
-        SessionOutcome::QrText(text) => json!({ "qr_text": text }),
-        SessionOutcome::QrPng(png) => json!({ "qr_png_bytes": png.len() }),
-        SessionOutcome::PairingCode(code) => json!({ "pairing_code": code }),
+        SessionOutcome::Qr { image: QrImage::Text(text), expires_at_ms } => {
+            json!({ "qr_text": text, "expires_at_ms": expires_at_ms })
+        }
+        SessionOutcome::Qr { image: QrImage::Png(png), expires_at_ms } => {
+            json!({ "qr_png_bytes": png.len(), "expires_at_ms": expires_at_ms })
+        }
+        SessionOutcome::PairingCode { code, expires_at_ms } => {
+            json!({ "pairing_code": code, "expires_at_ms": expires_at_ms })
+        }
         SessionOutcome::Other(it) => json!({ "other": it }),
     }
 }
 
 /// A call, in the words of `[call]`.
-pub(super) fn call(call: &http::Call) -> Value {
+pub(in super::super) fn call(call: &http::Call) -> Value {
     let auth = match &call.auth {
         http::Auth::None => Value::Null,
         http::Auth::Bearer(token) => json!(["bearer", value(token)]),
@@ -46,6 +52,7 @@ pub(super) fn call(call: &http::Call) -> Value {
         http::Body::Form(form) => shaped["form"] = fields(form).into(),
         http::Body::Json(body) => shaped["json"] = json_body(body),
         http::Body::Bytes(bytes) => shaped["body"] = json!(String::from_utf8_lossy(bytes)),
+        http::Body::Blob(blob) => shaped["body"] = json!(format!("{{blob:{blob}}}")),
         http::Body::Multipart(parts) => {
             shaped["parts"] =
                 parts.iter().map(|part| json!([part.name, part.file_name, part.content_type])).collect();
@@ -61,6 +68,11 @@ fn json_body(body: &http::JsonBody) -> Value {
             *at = placeholder(&place.secret).into();
         }
     }
+    for place in &body.blobs {
+        if let Some(at) = shaped.pointer_mut(&place.pointer) {
+            *at = format!("{}{{blob:{}}}", at.as_str().unwrap_or(""), place.blob).into();
+        }
+    }
     shaped
 }
 
@@ -70,7 +82,8 @@ fn fields(fields: &[http::Field]) -> Vec<Value> {
 
 fn value(from: &http::Value) -> String {
     match from {
-        http::Value::Plain(text) => text.clone(),
+        http::Value::Plain(text) | http::Value::Filled(text) => text.clone(),
+        http::Value::Hmac(it) => format!("{{hmac:{}:{}}}", it.key, it.message),
         http::Value::Secret(name) => placeholder(name),
     }
 }

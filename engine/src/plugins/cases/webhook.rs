@@ -8,7 +8,8 @@ use super::super::wire::{Verdict, WebhookRequest};
 use super::super::{CallError, ChannelContext, Plugin};
 use super::{context, shape};
 
-pub(super) async fn outcome(plugin: &Plugin, channel: &ChannelContext, from: &Request) -> Value {
+/// What comes of a webhook.
+pub(in super::super) async fn outcome(plugin: &Plugin, channel: &ChannelContext, from: &Request) -> Value {
     let request = request(from);
     let received = match received(plugin, channel, &request).await {
         Ok(received) => received,
@@ -88,7 +89,8 @@ fn crashed(error: &CallError) -> Difference {
     Difference { at: "attack".into(), expected: Value::Null, actual: error.to_string().into() }
 }
 
-fn request(from: &Request) -> WebhookRequest {
+/// The webhook in the engine's words.
+pub(in super::super) fn request(from: &Request) -> WebhookRequest {
     WebhookRequest {
         method: from.method.clone(),
         url: from.url.clone(),

@@ -3,8 +3,12 @@
 use pointsman_rules::facts::{Capabilities, MediaRule, Window};
 
 use super::super::bindings::provider::exports::pointsman::plugin::descriptor;
-use super::super::manifest::{ChannelKind, SettingKind};
+use super::super::bindings::provider::pointsman::plugin::types::Extra;
+use super::super::manifest::{ChannelKind, SettingKind, Standing};
 use super::family;
+
+/// In the extras of a kind's capabilities: `"recommended"` or `"legacy"`. The record has no field for it, and never will.
+const STANDING: &str = "pointsman.standing";
 
 pub(in crate::plugins) fn setting_kind(kind: descriptor::SettingKind) -> SettingKind {
     use descriptor::SettingKind as From;
@@ -17,11 +21,24 @@ pub(in crate::plugins) fn setting_kind(kind: descriptor::SettingKind) -> Setting
         From::Phone => SettingKind::Phone,
         From::Secret => SettingKind::Secret,
         From::EgressUrl => SettingKind::EgressUrl,
+        From::GeneratedSecret => SettingKind::GeneratedSecret,
+        From::Other(_) => SettingKind::Text,
     }
 }
 
 pub(in crate::plugins) fn channel_kind(kind: descriptor::ChannelKind) -> ChannelKind {
-    ChannelKind { kind: kind.kind, label: kind.label, capabilities: capabilities(kind.capabilities) }
+    ChannelKind {
+        kind: kind.kind,
+        label: kind.label,
+        standing: standing(&kind.capabilities.extras),
+        capabilities: capabilities(kind.capabilities),
+    }
+}
+
+/// A word that this host does not know is no advice.
+fn standing(extras: &[Extra]) -> Option<Standing> {
+    let said = extras.iter().find(|extra| extra.key == STANDING)?;
+    serde_json::from_str(&said.json).ok()
 }
 
 fn capabilities(can: descriptor::Capabilities) -> Capabilities {
@@ -60,10 +77,34 @@ fn capabilities(can: descriptor::Capabilities) -> Capabilities {
         replies: can.replies,
         read_receipts: can.read_receipts,
         typing: can.typing,
+        delivery_reports: match can.delivery_reports {
+            descriptor::DeliveryReports::None => "none",
+            descriptor::DeliveryReports::Sent => "sent",
+            descriptor::DeliveryReports::Delivered => "delivered",
+            descriptor::DeliveryReports::Read => "read",
+        }
+        .to_owned(),
         echoes: can.echoes,
         idempotent_send: can.idempotent_send,
         messages_per_second: can.messages_per_second,
         unsigned_webhooks: can.unsigned_webhooks,
         beta: can.beta,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // S34
+    #[test]
+    fn a_kind_says_what_its_publisher_advises_and_unknown_words_say_nothing() {
+        let said = |key: &str, json: &str| standing(&[Extra { key: key.into(), json: json.into() }]);
+        assert_eq!(said(STANDING, "\"recommended\""), Some(Standing::Recommended));
+        assert_eq!(said(STANDING, "\"legacy\""), Some(Standing::Legacy));
+        assert_eq!(said(STANDING, "\"best\""), None);
+        assert_eq!(said(STANDING, "recommended"), None);
+        assert_eq!(said("acme.standing", "\"legacy\""), None);
+        assert_eq!(standing(&[]), None);
     }
 }

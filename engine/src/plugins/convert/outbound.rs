@@ -94,6 +94,7 @@ fn party_out(party: &wire::Party) -> webhook::Party {
         scoped_id: party.scoped_id.clone(),
         username: party.username.clone(),
         display_name: party.display_name.clone(),
+        extras: Vec::new(),
     }
 }
 

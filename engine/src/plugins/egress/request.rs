@@ -1,21 +1,23 @@
 //! Builds the HTTP request that a plugin asked for, with secrets put in place
 //! by name. Nothing leaves from here.
 
-use std::collections::BTreeMap;
-
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, RequestBuilder, multipart};
 
-use super::blob::BlobStore;
+use super::blob::{BlobStore, BlobStream};
 use super::files::Files;
+use super::secrets::Secrets;
 use super::target::Target;
-use super::{Refusal, http};
-use crate::crypto::Secret;
+use super::{Refusal, http, json};
 
 /// Bytes of a body without files; more is refused.
 const BODY_BYTES_MAX: usize = 1 << 20;
 /// Header fields of one request; more are refused.
 const HEADERS_MAX: usize = 64;
+/// Fields of a query or a form, and parts of a body; more are refused.
+const FIELDS_MAX: usize = 1_000;
+/// Longest URL with its query fields, bytes; a longer one is refused.
+const URL_BYTES_MAX: usize = 16 << 10;
 /// Bytes of one header value; more is refused.
 const HEADER_BYTES_MAX: usize = 8 << 10;
 const METHODS: [Method; 6] =
@@ -39,34 +41,6 @@ const FORBIDDEN_HEADERS: [&str; 14] = [
 ];
 const FORBIDDEN_PREFIXES: [&str; 4] = ["proxy-", "sec-", "x-forwarded-", ":"];
 
-/// The channel's secrets, as far as the plugin declared them.
-pub(in crate::plugins) struct Secrets<'a> {
-    pub(in crate::plugins) values: &'a BTreeMap<String, Secret>,
-    /// Names of the settings of kind secret.
-    pub(in crate::plugins) declared: &'a [String],
-}
-
-impl<'a> Secrets<'a> {
-    pub(super) fn get(&self, name: &str) -> Result<&'a str, Refusal> {
-        if !self.declared.iter().any(|declared| declared == name) {
-            let name: String = name.chars().take(40).collect();
-            return Err(Refusal::new(format!(
-                "the plugin has no secret setting `{name}`; declare it in the manifest"
-            )));
-        }
-        self.values.get(name).map(Secret::expose).filter(|value| !value.is_empty()).ok_or_else(|| {
-            Refusal::new(format!("secret `{name}` is not set; fill it in in the channel's settings"))
-        })
-    }
-
-    fn value(&self, value: &http::Value) -> Result<(String, bool), Refusal> {
-        match value {
-            http::Value::Plain(text) => Ok((text.clone(), false)),
-            http::Value::Secret(name) => Ok((self.get(name)?.to_owned(), true)),
-        }
-    }
-}
-
 /// The method, when plugins may use it.
 pub(super) fn method(name: &str) -> Result<Method, Refusal> {
     METHODS.into_iter().find(|method| method.as_str() == name).ok_or_else(|| {
@@ -83,9 +57,23 @@ pub(super) fn add_query(
     if fields.is_empty() {
         return Ok(());
     }
+    few(fields.len(), "query fields")?;
     let mut query = target.url.query_pairs_mut();
     for field in fields {
         query.append_pair(&field.name, &secrets.value(&field.value)?.0);
+    }
+    drop(query);
+    if target.url.as_str().len() > URL_BYTES_MAX {
+        return Err(Refusal(format!(
+            "the URL with its query is longer than {URL_BYTES_MAX} bytes; send the fields in the body"
+        )));
+    }
+    Ok(())
+}
+
+fn few(count: usize, what: &str) -> Result<(), Refusal> {
+    if count > FIELDS_MAX {
+        return Err(Refusal(format!("there are {count} {what}, {FIELDS_MAX} are allowed")));
     }
     Ok(())
 }
@@ -149,11 +137,19 @@ pub(super) async fn add_body(
     match body {
         http::Body::None => Ok(request),
         http::Body::Bytes(bytes) => Ok(request.body(bounded(bytes)?)),
+        http::Body::Blob(id) => {
+            let (content, size) = open(files, &id).await?;
+            Ok(sized(typed(request, "application/octet-stream"), content, size))
+        }
         http::Body::Json(json) => {
-            let text = fill_json(json, secrets)?;
-            Ok(typed(request, "application/json").body(bounded(text.into_bytes())?))
+            let request = typed(request, "application/json");
+            Ok(match json::fill(json, secrets, files).await? {
+                json::Filled::Text(text) => request.body(text),
+                json::Filled::WithFiles(content, size) => sized(request, content, size),
+            })
         }
         http::Body::Form(fields) => {
+            few(fields.len(), "form fields")?;
             let mut form = url::form_urlencoded::Serializer::new(String::new());
             for field in &fields {
                 form.append_pair(&field.name, &secrets.value(&field.value)?.0);
@@ -165,6 +161,7 @@ pub(super) async fn add_body(
             if headers.contains_key(CONTENT_TYPE) {
                 return Err(Refusal::new("the content type of a multipart body is the host's to set"));
             }
+            few(parts.len(), "parts")?;
             let mut form = multipart::Form::new();
             for part in parts {
                 let name = plain(part.name.clone(), "part name")?;
@@ -175,7 +172,21 @@ pub(super) async fn add_body(
     }
 }
 
-fn bounded(body: Vec<u8>) -> Result<Vec<u8>, Refusal> {
+/// One of the operation's own files.
+pub(super) async fn open(
+    (files, blobs): (&Files, &dyn BlobStore),
+    id: &str,
+) -> Result<(BlobStream, u64), Refusal> {
+    let opened = files.open(blobs, id).await;
+    opened.map_err(|_| Refusal::new("this message has no such file; use the id of an attachment"))
+}
+
+/// A streamed body with its length: not every vendor takes chunks.
+fn sized(request: RequestBuilder, content: BlobStream, size: u64) -> RequestBuilder {
+    request.header(CONTENT_LENGTH, size).body(reqwest::Body::wrap_stream(content))
+}
+
+pub(super) fn bounded(body: Vec<u8>) -> Result<Vec<u8>, Refusal> {
     if body.len() > BODY_BYTES_MAX {
         return Err(Refusal::new(format!(
             "the body is larger than {BODY_BYTES_MAX} bytes; send files as blobs"
@@ -184,40 +195,16 @@ fn bounded(body: Vec<u8>) -> Result<Vec<u8>, Refusal> {
     Ok(body)
 }
 
-fn fill_json(json: http::JsonBody, secrets: &Secrets<'_>) -> Result<String, Refusal> {
-    if json.secrets.is_empty() {
-        return Ok(json.text);
-    }
-    let mut body: serde_json::Value = serde_json::from_str(&json.text)
-        .map_err(|e| Refusal::new(format!("the JSON body is not valid: {e}")))?;
-    for place in &json.secrets {
-        match body.pointer_mut(&place.pointer) {
-            Some(serde_json::Value::String(text)) => secrets.get(&place.secret)?.clone_into(text),
-            _ => {
-                return Err(Refusal::new(format!(
-                    "the JSON body has no string at `{}` for secret `{}`; put an empty string there",
-                    place.pointer.chars().take(100).collect::<String>(),
-                    place.secret
-                )));
-            }
-        }
-    }
-    Ok(body.to_string())
-}
-
 async fn multipart_part(
     part: http::Part,
     secrets: &Secrets<'_>,
-    (files, blobs): (&Files, &dyn BlobStore),
+    files: (&Files, &dyn BlobStore),
 ) -> Result<multipart::Part, Refusal> {
     let mut built = match part.content {
         http::PartContent::Field(value) => multipart::Part::text(secrets.value(&value)?.0),
         http::PartContent::Bytes(bytes) => multipart::Part::bytes(bounded(bytes)?),
         http::PartContent::Blob(id) => {
-            let (content, size) = files
-                .open(blobs, &id)
-                .await
-                .map_err(|_| Refusal::new("this message has no such file; use the id of an attachment"))?;
+            let (content, size) = open(files, &id).await?;
             multipart::Part::stream_with_length(reqwest::Body::wrap_stream(content), size)
         }
     };

@@ -1,18 +1,21 @@
 //! Decides whether a plugin may call a URL, before anything is resolved or
 //! sent: form, scheme, origin, literal addresses, and secrets only in the path.
 
+use std::collections::BTreeMap;
+
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::{Host, Url};
 
 use super::address::Reach;
-use super::{Permissions, Refusal, Secrets};
+use super::secrets::{self, Secrets};
+use super::{Permissions, Refusal};
+use crate::crypto::Secret;
 
 /// Longest URL without its query fields, bytes; longer ones are refused.
 const URL_BYTES_MAX: usize = 4 << 10;
 /// What a secret may hold in a path without being encoded: RFC 3986 unreserved, and `:` as in Telegram's tokens.
 const PATH_SECRET: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b':');
-const OPEN: &str = "{secret:";
 
 /// A URL that may be called.
 #[derive(Debug)]
@@ -28,8 +31,12 @@ impl Target {
     }
 }
 
-/// Checks a URL and puts the secrets into its path.
-pub(super) fn target(raw: &str, permissions: &Permissions, secrets: &Secrets<'_>) -> Result<Target, Refusal> {
+/// Checks a URL and puts the secrets into its path. The secrets that come back are those that may go there.
+pub(super) fn target<'a>(
+    raw: &str,
+    permissions: &'a Permissions,
+    values: &'a BTreeMap<String, Secret>,
+) -> Result<(Target, Secrets<'a>), Refusal> {
     if raw.len() > URL_BYTES_MAX {
         return Err(Refusal::new(format!("the URL is longer than {URL_BYTES_MAX} bytes; use query fields")));
     }
@@ -47,37 +54,30 @@ pub(super) fn target(raw: &str, permissions: &Permissions, secrets: &Secrets<'_>
         return Err(Refusal::new("the URL may hold no user, no fragment and no placeholder in its host"));
     }
     let (path, query) = path.split_at(path.find('?').unwrap_or(path.len()));
-    if query.contains(OPEN) {
+    if query.contains(secrets::OPEN) {
         return Err(Refusal::new("secrets go into query fields, not into the text of the URL"));
     }
-    let path = fill(path, secrets)?;
-    let url = Url::parse(&format!("{scheme}://{authority}{path}{query}"))
-        .map_err(|e| Refusal::new(format!("the URL is not valid: {e}")))?;
-    let reach = permissions.reach(&url)?;
-    check_literal(&url, reach, permissions)?;
-    Ok(Target { url, reach })
+    let valid =
+        |text: String| Url::parse(&text).map_err(|e| Refusal::new(format!("the URL is not valid: {e}")));
+    let origin = valid(format!("{scheme}://{authority}"))?;
+    let reach = permissions.reach(&origin)?;
+    check_literal(&origin, reach, permissions)?;
+    let secrets = Secrets::for_origin(permissions, values, &origin);
+    let path = fill(path, &secrets)?;
+    let url = valid(format!("{scheme}://{authority}{path}{query}"))?;
+    Ok((Target { url, reach }, secrets))
 }
 
 /// Replaces `{secret:name}` by the percent-encoded secret.
 fn fill(path: &str, secrets: &Secrets<'_>) -> Result<String, Refusal> {
-    let mut filled = String::with_capacity(path.len());
-    let mut rest = path;
-    while let Some(at) = rest.find(OPEN) {
-        let (before, placeholder) = rest.split_at(at);
-        let (name, after) = placeholder[OPEN.len()..]
-            .split_once('}')
-            .ok_or_else(|| Refusal::new("a `{secret:…}` in the URL is not closed"))?;
-        let value = secrets.get(name)?;
+    secrets.fill(path, |filled, name, value| {
         // A dot segment would change which path is called.
         if value.chars().all(|c| c == '.') {
             return Err(Refusal::new(format!("secret `{name}` cannot be part of a path; check its value")));
         }
-        filled.push_str(before);
         filled.extend(utf8_percent_encode(value, PATH_SECRET));
-        rest = after;
-    }
-    filled.push_str(rest);
-    Ok(filled)
+        Ok(())
+    })
 }
 
 /// An address in the URL skips the resolver, so it is checked here.

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::inbound::InboundEvent;
+
 /// What to do with the vendor's account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccountTask {
@@ -63,8 +65,12 @@ pub struct VendorTemplate {
     pub category: Option<String>,
     /// `approved`, `pending`, `rejected`, …
     pub status: String,
+    /// Text above.
+    pub header: Option<String>,
     /// Its text with its holes.
     pub body: String,
+    /// Text below.
+    pub footer: Option<String>,
     /// The holes.
     pub slots: Vec<TemplateSlot>,
     /// Its buttons.
@@ -91,4 +97,15 @@ pub struct TemplateButton {
     pub title: String,
     /// URL or number.
     pub value: Option<String>,
+}
+
+/// What happened at the vendor, whether or not a webhook told it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BackfillBatch {
+    /// With the dedupe keys that their webhooks have.
+    pub events: Vec<InboundEvent>,
+    /// Where the next batch begins.
+    pub cursor: Option<String>,
+    /// Is there a next batch?
+    pub more: bool,
 }

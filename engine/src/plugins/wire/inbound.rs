@@ -26,6 +26,10 @@ pub enum InboundBody {
     Session(SessionUpdate),
     /// News about a template.
     Template(TemplateChange),
+    /// The contact is reached elsewhere from now on.
+    ContactChanged(ContactChange),
+    /// What the vendor says about the contact's will, without a message.
+    Consent(Consent),
     /// An item of a batch that could not be read, with the reason.
     Unreadable(String),
     /// Something the vendor sends and nobody mapped yet.
@@ -58,6 +62,9 @@ pub struct Party {
     /// What the contact calls itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub display_name: Option<String>,
+    /// Whatever else the vendor said.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub extras: Vec<Extra>,
 }
 
 impl Party {
@@ -84,6 +91,9 @@ pub struct InboundMessage {
     /// The vendor's id of the group chat it was written in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group_id: Option<String>,
+    /// Who wrote it, when the contact is a group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub author: Option<Party>,
     /// Typed on the linked phone by us.
     #[serde(default)]
     pub echo: bool,
@@ -224,6 +234,9 @@ pub struct StatusUpdate {
     /// Our effect id, where the vendor hands it back: settles an unclear send.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub effect_id: Option<String>,
+    /// End of the window that the message is sent in, where the vendor states it, unix milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window_closes_at_ms: Option<i64>,
     /// Whatever else the vendor said.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub extras: Vec<Extra>,
@@ -270,6 +283,40 @@ pub struct SessionUpdate {
     /// Its address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
+    /// Whatever else the vendor said.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub extras: Vec<Extra>,
+}
+
+/// The contact is reached elsewhere from now on: another number, a group that became a supergroup.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ContactChange {
+    /// The contact as it was.
+    pub old: Party,
+    /// The contact as it is now.
+    pub contact: Party,
+    /// The vendor's time, unix milliseconds.
+    pub at_ms: i64,
+    /// Whatever else the vendor said.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub extras: Vec<Extra>,
+}
+
+/// The contact's will, as the vendor reports it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Consent {
+    /// Whose.
+    pub contact: Party,
+    /// May we write?
+    pub given: bool,
+    /// For what, in the vendor's word: `marketing`; `None` is everything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purpose: Option<String>,
+    /// The vendor's time, unix milliseconds.
+    pub at_ms: i64,
+    /// Whatever else the vendor said.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub extras: Vec<Extra>,
 }
 
 /// News about a template.
@@ -286,6 +333,9 @@ pub struct TemplateChange {
     /// Why it was rejected or paused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Whatever else the vendor said.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub extras: Vec<Extra>,
 }
 
 #[cfg(test)]

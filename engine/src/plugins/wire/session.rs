@@ -26,12 +26,29 @@ pub enum SessionTask {
 pub enum SessionOutcome {
     /// How the session is now.
     Session(SessionUpdate),
-    /// The text of the QR code.
-    QrText(String),
-    /// The picture of the QR code.
-    QrPng(Vec<u8>),
+    /// To be scanned.
+    Qr {
+        /// Its text or its picture.
+        image: QrImage,
+        /// When it is of no use any more, where the vendor says so, unix milliseconds.
+        expires_at_ms: Option<i64>,
+    },
     /// To be typed on the phone.
-    PairingCode(String),
+    PairingCode {
+        /// The code.
+        code: String,
+        /// When it is of no use any more, where the vendor says so, unix milliseconds.
+        expires_at_ms: Option<i64>,
+    },
     /// Something newer than this engine.
     Other(Extra),
+}
+
+/// A QR code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum QrImage {
+    /// What it says.
+    Text(String),
+    /// Its picture.
+    Png(Vec<u8>),
 }

@@ -54,9 +54,55 @@ fn misbehave(mode: &str) -> Vec<u8> {
         "log-endless" => loop {
             log::write(log::Level::Info, "again");
         },
+        "log-10001" => {
+            for _ in 0..10_001 {
+                log::write(log::Level::Info, "");
+            }
+            vec![]
+        }
+        "log-big" => {
+            let line = "x".repeat(8 << 20);
+            log::write(log::Level::Info, &line);
+            log::write(log::Level::Info, &line);
+            vec![]
+        }
+        // As much as `log-big` makes, and nobody is told.
+        "big" => {
+            black_box("x".repeat(8 << 20));
+            vec![]
+        }
+        "recursion-log" => vec![recurse_and_log(0) as u8],
+        "remember" => {
+            unsafe { std::ptr::write_volatile(&raw mut KEPT, canary()) };
+            std::mem::forget(black_box([canary(); 4_096].to_vec()));
+            let stack = black_box([canary(); 512]);
+            vec![b'k', stack[7] as u8]
+        }
+        // Everything that an instance can see of itself, from the first byte to the last.
+        "recall" => {
+            let words = core::arch::wasm32::memory_size(0) * (64 << 10) / 8;
+            let wanted = canary();
+            let found =
+                (1..words).filter(|at| unsafe { std::ptr::read_volatile((at * 8) as *const u64) } == wanted);
+            found.count().to_string().into_bytes()
+        }
         "output" => vec![b'x'; 12 << 20],
         _ => vec![],
     }
+}
+
+static mut KEPT: u64 = 0;
+
+/// Made anew each time, so that it stands nowhere unless it was put there.
+#[inline(never)]
+fn canary() -> u64 {
+    black_box(0x5ec2_e7ca_11ab_1e00_u64) ^ black_box(0x0101_0101_0101_0101)
+}
+
+fn recurse_and_log(depth: u64) -> u64 {
+    log::write(log::Level::Info, "deeper");
+    let frame = black_box([depth; 64]);
+    if depth == u64::MAX { 0 } else { black_box(recurse_and_log(black_box(depth + 1))) + frame[3] }
 }
 
 fn recurse(depth: u64) -> u64 {
@@ -81,7 +127,7 @@ impl webhook::Guest for Guest {
         let byte = |i| u8::from_str_radix(signature.get(2 * i..2 * i + 2).unwrap_or(""), 16).unwrap_or(0);
         let tag = (0..signature.len() / 2).map(byte).collect();
         let proof = webhook::Proof::Hmac(webhook::HmacProof {
-            algorithm: webhook::HmacAlgorithm::Sha256,
+            algorithm: types::HmacAlgorithm::Sha256,
             key: "auth_token".into(),
             message: request.body,
             tag,
@@ -216,6 +262,7 @@ fn call(mode: &str, url: &str) -> http::Call {
         http::Body::Json(http::JsonBody {
             text: text.into(),
             secrets: vec![http::SecretAt { pointer: pointer.into(), secret: secret.into() }],
+            blobs: vec![],
         })
     };
     let part = |name: &str, file: Option<&str>| http::Part {
@@ -234,8 +281,36 @@ fn call(mode: &str, url: &str) -> http::Call {
         sink: http::Sink::Plugin,
         idempotent: false,
         timeout_ms: Some(500),
+        extras: vec![],
     };
     match mode.split_once('=').unwrap_or((mode, "")) {
+        ("headers", count) => {
+            call.headers = many(count).map(|i| field(&format!("x-{i}"), plain("x"))).collect()
+        }
+        // As many as `headers` makes, and nobody is told.
+        ("own-headers", count) => {
+            black_box(many(count).map(|i| field(&format!("x-{i}"), plain("x"))).collect::<Vec<_>>());
+        }
+        ("long-header", bytes) => {
+            call.headers = vec![field("x-long", plain(&"x".repeat(bytes.parse().unwrap_or(0))))];
+        }
+        ("queries", count) => call.query = many(count).map(|i| field(&format!("q{i}"), plain("x"))).collect(),
+        ("fields", count) => {
+            call.body = http::Body::Form(many(count).map(|i| field(&format!("f{i}"), plain("x"))).collect());
+        }
+        ("parts", count) => {
+            call.body = http::Body::Multipart(many(count).map(|i| part(&format!("p{i}"), None)).collect());
+        }
+        ("filled", text) => call.headers = vec![field("x-key", http::Value::Filled(text.into()))],
+        ("hmac", message) => {
+            let signed = http::Signed {
+                algorithm: types::HmacAlgorithm::Sha256,
+                key: "auth_token".into(),
+                message: message.into(),
+                encoding: http::Encoding::Hex,
+            };
+            call.headers = vec![field("x-signature", http::Value::Hmac(signed))];
+        }
         ("method", method) => call.method = method.into(),
         ("header", header) => {
             let (name, value) = header.split_once(": ").unwrap_or((header, "x"));
@@ -261,6 +336,10 @@ fn call(mode: &str, url: &str) -> http::Call {
         _ => {}
     }
     call
+}
+
+fn many(count: &str) -> std::ops::Range<u32> {
+    0..count.parse().unwrap_or(0)
 }
 
 fn failure(message: String) -> types::Failure {
@@ -304,6 +383,8 @@ impl descriptor::Guest for Guest {
             default_json: None,
             pattern: None,
             example: None,
+            sent_to: None,
+            extras: vec![],
         };
         let capabilities = descriptor::Capabilities {
             text_max: 100,
@@ -319,6 +400,7 @@ impl descriptor::Guest for Guest {
             replies: false,
             read_receipts: false,
             typing: false,
+            delivery_reports: descriptor::DeliveryReports::None,
             echoes: false,
             idempotent_send: false,
             messages_per_second: 0,
@@ -337,6 +419,14 @@ impl descriptor::Guest for Guest {
                 setting("base_url", descriptor::SettingKind::EgressUrl),
                 setting("auth_token", descriptor::SettingKind::Secret),
                 setting("dots", descriptor::SettingKind::Secret),
+                descriptor::Setting {
+                    sent_to: Some(vec!["https://api.example.com".into(), "base_url".into()]),
+                    ..setting("bound", descriptor::SettingKind::Secret)
+                },
+                descriptor::Setting {
+                    sent_to: Some(vec![]),
+                    ..setting("kept", descriptor::SettingKind::GeneratedSecret)
+                },
             ],
             kinds: vec![
                 descriptor::ChannelKind {
@@ -349,7 +439,11 @@ impl descriptor::Guest for Guest {
                 },
                 descriptor::ChannelKind { kind: "sms".into(), label: "SMS".into(), capabilities },
             ],
-            origins: vec!["https://api.example.com".into(), "https://trap.example.com".into()],
+            origins: vec![
+                "https://api.example.com".into(),
+                "https://trap.example.com".into(),
+                "https://*.wide.example.com".into(),
+            ],
             extras: vec![],
         }
     }
