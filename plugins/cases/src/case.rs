@@ -14,7 +14,7 @@
 //!
 //! ```toml
 //! about = "One sentence for the reader."
-//! run = "webhook"            # webhook | send | account | media | session | templates | validate
+//! run = "webhook"            # webhook | send | account | media | session | templates | backfill | assist | validate
 //! mutations = ["body", "url", "header", "cut-tag", "secret"]   # webhook only, optional
 //! signature = "x-acme-signature"      # the header that "header" and "cut-tag" change
 //!
@@ -40,10 +40,13 @@
 //! vendor_ref = "…"           # run = "media"
 //! session = "qr"             # run = "session": start | restart | stop | logout | state | qr,
 //!                            # or { pairing_code = "+1213…" }
-//! cursor = "…"               # run = "templates", optional
+//! cursor = "…"               # run = "templates" or "backfill", optional
+//! since_ms = 1795237200000   # run = "backfill": older events are not wanted
+//! [assist]                   # run = "assist": the engine's JSON of a task, `limits` may be left out
 //! ```
 //!
-//! `http/01.toml`: what is absent in `[call]` must be absent in the call.
+//! `http/01.toml`: what is absent in `[call]` must be absent in the call. A text `{file:NAME}` in
+//! its `json` stands for the file `cases/NAME` without its last line break.
 //!
 //! ```toml
 //! [call]
@@ -79,6 +82,8 @@
 //! | media | `{"blob":"…"}` or `{"failure":…}` |
 //! | session | `{"session":…}`, `{"qr_text":"…"}`, `{"qr_png_bytes":n}`, `{"pairing_code":"…"}` or `{"failure":…}` |
 //! | templates | `{"page":…}` or `{"failure":…}` |
+//! | backfill | `{"events":[…],"cursor","more"}` or `{"failure":…}` |
+//! | assist | `{"assisted":…}` or `{"failure":…,"model":…,"usage":…}` |
 //! | validate | `{"errors":[{"setting","message"}]}` |
 //!
 //! Every mutation must end in `refused`: `body` changes a byte of the body, `url`
@@ -165,6 +170,15 @@ pub enum Run {
     Session(SessionTask),
     /// A page of templates is listed, from this cursor.
     Templates(Option<String>),
+    /// A batch of what happened at the vendor.
+    Backfill {
+        /// Unix milliseconds; older events are not wanted.
+        since_ms: u64,
+        /// As the batch before said.
+        cursor: Option<String>,
+    },
+    /// A task of an assistant: the engine's JSON of it, with limits where left out.
+    Assist(Value),
     /// Settings are checked.
     Validate,
 }
@@ -230,6 +244,11 @@ impl Case {
     /// The calls that the case expects, from the first on.
     pub fn script(&self) -> Script<'_> {
         Script::new(&self.exchanges)
+    }
+
+    /// URLs of the calls that it expects, in order.
+    pub fn urls(&self) -> impl Iterator<Item = &str> {
+        self.exchanges.iter().map(Exchange::url)
     }
 
     /// The forgeries made of its webhook, all of which must be refused.

@@ -45,6 +45,7 @@ fn failures(outcome: &Value) -> Vec<&Value> {
 fn written(case: &Case) -> Vec<String> {
     match &case.run {
         Run::Send(message) => texts(&message["content"]),
+        Run::Assist(task) => texts(&task["conversation"]),
         Run::Webhook(request) => match serde_json::from_slice(&request.body) {
             Ok(json) => texts(&json),
             Err(_) => url::form_urlencoded::parse(&request.body)
@@ -52,7 +53,12 @@ fn written(case: &Case) -> Vec<String> {
                 .map(|(_, value)| value.into_owned())
                 .collect(),
         },
-        Run::Account(_) | Run::Media(_) | Run::Session(_) | Run::Templates(_) | Run::Validate => vec![],
+        Run::Account(_)
+        | Run::Media(_)
+        | Run::Session(_)
+        | Run::Templates(_)
+        | Run::Backfill { .. }
+        | Run::Validate => vec![],
     }
 }
 

@@ -12,6 +12,13 @@ pub struct Exchange {
     answer: Answer,
 }
 
+impl Exchange {
+    /// Where the call goes; empty where the case does not say it.
+    pub(crate) fn url(&self) -> &str {
+        self.call["url"].as_str().unwrap_or_default()
+    }
+}
+
 /// What the vendor, or the way to it, answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
@@ -80,6 +87,11 @@ impl<'a> Script<'a> {
         }
     }
 
+    /// Every answer of the script, whatever is called.
+    pub fn answers(&self) -> impl Iterator<Item = &'a Answer> + use<'a> {
+        self.exchanges.iter().map(|exchange| &exchange.answer)
+    }
+
     /// The expected calls that were not made.
     pub fn rest(&self) -> Vec<Difference> {
         let rest = self.exchanges.iter().enumerate().skip(self.made);
@@ -112,13 +124,29 @@ pub(crate) struct AnswerToml {
 }
 
 impl ExchangeToml {
-    /// The exchange, with the JSON text of a call read.
-    pub(crate) fn read(mut self) -> Result<Exchange, String> {
+    /// The exchange, with the JSON text of a call read. `file` gives the text of a file beside the cases.
+    pub(crate) fn read(mut self, file: &dyn Fn(&str) -> Result<String, String>) -> Result<Exchange, String> {
         if let Some(text) = self.call.get("json").and_then(Value::as_str) {
-            let json = serde_json::from_str(text).map_err(|e| format!("[call] json: {e}"))?;
+            let mut json = serde_json::from_str(text).map_err(|e| format!("[call] json: {e}"))?;
+            fill_in(&mut json, file)?;
             self.call.insert("json".into(), json);
         }
         Ok(Exchange { call: Value::Object(self.call), answer: self.answer.read()? })
+    }
+}
+
+/// Puts the text of a file where a value is `{file:NAME}`.
+fn fill_in(json: &mut Value, file: &dyn Fn(&str) -> Result<String, String>) -> Result<(), String> {
+    match json {
+        Value::String(text) => {
+            if let Some(name) = text.strip_prefix("{file:").and_then(|rest| rest.strip_suffix('}')) {
+                *text = file(name)?;
+            }
+            Ok(())
+        }
+        Value::Array(items) => items.iter_mut().try_for_each(|item| fill_in(item, file)),
+        Value::Object(members) => members.values_mut().try_for_each(|member| fill_in(member, file)),
+        _ => Ok(()),
     }
 }
 

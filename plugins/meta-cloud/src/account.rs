@@ -39,6 +39,7 @@ pub(crate) async fn run(context: &Context, task: Task, http: &Http) -> Result<Re
         Task::ListAddresses => {
             Err(Failure::unsupported("enter the id of the page or Instagram account by hand"))
         }
+        Task::Other(_) => Err(Failure::unsupported("this plugin is older than what was asked of it")),
     }
 }
 

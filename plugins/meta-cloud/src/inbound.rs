@@ -3,7 +3,7 @@
 //! by place: some messages have none.
 
 use pointsman_plugin::Extra;
-use pointsman_plugin::webhook::{Event, EventBody, Message, Party};
+use pointsman_plugin::webhook::{ContactChange, Event, EventBody, Message, Party};
 use serde_json::{Value, json};
 
 use crate::content;
@@ -13,13 +13,32 @@ use crate::webhook::{other, unreadable};
 /// A message of a contact.
 pub(crate) fn event(message: &Value, value: &Value, own: &str) -> Event {
     match message["type"].as_str() {
-        // A number or id changed, or a chat was opened: nobody wrote anything.
+        Some("system") if message["system"]["type"] == "user_changed_number" => return moved(message),
+        // An id changed, or a chat was opened: nobody wrote anything.
         Some("system") => return other("meta.system", message, message["system"]["type"].clone()),
         Some("request_welcome") => return other("meta.request_welcome", message, Value::Null),
         _ => {}
     }
     let sender = Person { phone: text(message, "from"), scoped: text(message, "from_user_id") };
     of(message, value, sender, own, false)
+}
+
+/// The contact has another number.
+fn moved(message: &Value) -> Event {
+    let system = &message["system"];
+    let person = |phone: Option<String>, scoped| Person { phone, scoped }.party(&Value::Null);
+    let old = person(
+        text(message, "from"),
+        text(system, "previous_user_id").or_else(|| text(message, "from_user_id")),
+    );
+    let new = person(text(system, "wa_id"), text(system, "user_id"));
+    let (Some(old), Some(contact), Some(id), Some(at)) =
+        (old, new, text(message, "id"), seconds(message, "timestamp"))
+    else {
+        return unreadable(message, "a change of number names no number");
+    };
+    let change = ContactChange { old, contact, at, extras: vec![] };
+    Event { dedupe_key: id, body: EventBody::ContactChanged(change) }
 }
 
 /// A message that was typed on the linked phone.
@@ -34,8 +53,13 @@ fn of(message: &Value, value: &Value, person: Person, own: &str, echo: bool) -> 
         return unreadable(message, "a message has no time");
     };
     let group = text(message, "group_id");
-    let Some(contact) = person.party(value, group.as_deref()) else {
+    let Some(sender) = person.party(value) else {
         return unreadable(message, "a message has no sender");
+    };
+    // A group's messages are the group's: an answer goes there.
+    let (contact, author) = match &group {
+        Some(group) => (bare(group.clone()), Some(sender)),
+        None => (sender, None),
     };
     let message = Message {
         id: id.clone(),
@@ -44,6 +68,7 @@ fn of(message: &Value, value: &Value, person: Person, own: &str, echo: bool) -> 
         sent_at,
         reply_to: text(&message["context"], "id"),
         group_id: group,
+        author,
         echo,
         window_closes_at: None,
         content: content::of(message),
@@ -59,9 +84,8 @@ pub(crate) struct Person {
 }
 
 impl Person {
-    /// The contact, with the name that the webhook has for it. A group's messages are the group's: an answer goes
-    /// there, and the author is only named.
-    pub(crate) fn party(self, value: &Value, group: Option<&str>) -> Option<Party> {
+    /// The contact, with the name that the webhook has for it.
+    pub(crate) fn party(self, value: &Value) -> Option<Party> {
         let is_theirs = |contact: &&Value| {
             let is = |member: &str, id: &Option<String>| id.is_some() && text(contact, member) == *id;
             is("wa_id", &self.phone) || is("user_id", &self.scoped)
@@ -71,9 +95,6 @@ impl Person {
         let phone = self.phone.or_else(|| text(contact, "wa_id"));
         let scoped = self.scoped.or_else(|| text(contact, "user_id"));
         let name = text(profile, "name").or_else(|| text(profile, "username"));
-        if let Some(group) = group {
-            return Some(bare(group.to_owned()));
-        }
         let address = phone.clone().or_else(|| scoped.clone())?;
         Some(Party {
             phone: phone.filter(|phone| is_number(phone)).map(|digits| format!("+{digits}")),
@@ -87,7 +108,7 @@ impl Person {
 
 /// A contact of whom only the address is known.
 pub(crate) fn bare(address: String) -> Party {
-    Party { address, phone: None, scoped_id: None, username: None, display_name: None }
+    Party { address, phone: None, scoped_id: None, username: None, display_name: None, extras: vec![] }
 }
 
 /// Digits only, as WhatsApp writes phone numbers.

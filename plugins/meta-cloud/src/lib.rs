@@ -20,6 +20,7 @@ mod manifest;
 mod media;
 mod news;
 mod page;
+mod page_send;
 mod send;
 mod settings;
 mod signature;

@@ -5,13 +5,15 @@
 
 use pointsman_plugin::Extra;
 use pointsman_plugin::descriptor::{
-    Capabilities, ChannelKind, LengthUnit, Manifest, MediaFamily, MediaRule, Setting, SettingKind, Window,
+    Capabilities, ChannelKind, DeliveryReports, LengthUnit, Manifest, MediaFamily, MediaRule, Setting,
+    SettingKind, Window,
 };
 use serde_json::json;
 
 use crate::choices::{BUTTONS_MAX, ROWS_MAX};
 use crate::media::FILES;
-use crate::send::{INSTAGRAM_BYTES_MAX, MESSENGER_CHARS_MAX, TEXT_CHARS_MAX};
+use crate::page_send::{INSTAGRAM_BYTES_MAX, MESSENGER_CHARS_MAX, QUICK_REPLIES_MAX};
+use crate::send::TEXT_CHARS_MAX;
 use crate::settings::{
     ACCESS_TOKEN, API_VERSION, APP_SECRET, BASE_URL, BUSINESS_ACCOUNT_ID, GRAPH, INSTAGRAM, MESSENGER,
     PHONE_NUMBER_ID, VERIFY_TOKEN, VERSION, WHATSAPP,
@@ -44,6 +46,10 @@ const AS_DOCUMENT: [&str; 9] = [
     "audio/wav",
     "audio/flac",
 ];
+/// Messenger and Instagram: images that Meta fetches from a link.
+const PAGE_IMAGE_BYTES_MAX: u64 = 8 * MIB;
+/// Messenger and Instagram: any other file.
+const PAGE_FILE_BYTES_MAX: u64 = 25 * MIB;
 /// A number, messages a second in both directions, before Meta raises it.
 const WHATSAPP_RATE: u32 = 80;
 
@@ -60,8 +66,8 @@ pub(crate) fn describe() -> Manifest {
         settings: settings(),
         kinds: vec![
             kind(WHATSAPP, "WhatsApp", whatsapp()),
-            kind(MESSENGER, "Messenger", page(MESSENGER_CHARS_MAX, LengthUnit::Characters)),
-            kind(INSTAGRAM, "Instagram", page(INSTAGRAM_BYTES_MAX, LengthUnit::Bytes)),
+            kind(MESSENGER, "Messenger", messenger()),
+            kind(INSTAGRAM, "Instagram", instagram()),
         ],
         origins: [GRAPH, FILES, INSTAGRAM_GRAPH].map(Into::into).into(),
         ..Manifest::new("meta-cloud", "Meta", env!("CARGO_PKG_VERSION"))
@@ -78,7 +84,7 @@ fn settings() -> Vec<Setting> {
         new(BUSINESS_ACCOUNT_ID, "WhatsApp Business Account ID", Text, "Beside the phone number ID. Templates and the list of numbers need it.")
             .example("102290129340398"),
         new(ACCESS_TOKEN, "Permanent access token", Secret, "Of a system user, with whatsapp_business_messaging and whatsapp_business_management. For pages the page's token.").required(),
-        new(APP_SECRET, "App secret", Secret, "In the app's dashboard under App settings → Basic. Meta signs its webhooks with it.").required(),
+        new(APP_SECRET, "App secret", Secret, "In the app's dashboard under App settings → Basic. Meta signs its webhooks with it.").required().sent_to([]),
         new(VERIFY_TOKEN, "Verify token", Secret, "Any long random text. Connecting hands it to Meta, which presents it when it checks the webhook URL.").required(),
         new(API_VERSION, "Graph API version", Text, "Leave it, unless Meta has switched it off.").default_value(&json!(VERSION)),
         new(BASE_URL, "API address", EgressUrl, "For Instagram with Instagram login https://graph.instagram.com, or a stand-in in tests.").default_value(&json!(GRAPH)),
@@ -125,6 +131,7 @@ fn whatsapp() -> Capabilities {
         replies: true,
         read_receipts: true,
         typing: true,
+        delivery_reports: DeliveryReports::Read,
         echoes: true,
         messages_per_second: WHATSAPP_RATE,
         extras: vec![Extra::new("meta.typing_needs_reply_to", &json!(true))],
@@ -132,19 +139,45 @@ fn whatsapp() -> Capabilities {
     }
 }
 
-/// Received with everything, answered with text. Only contacts who wrote can be written to.
-fn page(text_max: usize, unit: LengthUnit) -> Capabilities {
-    let family = |family| MediaRule {
-        family,
-        content_types: vec![],
-        send_bytes_max: 0,
-        receive_bytes_max: RECEIVE_BYTES_MAX,
-        caption_max: None,
-    };
+/// Types and sizes after Meta's page on saving assets. What was read is told as a time and without ids, so that
+/// `delivered` is the last one hears of a message.
+fn messenger() -> Capabilities {
+    let any = |family| rule(family, &[], PAGE_FILE_BYTES_MAX, false);
     use MediaFamily as F;
+    let images = rule(F::Image, &["image/jpeg", "image/png", "image/gif"], PAGE_IMAGE_BYTES_MAX, false);
     Capabilities {
-        media: [F::Image, F::Video, F::Voice, F::Document].map(family).into(),
+        media: vec![images, any(F::Voice), any(F::Audio), any(F::Video), any(F::Document)],
+        delivery_reports: DeliveryReports::Delivered,
+        ..page(MESSENGER_CHARS_MAX, LengthUnit::Characters)
+    }
+}
+
+/// Types and sizes after Meta's table of media for Instagram; documents are received and not sent.
+fn instagram() -> Capabilities {
+    use MediaFamily as F;
+    let sound = ["audio/aac", "audio/mp4", "audio/wav"];
+    let film = ["video/mp4", "video/ogg", "video/x-msvideo", "video/quicktime", "video/webm"];
+    Capabilities {
+        media: vec![
+            rule(F::Image, &["image/jpeg", "image/png"], PAGE_IMAGE_BYTES_MAX, false),
+            rule(F::Voice, &sound, PAGE_FILE_BYTES_MAX, false),
+            rule(F::Audio, &sound, PAGE_FILE_BYTES_MAX, false),
+            rule(F::Video, &film, PAGE_FILE_BYTES_MAX, false),
+            rule(F::Document, &[], 0, false),
+        ],
+        delivery_reports: DeliveryReports::Read,
+        ..page(INSTAGRAM_BYTES_MAX, LengthUnit::Bytes)
+    }
+}
+
+/// Only contacts who wrote can be written to.
+fn page(text_max: usize, unit: LengthUnit) -> Capabilities {
+    Capabilities {
+        attachments_max: 1,
         window: Window::SinceLastInbound(WINDOW_SECONDS),
+        buttons_max: count(QUICK_REPLIES_MAX),
+        read_receipts: true,
+        typing: true,
         echoes: true,
         ..Capabilities::text_only(count(text_max), unit)
     }

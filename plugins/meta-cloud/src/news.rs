@@ -3,7 +3,8 @@
 
 use pointsman_plugin::Extra;
 use pointsman_plugin::log::{self, Level};
-use pointsman_plugin::webhook::{Event, EventBody, Session, SessionState, TemplateChange};
+use pointsman_plugin::sessions::{Session, SessionState};
+use pointsman_plugin::webhook::{Event, EventBody, TemplateChange};
 use serde_json::{Value, json};
 
 use crate::errors;
@@ -64,6 +65,7 @@ fn template(value: &Value, at: u64) -> Option<EventBody> {
         status: state(&text(value, "event")?),
         at,
         reason: more.or(reason),
+        extras: vec![],
     }))
 }
 
@@ -99,7 +101,7 @@ fn account(value: &Value, at: u64) -> Option<EventBody> {
 }
 
 fn session(state: SessionState, at: u64, reason: Option<String>) -> Session {
-    Session { state, at, reason, account_name: None, picture_url: None, address: None }
+    Session { state, at, reason, account_name: None, picture_url: None, address: None, extras: vec![] }
 }
 
 /// Trouble with the account that Meta reports without a message.

@@ -71,6 +71,7 @@ fn said(event: &Value, own: &str, id: String, contact: String, content: Content,
         sent_at: at,
         reply_to: text(&message["reply_to"], "mid"),
         group_id: None,
+        author: None,
         echo: message["is_echo"] == true,
         window_closes_at: None,
         content,
@@ -95,6 +96,7 @@ fn echo(event: &Value, own: &str, at: u64) -> Event {
                 at,
                 delivery: Delivery::Sent,
                 effect_id: Some(effect),
+                window_closes_at: None,
                 extras: vec![],
             };
             Event { dedupe_key: format!("{id}:sent"), body: EventBody::Status(body) }
@@ -112,6 +114,7 @@ fn status(event: &Value, own: &str, id: &str, (word, delivery): (&str, Delivery)
         at,
         delivery,
         effect_id: None,
+        window_closes_at: None,
         extras: vec![],
     };
     Event { dedupe_key: format!("{id}:{word}"), body: EventBody::Status(body) }

@@ -11,15 +11,11 @@ use serde_json::{Map, Value, json};
 
 use crate::api::Api;
 use crate::inbound::is_number;
-use crate::settings::{MESSENGER, WHATSAPP};
-use crate::{choices, media, template};
+use crate::settings::WHATSAPP;
+use crate::{choices, media, page_send, template};
 
 /// Longest text on WhatsApp, characters.
 pub(crate) const TEXT_CHARS_MAX: usize = 4_096;
-/// Longest text on Messenger, characters.
-pub(crate) const MESSENGER_CHARS_MAX: usize = 2_000;
-/// Longest text on Instagram, bytes of UTF-8.
-pub(crate) const INSTAGRAM_BYTES_MAX: usize = 1_000;
 
 /// The part of Meta's answer that matters. WhatsApp lists messages; pages have one id.
 #[derive(Deserialize)]
@@ -37,15 +33,16 @@ struct SentMessage {
 
 pub(crate) async fn send(context: &Context, message: &Message, http: &Http) -> Result<Receipt, Failure> {
     let api = Api::new(context, http)?;
+    let on_whatsapp = context.kind == WHATSAPP;
     match &message.content {
-        Content::Read(id) if context.kind == WHATSAPP => {
-            return mark(&api, json!({ "message_id": id })).await;
-        }
-        Content::Typing if context.kind == WHATSAPP => return typing(&api, message).await,
+        Content::Read(id) if on_whatsapp => return mark(&api, json!({ "message_id": id })).await,
+        Content::Typing if on_whatsapp => return typing(&api, message).await,
         _ => {}
     }
-    let body =
-        if context.kind == WHATSAPP { whatsapp(&api, message).await? } else { page(context, message)? };
+    if let Some(action) = page_send::action(message) {
+        return act(&api, &action).await;
+    }
+    let body = if on_whatsapp { whatsapp(&api, message).await? } else { page_send::body(context, message)? };
     let response = api.succeed(post(&api)?.json(&body)).await?;
     // Meta has taken the message: an answer that cannot be read must not lead to a second one.
     let sent: Sent = response.json().map_err(|failure| failure.effect(Certainty::Performed))?;
@@ -117,7 +114,7 @@ fn text(text: &str) -> Result<Value, Failure> {
     Ok(json!({ "body": text, "preview_url": text.contains("https://") }))
 }
 
-fn too_long(limit: String) -> Failure {
+pub(crate) fn too_long(limit: String) -> Failure {
     Failure::new(FailureKind::ContentTooLong, format!("the text is longer than {limit}; shorten or split it"))
 }
 
@@ -184,7 +181,12 @@ async fn mark(api: &Api<'_>, what: Value) -> Result<Receipt, Failure> {
     if let (Some(body), Value::Object(what)) = (body.as_object_mut(), what) {
         body.extend(what);
     }
-    api.succeed(post(api)?.json(&body).idempotent()).await?;
+    act(api, &body).await
+}
+
+/// A call that makes no message, and may be repeated.
+async fn act(api: &Api<'_>, body: &Value) -> Result<Receipt, Failure> {
+    api.succeed(post(api)?.json(body).idempotent()).await?;
     Ok(Receipt { message_ids: vec![], accepted_at: None, extras: vec![] })
 }
 
@@ -194,27 +196,4 @@ async fn typing(api: &Api<'_>, message: &Message) -> Result<Receipt, Failure> {
         Failure::unsupported("typing can only be shown as an answer to a message of the contact")
     })?;
     mark(api, json!({ "message_id": id, "typing_indicator": { "type": "text" } })).await
-}
-
-/// Messenger and Instagram: text. Messenger hands the metadata back in its echo of the message.
-fn page(context: &Context, message: &Message) -> Result<Value, Failure> {
-    let Content::Text(text) = &message.content else {
-        return Err(Failure::unsupported("only text is sent on Messenger and Instagram; write it as text"));
-    };
-    let on_messenger = context.kind == MESSENGER;
-    if on_messenger && text.chars().count() > MESSENGER_CHARS_MAX {
-        return Err(too_long(format!("{MESSENGER_CHARS_MAX} characters")));
-    }
-    if !on_messenger && text.len() > INSTAGRAM_BYTES_MAX {
-        return Err(too_long(format!("{INSTAGRAM_BYTES_MAX} bytes")));
-    }
-    let mut body = json!({
-        "recipient": { "id": message.to.address },
-        "messaging_type": "RESPONSE",
-        "message": { "text": text },
-    });
-    if on_messenger {
-        body["message"]["metadata"] = json!(message.effect_id);
-    }
-    Ok(body)
 }

@@ -19,7 +19,7 @@ pub(crate) fn event(status: &Value, own: &str, now: u64) -> Event {
     };
     let recipient = Person { phone: text(status, "recipient_id"), scoped: text(status, "recipient_user_id") };
     let is_group = status["recipient_type"] == "group";
-    let contact = if is_group { recipient.phone.map(bare) } else { recipient.party(&Value::Null, None) };
+    let contact = if is_group { recipient.phone.map(bare) } else { recipient.party(&Value::Null) };
     let body = Status {
         message_id: id.clone(),
         contact: contact.unwrap_or_else(|| bare(String::new())),
@@ -27,6 +27,7 @@ pub(crate) fn event(status: &Value, own: &str, now: u64) -> Event {
         at: seconds(status, "timestamp").unwrap_or(now),
         delivery: delivery(status, &word),
         effect_id: text(status, "biz_opaque_callback_data"),
+        window_closes_at: None,
         extras: extras(status),
     };
     Event { dedupe_key: format!("{id}:{word}"), body: EventBody::Status(body) }

@@ -17,6 +17,7 @@ pub(crate) async fn run(context: &Context, task: Task, http: &Http) -> Result<Re
         Task::Connect => connect(&api).await,
         Task::Disconnect => disconnect(&api).await,
         Task::ListAddresses => Ok(Report { addresses: own_address(context), ..report(&api, &[]) }),
+        Task::Other(_) => Err(Failure::unsupported("this plugin is older than what was asked of it")),
     }
 }
 

@@ -29,6 +29,7 @@ pub(crate) fn event(context: &Context, it: &Value) -> Event {
         at: context.now,
         delivery,
         effect_id: None,
+        window_closes_at: None,
         extras: category.into_iter().collect(),
     };
     Event { dedupe_key: format!("ack:{id}:{word}"), body: EventBody::Status(status) }

@@ -34,6 +34,7 @@ pub(crate) fn event(context: &Context, it: &Value) -> Event {
             at: sent_at,
             delivery: Delivery::Sent,
             effect_id: None,
+            window_closes_at: None,
             extras: vec![],
         };
         return Event { dedupe_key, body: EventBody::Status(status) };
@@ -45,6 +46,7 @@ pub(crate) fn event(context: &Context, it: &Value) -> Event {
         sent_at,
         reply_to: text(it, "quotedMsgId"),
         group_id: None,
+        author: None,
         echo: from_us,
         window_closes_at: None,
         content: content(it),
@@ -67,6 +69,7 @@ pub(crate) fn party(chat: &str, it: &Value, from_us: bool) -> Party {
             .or_else(|| chat.ends_with("@lid").then(|| chat.trim_end_matches("@lid").to_owned())),
         username: text(it, "authorUserName").or_else(|| text(it, "userName")).filter(|_| !from_us),
         display_name: name,
+        extras: vec![],
     }
 }
 

@@ -3,7 +3,8 @@
 //! Cloud API, which 1msg sits on.
 
 use pointsman_plugin::descriptor::{
-    Capabilities, ChannelKind, LengthUnit, Manifest, MediaFamily, MediaRule, Setting, SettingKind, Window,
+    Capabilities, ChannelKind, DeliveryReports, LengthUnit, Manifest, MediaFamily, MediaRule, Setting,
+    SettingKind, Window,
 };
 
 use crate::send::{BUTTONS_MAX, CAPTION_CHARS_MAX, ROWS_MAX, TEXT_CHARS_MAX};
@@ -99,6 +100,7 @@ fn capabilities() -> Capabilities {
         replies: true,
         read_receipts: true,
         typing: true,
+        delivery_reports: DeliveryReports::Read,
         echoes: true,
         unsigned_webhooks: true,
         ..Capabilities::text_only(count(TEXT_CHARS_MAX), LengthUnit::Characters)

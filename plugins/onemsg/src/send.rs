@@ -28,7 +28,7 @@ pub(crate) async fn send(context: &Context, message: &Message, http: &Http) -> R
     let api = Api::new(context, http)?;
     let chat = chat(&message.to.address)?;
     let (path, mut body) = match &message.content {
-        Content::Text(text) => ("sendMessage", json!({ "body": text })),
+        Content::Text(text) => ("sendMessage", json!({ "body": fitting(text)? })),
         Content::Media(files) => ("sendFile", file(files)?),
         Content::Choices(it) => choices(it)?,
         Content::Location(it) => (
@@ -137,6 +137,14 @@ fn choices(it: &Choices) -> Result<(&'static str, Value), Failure> {
         "sections": [{ "title": label, "rows": rows }],
     });
     Ok(("sendList", body))
+}
+
+fn fitting(text: &str) -> Result<&str, Failure> {
+    if text.chars().count() <= TEXT_CHARS_MAX {
+        return Ok(text);
+    }
+    let message = format!("the text is longer than {TEXT_CHARS_MAX} characters; shorten or split it");
+    Err(Failure::new(FailureKind::ContentTooLong, message))
 }
 
 fn short(text: &str, chars_max: usize, what: &str) -> Result<(), Failure> {

@@ -59,7 +59,9 @@ fn template(row: &Value, common: Option<&str>) -> Option<Template> {
         status: text(row, "status").unwrap_or_default().to_lowercase(),
         slots: slots(&body, of("HEADER"), of("BUTTONS")),
         buttons: buttons(of("BUTTONS")),
+        header: None,
         body,
+        footer: None,
         name,
         extras: vec![],
     })

@@ -1,35 +1,42 @@
-//! Joins a provider to the contract's exports. Only compiled for wasm; holds the
+//! Joins a provider or an assistant to the contract's exports. Only compiled for wasm; holds the
 //! one operation that an instance may run.
 
 use std::cell::RefCell;
 use std::marker::PhantomData;
 
 use crate::bindings::account::exports::pointsman::plugin::account as account_export;
+use crate::bindings::assistant::exports::pointsman::plugin::assistant as assistant_export;
+use crate::bindings::backfill::exports::pointsman::plugin::backfill as backfill_export;
 use crate::bindings::media::exports::pointsman::plugin::media as media_export;
 use crate::bindings::sessions::exports::pointsman::plugin::sessions as sessions_export;
 use crate::bindings::templates::exports::pointsman::plugin::templates as templates_export;
 use crate::http::Answer;
 use crate::operation::{Operation, Progress, stuck};
-use crate::provider::{Account, Media, Provider, Sessions, Templates};
-use crate::{Context, Failure, account, descriptor, log, sender, sessions, templates, webhook};
+use crate::provider::{Account, Assistant, Backfill, Media, Provider, Sessions, Templates};
+use crate::{
+    Context, Failure, account, assistant, backfill, descriptor, log, sender, sessions, templates, webhook,
+};
 
-/// The exports of a provider.
+/// The exports of a provider or an assistant.
 pub struct Exported<P>(PhantomData<P>);
 
 thread_local! {
     static SEND: RefCell<Option<Operation<sender::Receipt>>> = const { RefCell::new(None) };
+    static ASSIST: RefCell<Option<Operation<assistant::Done, assistant::Failed>>> =
+        const { RefCell::new(None) };
     static ACCOUNT: RefCell<Option<Operation<account::Report>>> = const { RefCell::new(None) };
     static FETCH: RefCell<Option<Operation<String>>> = const { RefCell::new(None) };
     static SESSION: RefCell<Option<Operation<sessions::Outcome>>> = const { RefCell::new(None) };
+    static POLL: RefCell<Option<Operation<backfill::Batch>>> = const { RefCell::new(None) };
     static LIST: RefCell<Option<Operation<templates::Page>>> = const { RefCell::new(None) };
 }
 
 const NOT_STARTED: &str = "`resume` was called without an operation that waits for an answer";
 
-fn resumed<T>(running: Option<Operation<T>>, answer: Answer) -> Progress<T> {
+fn resumed<T, E: From<Failure>>(running: Option<Operation<T, E>>, answer: Answer) -> Progress<T, E> {
     match running {
         Some(operation) => operation.resume(answer),
-        None => Progress::Failed(stuck(NOT_STARTED)),
+        None => Progress::Failed(stuck(NOT_STARTED).into()),
     }
 }
 
@@ -84,6 +91,28 @@ impl<P: Provider> sender::Guest for Exported<P> {
     }
 }
 
+impl<P: Assistant> assistant_export::Guest for Exported<P> {
+    fn describe() -> assistant::Manifest {
+        log::report_panics();
+        P::describe()
+    }
+
+    fn validate(settings_json: String) -> Vec<descriptor::FieldError> {
+        log::report_panics();
+        P::validate(&settings_json)
+    }
+
+    fn begin(context: Context, request: assistant::Request) -> assistant_export::Step {
+        log::report_panics();
+        let started = Operation::start(|http| async move { P::assist(&context, request, &http).await });
+        step!(ASSIST, assistant_export::Step, started)
+    }
+
+    fn resume(answer: Answer) -> assistant_export::Step {
+        step!(ASSIST, assistant_export::Step, resumed(ASSIST.take(), answer))
+    }
+}
+
 impl<P: Account> account_export::Guest for Exported<P> {
     fn begin(context: Context, task: account::Task) -> account_export::Step {
         log::report_panics();
@@ -130,5 +159,17 @@ impl<P: Templates> templates_export::Guest for Exported<P> {
 
     fn resume(answer: Answer) -> templates_export::Step {
         step!(LIST, templates_export::Step, resumed(LIST.take(), answer))
+    }
+}
+
+impl<P: Backfill> backfill_export::Guest for Exported<P> {
+    fn poll(context: Context, range: backfill::Range) -> backfill_export::Step {
+        log::report_panics();
+        let started = Operation::start(|http| async move { P::poll(&context, range, &http).await });
+        step!(POLL, backfill_export::Step, started)
+    }
+
+    fn resume(answer: Answer) -> backfill_export::Step {
+        step!(POLL, backfill_export::Step, resumed(POLL.take(), answer))
     }
 }

@@ -6,8 +6,8 @@ use std::rc::Rc;
 use serde::de::DeserializeOwned;
 
 pub use crate::bindings::base::pointsman::plugin::http::{
-    Answer, Auth, Basic, Body, Call, Field, JsonBody, Part, PartContent, Response, SecretAt, Sink, Stored,
-    Value,
+    Answer, Auth, Basic, BlobAt, Body, Call, Encoding, Field, JsonBody, Part, PartContent, Response,
+    SecretAt, Signed, Sink, Stored, Value,
 };
 use crate::failure::harmless;
 use crate::operation::Wire;
@@ -125,6 +125,7 @@ pub fn method(name: &str, url: impl Into<String>) -> CallBuilder {
         sink: Sink::Plugin,
         idempotent: false,
         timeout_ms: None,
+        extras: vec![],
     })
 }
 
@@ -147,6 +148,11 @@ pub fn file_part(name: &str, file: &Attachment) -> Part {
 /// A value that is no secret.
 pub fn plain(value: impl Into<String>) -> Value {
     Value::Plain(value.into())
+}
+
+/// Text with `{secret:name}` in it, which the host replaces: `Key {secret:api_key}`.
+pub fn filled(text: impl Into<String>) -> Value {
+    Value::Filled(text.into())
 }
 
 /// The value of a secret setting, put in place by the host.
@@ -191,7 +197,7 @@ impl CallBuilder {
 
     /// A JSON body.
     pub fn json(mut self, body: &serde_json::Value) -> Self {
-        self.0.body = Body::Json(JsonBody { text: body.to_string(), secrets: vec![] });
+        self.0.body = Body::Json(JsonBody { text: body.to_string(), secrets: vec![], blobs: vec![] });
         self
     }
 
@@ -200,6 +206,20 @@ impl CallBuilder {
         if let Body::Json(body) = &mut self.0.body {
             body.secrets.push(SecretAt { pointer: pointer.to_owned(), secret: secret.to_owned() });
         }
+        self
+    }
+
+    /// The string that stands at `pointer` in the JSON body is followed by the base64 of a file.
+    pub fn json_file(mut self, pointer: &str, file: &Attachment) -> Self {
+        if let Body::Json(body) = &mut self.0.body {
+            body.blobs.push(BlobAt { pointer: pointer.to_owned(), blob: file.blob.clone() });
+        }
+        self
+    }
+
+    /// The bytes of a file are the body.
+    pub fn file(mut self, file: &Attachment) -> Self {
+        self.0.body = Body::Blob(file.blob.clone());
         self
     }
 

@@ -1,7 +1,8 @@
 //! Guest kit: what a Pointsman plugin is written with.
 //!
 //! A plugin is a type that implements [`Provider`] (and [`Account`], [`Media`],
-//! [`Sessions`], [`Templates`] where the vendor offers them) and one line of [`export!`].
+//! [`Sessions`], [`Templates`], [`Backfill`] where the vendor offers them) and one line of [`export!`].
+//! One that serves an AI model implements [`Assistant`] instead.
 //! Operations are plain `async fn`s; every `http.call(…).await` becomes one step
 //! of the contract. There is no network, clock or chance in here, so a provider
 //! runs natively in `cargo test` exactly as it runs as wasm; see the feature `testing`.
@@ -64,6 +65,7 @@
     reason = "the contract's failure is a record, passed by value once per call"
 )]
 
+mod assistant_words;
 #[allow(missing_docs, unsafe_code, unreachable_pub, clippy::all, reason = "generated")]
 pub mod bindings;
 mod context;
@@ -72,6 +74,8 @@ mod form;
 #[cfg(target_arch = "wasm32")]
 #[doc(hidden)]
 pub mod glue;
+#[cfg(any(target_arch = "wasm32", test))]
+mod heap;
 pub mod http;
 pub mod log;
 mod manifest;
@@ -80,14 +84,18 @@ mod provider;
 #[cfg(all(feature = "testing", not(target_arch = "wasm32")))]
 pub mod testing;
 
-pub use bindings::base::exports::pointsman::plugin::{descriptor, sender, webhook};
+pub use bindings::base::exports::pointsman::plugin::{sender, webhook};
 pub use bindings::base::pointsman::plugin::types::{
     Certainty, Context, Extra, Failure, FailureKind, Pair, Retry,
 };
 pub use form::Form;
 pub use http::Http;
 pub use operation::{Operation, Progress};
-pub use provider::{Account, Media, Provider, Sessions, Templates};
+pub use provider::{Account, Assistant, Backfill, Media, Provider, Sessions, Templates};
+
+#[cfg(target_arch = "wasm32")]
+#[global_allocator]
+static HEAP: heap::Heap = heap::Heap::new();
 
 /// Reads JSON; a guest that only reads needs no `serde_json` of its own.
 ///
@@ -97,15 +105,37 @@ pub fn json<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, serde_jso
     serde_json::from_slice(bytes)
 }
 
+/// The words of assistants.
+pub mod assistant {
+    pub use crate::bindings::assistant::exports::pointsman::plugin::assistant::{
+        Conversation, Cost, Done, Failed, Handoff, HandoffReason, Insights, Limits, Manifest, Mood, Outcome,
+        Request, Sentiment, Snippet, Speaker, Task, Turn, Usage,
+    };
+}
+
+/// The words of manifests.
+pub mod descriptor {
+    pub use crate::bindings::base::exports::pointsman::plugin::descriptor::*;
+    pub use crate::bindings::base::pointsman::plugin::settings::{FieldError, Setting, SettingKind};
+    pub use crate::bindings::base::pointsman::plugin::types::MediaFamily;
+}
+
 /// The words of the optional export `account`.
 pub mod account {
     pub use crate::bindings::account::exports::pointsman::plugin::account::{Address, Report, Task};
 }
 
+/// The words of the optional export `backfill`.
+pub mod backfill {
+    pub use crate::bindings::backfill::exports::pointsman::plugin::backfill::{Batch, Range};
+}
+
 /// The words of the optional export `sessions`.
 pub mod sessions {
     pub use crate::bindings::base::pointsman::plugin::types::{Session, SessionState};
-    pub use crate::bindings::sessions::exports::pointsman::plugin::sessions::{Outcome, Task};
+    pub use crate::bindings::sessions::exports::pointsman::plugin::sessions::{
+        Outcome, Pairing, Qr, QrImage, Task,
+    };
 }
 
 /// The words of the optional export `templates`.
@@ -116,10 +146,22 @@ pub mod templates {
 }
 
 /// Makes a crate of type `cdylib` a plugin: `export!(Acme);`, or with optional
-/// exports `export!(Acme: account, media, sessions, templates);`. Only the named ones are
-/// exported. Does nothing on other targets than wasm.
+/// exports `export!(Acme: account, media, sessions, templates, backfill);`. Only the named ones are
+/// exported. An assistant is marked as one: `export!(assistant Acme: account);`. Does nothing on
+/// other targets than wasm.
 #[macro_export]
 macro_rules! export {
+    (assistant $assistant:ident $(: $($part:ident),+)?) => {
+        #[cfg(target_arch = "wasm32")]
+        #[allow(unsafe_code, missing_docs, unreachable_pub)]
+        mod pointsman_exports {
+            type Exported = $crate::glue::Exported<super::$assistant>;
+            $crate::bindings::assistant::export_assistant!(
+                Exported with_types_in $crate::bindings::assistant
+            );
+            $($($crate::__export_part!($part Exported);)+)?
+        }
+    };
     ($provider:ident $(: $($part:ident),+)?) => {
         #[cfg(target_arch = "wasm32")]
         #[allow(unsafe_code, missing_docs, unreachable_pub)]
@@ -142,6 +184,9 @@ macro_rules! __export_part {
     };
     (sessions $exported:ident) => {
         $crate::bindings::sessions::export_sessions!($exported with_types_in $crate::bindings::sessions);
+    };
+    (backfill $exported:ident) => {
+        $crate::bindings::backfill::export_backfill!($exported with_types_in $crate::bindings::backfill);
     };
     (templates $exported:ident) => {
         $crate::bindings::templates::export_templates!($exported with_types_in $crate::bindings::templates);

@@ -1,6 +1,6 @@
 //! Short ways to write a manifest: start from what everybody has and add to it.
 
-use crate::descriptor::{Capabilities, LengthUnit, Manifest, Setting, SettingKind, Window};
+use crate::descriptor::{Capabilities, DeliveryReports, LengthUnit, Manifest, Setting, SettingKind, Window};
 
 impl Manifest {
     /// A manifest without settings, kinds and origins; set the other fields as needed.
@@ -32,6 +32,8 @@ impl Setting {
             default_json: None,
             pattern: None,
             example: None,
+            sent_to: None,
+            extras: vec![],
         }
     }
 
@@ -53,6 +55,13 @@ impl Setting {
     #[must_use]
     pub fn pattern(mut self, pattern: &str) -> Self {
         self.pattern = Some(pattern.into());
+        self
+    }
+
+    /// A secret that only goes to these origins; none: it proves webhooks and is never sent.
+    #[must_use]
+    pub fn sent_to<const N: usize>(mut self, origins: [&str; N]) -> Self {
+        self.sent_to = Some(origins.map(Into::into).into());
         self
     }
 
@@ -81,6 +90,7 @@ impl Capabilities {
             replies: false,
             read_receipts: false,
             typing: false,
+            delivery_reports: DeliveryReports::None,
             echoes: false,
             idempotent_send: false,
             messages_per_second: 0,

@@ -27,26 +27,27 @@ impl Wire {
 }
 
 /// A running `async fn` of a provider that waits for the answer to a call.
-pub struct Operation<T> {
-    future: Pin<Box<dyn Future<Output = Result<T, Failure>>>>,
+pub struct Operation<T, E = Failure> {
+    future: Pin<Box<dyn Future<Output = Result<T, E>>>>,
     wire: Rc<Wire>,
 }
 
 /// How far an operation came.
-pub enum Progress<T> {
+#[allow(clippy::large_enum_variant, reason = "made once per call and taken apart at once")]
+pub enum Progress<T, E = Failure> {
     /// It wants this call made; go on with [`Operation::resume`].
-    Call(Operation<T>, Call),
+    Call(Operation<T, E>, Call),
     /// It succeeded.
     Done(T),
     /// It failed.
-    Failed(Failure),
+    Failed(E),
 }
 
-impl<T> Operation<T> {
+impl<T, E: From<Failure>> Operation<T, E> {
     /// Starts an operation and runs it to its first call or its end.
-    pub fn start<F>(begin: impl FnOnce(Http) -> F) -> Progress<T>
+    pub fn start<F>(begin: impl FnOnce(Http) -> F) -> Progress<T, E>
     where
-        F: Future<Output = Result<T, Failure>> + 'static,
+        F: Future<Output = Result<T, E>> + 'static,
     {
         let wire = Rc::new(Wire::default());
         let future = Box::pin(begin(Http::over(wire.clone())));
@@ -54,20 +55,21 @@ impl<T> Operation<T> {
     }
 
     /// Runs on with the answer, to the next call or the end.
-    pub fn resume(self, answer: Answer) -> Progress<T> {
+    pub fn resume(self, answer: Answer) -> Progress<T, E> {
         self.wire.answered.set(Some(answer));
         self.run()
     }
 
-    fn run(mut self) -> Progress<T> {
+    fn run(mut self) -> Progress<T, E> {
         match self.future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(Ok(done)) => Progress::Done(done),
             Poll::Ready(Err(failure)) => Progress::Failed(failure),
             Poll::Pending => match self.wire.asked.take() {
                 Some(call) => Progress::Call(self, call),
-                None => Progress::Failed(stuck(
-                    "the plugin waits for something that is not an HTTP call; await only `http`",
-                )),
+                None => Progress::Failed(
+                    stuck("the plugin waits for something that is not an HTTP call; await only `http`")
+                        .into(),
+                ),
             },
         }
     }
@@ -89,7 +91,7 @@ mod tests {
 
     #[test]
     fn straight_line_code_becomes_one_step_for_each_call() {
-        let started = Operation::start(|http| async move {
+        let started: Progress<Vec<String>> = Operation::start(|http| async move {
             let mut seen = vec![];
             for path in ["upload", "send"] {
                 let answer = http.exchange(http::get(format!("https://a.test/{path}"))).await?;

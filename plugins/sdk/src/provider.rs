@@ -5,7 +5,7 @@ use crate::descriptor::{FieldError, Manifest};
 use crate::http::Http;
 use crate::sender::{Message, Receipt};
 use crate::webhook::{Event, Request, Verdict};
-use crate::{Context, Failure, account, sessions, templates};
+use crate::{Context, Failure, account, assistant, backfill, sessions, templates};
 
 /// A vendor of messages: the part that every plugin has.
 #[allow(async_fn_in_trait, reason = "a guest has one thread; futures need not be Send")]
@@ -37,9 +37,34 @@ pub trait Provider: 'static {
     async fn send(context: &Context, message: Message, http: &Http) -> Result<Receipt, Failure>;
 }
 
-/// The optional export `account`: test the connection, set the webhook, list numbers.
+/// Answers, drafts and judgements about conversations: a plugin that is an assistant and no provider.
 #[allow(async_fn_in_trait, reason = "a guest has one thread; futures need not be Send")]
-pub trait Account: Provider {
+pub trait Assistant: 'static {
+    /// Who this is and what it can do. Run once, at install.
+    fn describe() -> assistant::Manifest;
+
+    /// Checks of the settings beyond the manifest: formats, combinations.
+    /// Secrets are not among the settings.
+    fn validate(settings_json: &str) -> Vec<FieldError> {
+        let _ = settings_json;
+        vec![]
+    }
+
+    /// Does one task. What contacts wrote is data: it must reach a model as such.
+    ///
+    /// # Errors
+    /// What the vendor or the network said against it; with what it cost.
+    async fn assist(
+        context: &Context,
+        request: assistant::Request,
+        http: &Http,
+    ) -> Result<assistant::Done, assistant::Failed>;
+}
+
+/// The optional export `account`: test the connection, set the webhook, list numbers; of an assistant,
+/// test the connection and list models.
+#[allow(async_fn_in_trait, reason = "a guest has one thread; futures need not be Send")]
+pub trait Account: 'static {
     /// Does the task at the vendor's account.
     ///
     /// # Errors
@@ -84,4 +109,15 @@ pub trait Templates: Provider {
         cursor: Option<&str>,
         http: &Http,
     ) -> Result<templates::Page, Failure>;
+}
+
+/// The optional export `backfill`: what happened at the vendor, whether or not a webhook told it.
+#[allow(async_fn_in_trait, reason = "a guest has one thread; futures need not be Send")]
+pub trait Backfill: Provider {
+    /// One batch. Its dedupe keys are those that `parse` would give.
+    ///
+    /// # Errors
+    /// What the vendor or the network said against it.
+    async fn poll(context: &Context, range: backfill::Range, http: &Http)
+    -> Result<backfill::Batch, Failure>;
 }

@@ -14,6 +14,7 @@
 //! the variable `POINTSMAN_UPDATE` set, `expect.json` is written instead of
 //! compared; read the difference before you commit it.
 
+mod assistant;
 pub mod fuzz;
 mod message;
 mod operation;
@@ -21,20 +22,23 @@ pub mod proof;
 pub mod shape;
 mod webhook;
 
+pub use assistant::AssistantSuite;
+
 use std::marker::PhantomData;
 use std::path::Path;
 
 use pointsman_cases::{Case, Run, Script, SessionTask, Task};
 use serde_json::{Value, json};
 
-use crate::provider::{Account, Media, Provider, Sessions, Templates};
-use crate::{Context, account, log, sessions, templates};
+use crate::provider::{Account, Backfill, Media, Provider, Sessions, Templates};
+use crate::{Context, account, backfill, log, sessions, templates};
 
 /// Set: expected outcomes are written instead of compared.
 const UPDATE: &str = "POINTSMAN_UPDATE";
 
 type StartAccount = fn(Context, account::Task, Script<'_>) -> Result<Value, String>;
 type StartSession = fn(Context, sessions::Task, Script<'_>) -> Result<Value, String>;
+type StartBackfill = fn(Context, backfill::Range, Script<'_>) -> Result<Value, String>;
 type StartWithText = fn(Context, Option<String>, Script<'_>) -> Result<Value, String>;
 
 /// The case folders of one provider.
@@ -43,6 +47,7 @@ pub struct Suite<P> {
     media: Option<StartWithText>,
     sessions: Option<StartSession>,
     templates: Option<StartWithText>,
+    backfill: Option<StartBackfill>,
     provider: PhantomData<P>,
 }
 
@@ -55,7 +60,14 @@ impl<P: Provider> Default for Suite<P> {
 impl<P: Provider> Suite<P> {
     /// A provider without optional exports.
     pub fn new() -> Self {
-        Self { account: None, media: None, sessions: None, templates: None, provider: PhantomData }
+        Self {
+            account: None,
+            media: None,
+            sessions: None,
+            templates: None,
+            backfill: None,
+            provider: PhantomData,
+        }
     }
 
     /// It also exports `account`.
@@ -115,38 +127,28 @@ impl<P: Provider> Suite<P> {
         self
     }
 
+    /// It also exports `backfill`.
+    #[must_use]
+    pub fn backfill(mut self) -> Self
+    where
+        P: Backfill,
+    {
+        self.backfill = Some(|context, range, script| {
+            let poll = |http| async move { P::poll(&context, range, &http).await };
+            operation::run(script, poll, shape::batch)
+        });
+        self
+    }
+
     /// Runs every folder in `cases`.
     ///
     /// # Panics
     /// A case does not come out as expected, or there is none. All that differ are shown.
     pub fn run(&self, cases: impl AsRef<Path>) {
-        let found = Case::all(cases.as_ref()).unwrap_or_else(|problem| panic!("{problem}"));
-        assert!(!found.is_empty(), "there are no cases in {}", cases.as_ref().display());
-        let wrong: Vec<String> = found
-            .iter()
-            .filter_map(|case| self.check(case).err().map(|problem| format!("{}: {problem}", case.name)))
-            .collect();
-        assert!(
-            wrong.is_empty(),
-            "{} of {} cases differ:\n\n{}",
-            wrong.len(),
-            found.len(),
-            wrong.join("\n\n")
-        );
-    }
-
-    fn check(&self, case: &Case) -> Result<(), String> {
-        log::take();
-        let outcome = self.outcome(case)?;
-        let lines: Vec<String> = log::take().into_iter().map(|(_, line)| line).collect();
-        if std::env::var_os(UPDATE).is_some() {
-            case.record(&outcome).map_err(|error| error.to_string())?;
-        }
-        let found = case.judge(&outcome, &lines).map_err(|error| error.to_string())?;
-        if !found.is_empty() {
-            return Err(operation::lines(&found));
-        }
-        webhook::attack::<P>(case)
+        every(cases.as_ref(), |case| {
+            check(case, |case| self.outcome(case))?;
+            webhook::attack::<P>(case)
+        });
     }
 
     fn outcome(&self, case: &Case) -> Result<Value, String> {
@@ -180,8 +182,37 @@ impl<P: Provider> Suite<P> {
                 let start = self.templates.ok_or("the suite was built without `.templates()`")?;
                 start(context, cursor.clone(), script)
             }
+            Run::Backfill { since_ms, cursor } => {
+                let start = self.backfill.ok_or("the suite was built without `.backfill()`")?;
+                let range = backfill::Range { since: *since_ms, cursor: cursor.clone(), extras: vec![] };
+                start(context, range, script)
+            }
+            Run::Assist(_) => Err("this is a provider; assistants have an `AssistantSuite`".into()),
         }
     }
+}
+
+/// Checks every folder in `cases`; shows all that are wrong.
+fn every(cases: &Path, check: impl Fn(&Case) -> Result<(), String>) {
+    let found = Case::all(cases).unwrap_or_else(|problem| panic!("{problem}"));
+    assert!(!found.is_empty(), "there are no cases in {}", cases.display());
+    let wrong: Vec<String> = found
+        .iter()
+        .filter_map(|case| check(case).err().map(|problem| format!("{}: {problem}", case.name)))
+        .collect();
+    assert!(wrong.is_empty(), "{} of {} cases differ:\n\n{}", wrong.len(), found.len(), wrong.join("\n\n"));
+}
+
+/// Does this case come out as expected?
+fn check(case: &Case, run: impl Fn(&Case) -> Result<Value, String>) -> Result<(), String> {
+    log::take();
+    let outcome = run(case)?;
+    let lines: Vec<String> = log::take().into_iter().map(|(_, line)| line).collect();
+    if std::env::var_os(UPDATE).is_some() {
+        case.record(&outcome).map_err(|error| error.to_string())?;
+    }
+    let found = case.judge(&outcome, &lines).map_err(|error| error.to_string())?;
+    if found.is_empty() { Ok(()) } else { Err(operation::lines(&found)) }
 }
 
 /// The context that the plugin gets.
@@ -192,7 +223,12 @@ fn context(case: &Case) -> Context {
         kind: context.kind.clone(),
         address: context.address.clone(),
         settings: context.settings.clone(),
-        secrets_set: context.secrets.keys().cloned().collect(),
+        secrets_set: context
+            .secrets
+            .iter()
+            .filter(|(_, value)| !value.is_empty())
+            .map(|(name, _)| name.clone())
+            .collect(),
         webhook_url: context.webhook_url.clone(),
         now: context.now_ms,
         locale: context.locale.clone(),

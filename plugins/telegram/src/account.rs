@@ -46,6 +46,7 @@ pub(crate) async fn run(context: &Context, task: Task, http: &Http) -> Result<Re
                 vec![Address { address, label: me.first_name.clone(), kinds: vec![context.kind.clone()] }];
             Ok(Report { addresses, ..report(Some(&me), None, vec![]) })
         }
+        Task::Other(_) => Err(Failure::unsupported("this plugin is older than what was asked of it")),
     }
 }
 

@@ -2,7 +2,8 @@
 //! do. Figures after the Bot API's pages and python-telegram-bot's constants.
 
 use pointsman_plugin::descriptor::{
-    Capabilities, ChannelKind, LengthUnit, Manifest, MediaFamily, MediaRule, Setting, SettingKind, Window,
+    Capabilities, ChannelKind, DeliveryReports, LengthUnit, Manifest, MediaFamily, MediaRule, Setting,
+    SettingKind, Window,
 };
 use serde_json::json;
 
@@ -36,7 +37,7 @@ const AS_DOCUMENT: [&str; 10] = [
 ];
 
 pub(crate) fn describe() -> Manifest {
-    use SettingKind::{EgressUrl, Secret, Text};
+    use SettingKind::{EgressUrl, GeneratedSecret, Secret, Text};
     let new = Setting::new;
     Manifest {
         publisher: "Pointsman".into(),
@@ -47,8 +48,7 @@ pub(crate) fn describe() -> Manifest {
                 .required()
                 .pattern("[0-9]{1,20}:[A-Za-z0-9_-]{20,100}")
                 .example("123456789:AAabcdefghijklmnopqrstuvwxyz0123456"),
-            new(WEBHOOK_SECRET, "Webhook secret", Secret, "Any long random text of letters, digits, `_` and `-`. Connecting hands it to Telegram, which sends it with every message.")
-                .required()
+            new(WEBHOOK_SECRET, "Webhook secret", GeneratedSecret, "Made up by the server when left empty; else a long random text of letters, digits, `_` and `-`. Connecting hands it to Telegram, which sends it with every message.")
                 .pattern("[A-Za-z0-9_-]{16,256}"),
             new(ADDRESS, "User name", Text, "Of the bot; for people.").example("@desk_bot"),
             new(BASE_URL, "API address", EgressUrl, "For a Bot API server of your own, or a stand-in in tests.").default_value(&json!(API)),
@@ -94,6 +94,7 @@ fn capabilities() -> Capabilities {
         reactions: true,
         replies: true,
         typing: true,
+        delivery_reports: DeliveryReports::Sent,
         messages_per_second: RATE,
         ..Capabilities::text_only(count(TEXT_UNITS_MAX), LengthUnit::Utf16Units)
     }

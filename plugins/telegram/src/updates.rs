@@ -1,7 +1,9 @@
 //! One webhook is one update: a message, an edit, a pressed button, a reaction,
 //! or that the contact blocked the bot. Deletes and receipts do not exist here.
 
-use pointsman_plugin::webhook::{Choice, Content, Edit, Event, EventBody, Message, Party, Reaction, Request};
+use pointsman_plugin::webhook::{
+    Choice, ContactChange, Content, Edit, Event, EventBody, Message, Party, Reaction, Request,
+};
 use pointsman_plugin::{Context, Extra, Failure};
 use serde_json::{Value, json};
 
@@ -73,6 +75,9 @@ impl Update<'_> {
 
     /// `None`: nobody wrote.
     fn message(&self, it: &Value) -> Option<EventBody> {
+        if let Some(change) = self.moved(it) {
+            return Some(change);
+        }
         if content::is_service(it) {
             return None;
         }
@@ -94,6 +99,19 @@ impl Update<'_> {
         let contact = Party { phone: content::own_phone(it), ..message.contact };
         let sent_at = seconds(it, "date").unwrap_or(self.context.now);
         Some(EventBody::Message(Message { contact, sent_at, ..message }))
+    }
+
+    /// A group became a supergroup, under another id.
+    fn moved(&self, it: &Value) -> Option<EventBody> {
+        let (old, new) = (it["chat"]["id"].as_i64()?, it["migrate_to_chat_id"].as_i64()?);
+        let contact = Party { display_name: text(&it["chat"], "title"), ..bare(&new.to_string()) };
+        let at = seconds(it, "date").unwrap_or(self.context.now);
+        Some(EventBody::ContactChanged(ContactChange {
+            old: bare(&old.to_string()),
+            contact,
+            at,
+            extras: vec![],
+        }))
     }
 
     fn edited(&self, it: &Value) -> Option<EventBody> {
@@ -157,13 +175,20 @@ impl Update<'_> {
         let address = chat["id"].as_i64()?.to_string();
         let is_group = matches!(chat["type"].as_str(), Some("group" | "supergroup" | "channel"));
         let person = if from.is_object() { from } else { chat };
+        let person_id = person["id"].as_i64().map(|id| id.to_string()).unwrap_or_default();
         let names: Vec<String> =
             ["first_name", "last_name"].iter().filter_map(|name| text(person, name)).collect();
         let name = Some(names.join(" ")).filter(|name| !name.is_empty());
-        let contact = if is_group {
-            Party { display_name: text(chat, "title"), username: text(chat, "username"), ..bare(&address) }
+        let person = Party { display_name: name, username: text(person, "username"), ..bare(&person_id) };
+        let (contact, author) = if is_group {
+            let group = Party {
+                display_name: text(chat, "title"),
+                username: text(chat, "username"),
+                ..bare(&address)
+            };
+            (group, from.is_object().then_some(person))
         } else {
-            Party { display_name: name, username: text(person, "username"), ..bare(&address) }
+            (Party { address: address.clone(), ..person }, None)
         };
         Some(Message {
             id,
@@ -172,6 +197,7 @@ impl Update<'_> {
             sent_at: self.context.now,
             reply_to: None,
             group_id: is_group.then_some(address),
+            author,
             echo: false,
             window_closes_at: None,
             content,
@@ -181,7 +207,14 @@ impl Update<'_> {
 }
 
 fn bare(address: &str) -> Party {
-    Party { address: address.to_owned(), phone: None, scoped_id: None, username: None, display_name: None }
+    Party {
+        address: address.to_owned(),
+        phone: None,
+        scoped_id: None,
+        username: None,
+        display_name: None,
+        extras: vec![],
+    }
 }
 
 fn other(kind: &str) -> EventBody {
@@ -205,8 +238,5 @@ fn extras(it: &Value) -> Vec<Extra> {
         extras.extend((!value.is_null()).then(|| Extra::new(key, value)));
     }
     extras.extend(it["forward_origin"].is_object().then(|| Extra::new("telegram.forwarded", &json!(true))));
-    if it["chat"]["type"] != "private" {
-        extras.extend(it["from"]["id"].as_i64().map(|id| Extra::new("telegram.author", &json!(id))));
-    }
     extras
 }

@@ -48,6 +48,7 @@ pub(crate) async fn run(context: &Context, task: Task, http: &Http) -> Result<Re
         Task::Connect => connect(&api).await,
         Task::Disconnect => disconnect(&api).await,
         Task::ListAddresses => list_addresses(&api).await,
+        Task::Other(_) => Err(Failure::unsupported("this plugin is older than what was asked of it")),
     }
 }
 

@@ -46,6 +46,7 @@ pub(crate) fn parse(context: &Context, request: &Request) -> Result<Vec<Event>, 
         sent_at: context.now,
         reply_to: form.filled("OriginalRepliedMessageSid").map(str::to_owned),
         group_id: None,
+        author: None,
         echo: false,
         window_closes_at: None,
         content: content(&form, from),
@@ -65,6 +66,7 @@ pub(crate) fn party(form: &Form, address: &str) -> Party {
         scoped_id: scoped.or_else(|| hidden.then(|| address.to_owned())),
         username: None,
         display_name: form.filled("ProfileName").map(cleaned),
+        extras: vec![],
     }
 }
 

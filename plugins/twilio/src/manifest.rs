@@ -3,7 +3,8 @@
 
 use pointsman_plugin::Extra;
 use pointsman_plugin::descriptor::{
-    Capabilities, ChannelKind, LengthUnit, Manifest, MediaFamily, MediaRule, Setting, SettingKind, Window,
+    Capabilities, ChannelKind, DeliveryReports, LengthUnit, Manifest, MediaFamily, MediaRule, Setting,
+    SettingKind, Window,
 };
 use serde_json::json;
 
@@ -70,7 +71,7 @@ fn settings() -> Vec<Setting> {
         new(API_KEY_SID, "API key SID", Text, "Send with this API key instead of the auth token."),
         new(API_KEY_SECRET, "API key secret", Secret, "Belongs to the API key SID."),
         new(AUTH_TOKEN_SECONDARY, "Secondary auth token", Secret, "While tokens are rotated: webhooks signed with either are accepted."),
-        new(WEBHOOK_SHARED_SECRET, "Webhook shared secret", Secret, "Only if Twilio signs this account's webhooks with a shared key."),
+        new(WEBHOOK_SHARED_SECRET, "Webhook shared secret", Secret, "Only if Twilio signs this account's webhooks with a shared key.").sent_to([]),
         new(BASE_URL, "API address", EgressUrl, "For a region of Twilio, or a stand-in in tests.").default_value(&json!(API)),
         new(CONTENT_BASE_URL, "Content API address", EgressUrl, "Empty: Twilio's own, or the stand-in's."),
         new(MESSAGING_BASE_URL, "Messaging API address", EgressUrl, "Empty: Twilio's own, or the stand-in's."),
@@ -129,8 +130,12 @@ fn whatsapp() -> Capabilities {
         buttons_max: count(BUTTONS_MAX),
         list_rows_max: count(ROWS_MAX),
         typing: true,
+        delivery_reports: DeliveryReports::Read,
         messages_per_second: WHATSAPP_RATE,
-        extras: vec![Extra::new("twilio.typing_needs_reply_to", &json!(true))],
+        extras: vec![
+            Extra::new("twilio.typing_needs_reply_to", &json!(true)),
+            Extra::new("pointsman.standing", &json!("recommended")),
+        ],
         ..text_only()
     }
 }
@@ -154,6 +159,7 @@ fn sms() -> Capabilities {
         attachments_max: count(MMS_FILES_MAX),
         media,
         messages_per_second: SMS_RATE,
+        delivery_reports: DeliveryReports::Delivered,
         ..text_only()
     }
 }

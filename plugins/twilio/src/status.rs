@@ -30,6 +30,7 @@ pub(crate) fn event(context: &Context, request: &Request, form: &Form, sid: &str
         at: context.now,
         delivery: delivery(form, status),
         effect_id: request.query_field(EFFECT).filter(|id| !id.is_empty()).map(str::to_owned),
+        window_closes_at: None,
         extras: carrier_date
             .map(|date| Extra::new("twilio.carrier_date", &json!(date)))
             .into_iter()

@@ -22,11 +22,12 @@ pub(crate) fn event(envelope: &Envelope<'_>) -> Event {
     }
     let status = Status {
         message_id: id.bare.clone(),
-        contact: ids::party(&id.chat, None),
+        contact: ids::party(&id.chat, None, None),
         to: envelope.own_address(),
         at: envelope.at_ms(),
         delivery,
         effect_id: None,
+        window_closes_at: None,
         extras: vec![],
     };
     Event { dedupe_key: format!("ack:{}:{level}", id.bare), body: EventBody::Status(status) }

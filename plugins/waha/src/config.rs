@@ -92,5 +92,5 @@ fn with_ours(mut config: Value, context: &Context) -> (Value, usize) {
 fn with_key(call: CallBuilder, body: &Value, place: usize) -> Call {
     let secrets =
         vec![SecretAt { pointer: format!("/config/webhooks/{place}/hmac/key"), secret: HMAC_KEY.into() }];
-    Call { body: Body::Json(JsonBody { text: body.to_string(), secrets }), ..call.build() }
+    Call { body: Body::Json(JsonBody { text: body.to_string(), secrets, blobs: vec![] }), ..call.build() }
 }

@@ -40,9 +40,16 @@ pub(crate) fn phone(chat: &str) -> Option<String> {
     numeric.then(|| format!("+{digits}"))
 }
 
-/// Whom a chat is with.
-pub(crate) fn party(chat: &str, display_name: Option<String>) -> Party {
-    Party { address: chat.to_owned(), phone: phone(chat), scoped_id: None, username: None, display_name }
+/// Whom a chat is with. `number`: the chat that the engine knows them by as well, with their number.
+pub(crate) fn party(chat: &str, number: Option<&str>, display_name: Option<String>) -> Party {
+    Party {
+        address: chat.to_owned(),
+        phone: phone(chat).or_else(|| phone(&chat_id(number?))),
+        scoped_id: None,
+        username: None,
+        display_name,
+        extras: vec![],
+    }
 }
 
 /// A message's id, taken apart.

@@ -5,7 +5,7 @@
 use pointsman_plugin::Extra;
 use pointsman_plugin::descriptor::MediaFamily;
 use pointsman_plugin::webhook::{
-    Card, Choice, Content, Edit, Event, EventBody, Location, Media, MediaSource, Message, Reaction,
+    Card, Choice, Content, Edit, Event, EventBody, Location, Media, MediaSource, Message, Party, Reaction,
 };
 use serde_json::{Value, json};
 
@@ -114,15 +114,16 @@ fn event(
     let name = if is_group || id.from_me { None } else { name(payload) };
     let message = Message {
         id: id.ours(),
-        contact: ids::party(&id.chat, name),
+        contact: ids::party(&id.chat, number(payload, &id).filter(|_| !is_group), name),
         to: envelope.own_address(),
         sent_at,
         reply_to: payload["replyTo"]["id"].as_str().map(|quoted| quoted_id(quoted, &id)),
         group_id: is_group.then(|| id.chat.clone()),
+        author: author(payload).filter(|_| is_group),
         echo: id.from_me,
         window_closes_at: None,
         content,
-        extras: extras(payload, is_group),
+        extras: vec![],
     };
     Event { dedupe_key, body: EventBody::Message(message) }
 }
@@ -143,11 +144,22 @@ fn name(payload: &Value) -> Option<String> {
     names.into_iter().find_map(Value::as_str).map(cleaned).filter(|name| !name.is_empty())
 }
 
-fn extras(payload: &Value, is_group: bool) -> Vec<Extra> {
-    let author = payload["participant"].as_str().or_else(|| payload["author"].as_str());
-    let author =
-        author.filter(|_| is_group).map(|author| Extra::new("waha.author", &json!(ids::chat_id(author))));
-    author.into_iter().collect()
+/// Who wrote it, in a group.
+fn author(payload: &Value) -> Option<Party> {
+    let author = payload["participant"].as_str().or_else(|| payload["author"].as_str())?;
+    let number = said(payload, &["/_data/Info/SenderAlt", "/_data/key/participantAlt"]);
+    Some(ids::party(&ids::chat_id(author), number, name(payload)))
+}
+
+/// The number of somebody whose chat hides it (`@lid`). GOWS passes on `SenderAlt` and `RecipientAlt` of whatsmeow's
+/// `MessageSource`, NOWEB `remoteJidAlt` of Baileys' `WAMessageKey`. Often there is none: then nobody knows it.
+fn number<'p>(payload: &'p Value, id: &MessageId) -> Option<&'p str> {
+    let theirs = if id.from_me { "/_data/Info/RecipientAlt" } else { "/_data/Info/SenderAlt" };
+    said(payload, &[theirs, "/_data/key/remoteJidAlt"])
+}
+
+fn said<'p>(payload: &'p Value, places: &[&str]) -> Option<&'p str> {
+    places.iter().find_map(|place| payload.pointer(place)?.as_str()).filter(|text| !text.is_empty())
 }
 
 fn content(payload: &Value, id: &MessageId) -> Option<Content> {

@@ -11,6 +11,7 @@
 mod account;
 mod ack;
 mod api;
+mod backfill;
 mod config;
 mod ids;
 mod inbound;
@@ -24,12 +25,12 @@ mod webhook;
 use pointsman_plugin::descriptor::{FieldError, Manifest};
 use pointsman_plugin::sender::{Message, Receipt};
 use pointsman_plugin::webhook::{Event, Request, Verdict};
-use pointsman_plugin::{Account, Context, Failure, Http, Media, Provider, Sessions, export};
+use pointsman_plugin::{Account, Backfill, Context, Failure, Http, Media, Provider, Sessions, export};
 
 /// The provider.
 pub struct Waha;
 
-export!(Waha: account, media, sessions);
+export!(Waha: account, media, sessions, backfill);
 
 impl Provider for Waha {
     fn describe() -> Manifest {
@@ -76,5 +77,15 @@ impl Sessions for Waha {
         http: &Http,
     ) -> Result<pointsman_plugin::sessions::Outcome, Failure> {
         session::run(context, task, http).await
+    }
+}
+
+impl Backfill for Waha {
+    async fn poll(
+        context: &Context,
+        range: pointsman_plugin::backfill::Range,
+        http: &Http,
+    ) -> Result<pointsman_plugin::backfill::Batch, Failure> {
+        backfill::poll(context, &range, http).await
     }
 }

@@ -3,15 +3,14 @@
 //! looking like a machine, and what its API can do (OpenAPI 2026.7.1).
 
 use pointsman_plugin::descriptor::{
-    Capabilities, ChannelKind, LengthUnit, Manifest, MediaFamily, MediaRule, Setting, SettingKind,
+    Capabilities, ChannelKind, DeliveryReports, LengthUnit, Manifest, MediaFamily, MediaRule, Setting,
+    SettingKind,
 };
 use serde_json::json;
 
-use crate::send::{FILES_MAX, ROWS_MAX};
+use crate::send::{FILES_MAX, ROWS_MAX, TEXT_CHARS_MAX};
 use crate::settings::{API_KEY, BASE_URL, GROUPS, HMAC_KEY, SESSION, SESSION_DEFAULT};
 
-/// Longest text, characters (a rule of the product).
-const TEXT_CHARS_MAX: u32 = 1_600;
 /// Largest file that is sent, bytes (a rule of the product).
 const SEND_BYTES_MAX: u64 = 3 << 19;
 /// Largest file that is taken in, bytes (a rule of the product).
@@ -37,7 +36,7 @@ pub(crate) fn describe() -> Manifest {
 }
 
 fn settings() -> Vec<Setting> {
-    use SettingKind::{EgressUrl, Secret, Text, Toggle};
+    use SettingKind::{EgressUrl, GeneratedSecret, Secret, Text, Toggle};
     let new = Setting::new;
     vec![
         new(
@@ -55,10 +54,9 @@ fn settings() -> Vec<Setting> {
         new(
             HMAC_KEY,
             "Webhook key",
-            Secret,
-            "Make up at least 32 random characters. WAHA is told and signs its webhooks with it.",
-        )
-        .required(),
+            GeneratedSecret,
+            "Made up by the server when left empty. WAHA is told and signs its webhooks with it.",
+        ),
         new(
             GROUPS,
             "Take messages of groups",
@@ -111,6 +109,7 @@ fn capabilities() -> Capabilities {
         replies: true,
         read_receipts: true,
         typing: true,
+        delivery_reports: DeliveryReports::Read,
         echoes: true,
         messages_per_second: RATE,
         beta: true,

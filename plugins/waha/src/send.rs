@@ -13,12 +13,25 @@ use crate::ids::{self, MessageId};
 
 /// Files of one message; each is a call and a message of its own (a rule of the product).
 pub(crate) const FILES_MAX: usize = 10;
+/// Longest text, characters (a rule of the product).
+pub(crate) const TEXT_CHARS_MAX: u32 = 1_600;
 /// Rows of a list (WhatsApp's own limit).
 pub(crate) const ROWS_MAX: usize = 10;
 /// WAHA wants a label for what opens a list.
 const LIST_LABEL: &str = "…";
 
+fn fits(text: &str) -> Result<(), Failure> {
+    if text.chars().count() <= TEXT_CHARS_MAX as usize {
+        return Ok(());
+    }
+    let message = format!("the text is longer than {TEXT_CHARS_MAX} characters; shorten or split it");
+    Err(Failure::new(FailureKind::ContentTooLong, message))
+}
+
 pub(crate) async fn send(context: &Context, message: &Message, http: &Http) -> Result<Receipt, Failure> {
+    if let Content::Text(text) = &message.content {
+        fits(text)?;
+    }
     let api = Api::new(context, http)?;
     let chat = chat(&api, &message.to.address).await?;
     let to = To { api: &api, chat, reply_to: message.reply_to.as_deref() };
@@ -83,13 +96,28 @@ struct To<'a> {
 
 impl To<'_> {
     /// Sends one message and gives its id.
-    async fn post(&self, path: &str, mut body: Value) -> Result<String, Failure> {
+    async fn post(&self, path: &str, body: Value) -> Result<String, Failure> {
+        self.deliver(path, body, None).await
+    }
+
+    /// The same with a file in it: as base64, so that WAHA needs no way to our public URL.
+    async fn deliver(
+        &self,
+        path: &str,
+        mut body: Value,
+        file: Option<&Attachment>,
+    ) -> Result<String, Failure> {
         body["session"] = json!(self.api.settings.session());
         body["chatId"] = json!(self.chat);
         if let Some(quoted) = self.reply_to {
             body["reply_to"] = json!(ids::full(quoted, &self.chat));
         }
-        let response = self.api.succeed(self.api.at("POST", path).json(&body)).await?;
+        let call = self.api.at("POST", path).json(&body);
+        let call = match file {
+            Some(file) => call.json_file("/file/data", file),
+            None => call,
+        };
+        let response = self.api.succeed(call).await?;
         // WAHA has taken the message: an answer that cannot be read must not lead to a second one.
         let answer: Value = response.json().map_err(|failure| failure.effect(Certainty::Performed))?;
         id(&answer).ok_or_else(|| {
@@ -114,7 +142,7 @@ impl To<'_> {
         let mut sent = vec![];
         for file in files {
             let (path, body) = file_body(file);
-            match self.post(path, body).await {
+            match self.deliver(path, body, Some(file)).await {
                 Ok(id) => sent.push(id),
                 Err(failure) if sent.is_empty() => return Err(failure),
                 Err(failure) => {
@@ -150,7 +178,7 @@ impl To<'_> {
 }
 
 fn file_body(file: &Attachment) -> (&'static str, Value) {
-    let content = json!({ "mimetype": file.content_type, "filename": file.file_name, "url": file.url });
+    let content = json!({ "mimetype": file.content_type, "filename": file.file_name, "data": "" });
     let caption = file.caption.as_deref().filter(|caption| !caption.is_empty());
     let mut body = json!({ "file": content });
     let path = match file.family {

@@ -3,7 +3,7 @@
 //! gives up with `FAILED`. On every new code `SCAN_QR_CODE` is reported again.
 
 use pointsman_plugin::http::Response;
-use pointsman_plugin::sessions::{Outcome, Session, SessionState, Task};
+use pointsman_plugin::sessions::{Outcome, Pairing, Qr, QrImage, Session, SessionState, Task};
 use pointsman_plugin::webhook::{Event, EventBody};
 use pointsman_plugin::{Certainty, Context, Failure, FailureKind, Http};
 use serde_json::{Value, json};
@@ -48,6 +48,7 @@ pub(crate) fn session(status: &str, me: &Value, at_ms: u64) -> Session {
         at: at_ms,
         account_name: linked["pushName"].as_str().filter(|name| !name.is_empty()).map(str::to_owned),
         picture_url: None,
+        extras: vec![],
         address: linked["id"].as_str().map(ids::chat_id).as_deref().and_then(ids::phone),
         state,
     }
@@ -80,6 +81,7 @@ pub(crate) async fn run(context: &Context, task: Task, http: &Http) -> Result<Ou
         Task::State => look(&api).await.map(Outcome::Session),
         Task::Qr => qr(&api).await,
         Task::PairingCode(phone) => pairing_code(&api, &phone).await,
+        Task::Other(_) => Err(Failure::unsupported("this plugin is older than what was asked of it")),
     }
 }
 
@@ -149,11 +151,11 @@ async fn qr(api: &Api<'_>) -> Result<Outcome, Failure> {
     let response: Response =
         api.succeed(call.header("accept", pointsman_plugin::http::plain("application/json"))).await?;
     if response.header("content-type").is_some_and(|kind| kind.starts_with("image/png")) {
-        return Ok(Outcome::QrPng(response.body));
+        return Ok(Outcome::Qr(Qr { image: QrImage::Png(response.body), expires_at: None }));
     }
     let answer: Value = response.json()?;
     match answer["value"].as_str().filter(|value| !value.is_empty()) {
-        Some(value) => Ok(Outcome::QrText(value.to_owned())),
+        Some(value) => Ok(Outcome::Qr(Qr { image: QrImage::Text(value.to_owned()), expires_at: None })),
         None => Err(not_ready(
             "WAHA has no QR code now; try again in a moment",
             pointsman_plugin::Retry::After(1_000),
@@ -172,7 +174,7 @@ async fn pairing_code(api: &Api<'_>, phone: &str) -> Result<Outcome, Failure> {
     let call = api.at("POST", &path).json(&json!({ "phoneNumber": digits }));
     let answer: Value = api.read(call).await.map_err(|failure| failure.effect(Certainty::NotPerformed))?;
     match answer["code"].as_str() {
-        Some(code) => Ok(Outcome::PairingCode(code.to_owned())),
+        Some(code) => Ok(Outcome::PairingCode(Pairing { code: code.to_owned(), expires_at: None })),
         None => Err(Failure::bad_response("WAHA gave no code; scan the QR code instead")),
     }
 }

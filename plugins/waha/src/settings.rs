@@ -18,7 +18,7 @@ pub(crate) const SESSION_DEFAULT: &str = "default";
 const SESSION_CHARS_MAX: usize = 54;
 
 /// Settings as they are stored.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Settings {
     base_url: Option<String>,

@@ -51,6 +51,13 @@ pub(crate) struct Envelope<'a> {
     request_id: Option<&'a str>,
 }
 
+impl<'a> Envelope<'a> {
+    /// A message that no webhook told.
+    pub(crate) fn of_past(context: &'a Context, settings: Settings, body: &'a Value) -> Self {
+        Self { context, settings, body, request_id: None }
+    }
+}
+
 impl Envelope<'_> {
     pub(crate) fn payload(&self) -> &Value {
         &self.body["payload"]

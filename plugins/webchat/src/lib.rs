@@ -12,7 +12,9 @@
     reason = "the contract's failure is a record, passed by value once per call"
 )]
 
-use pointsman_plugin::descriptor::{Capabilities, ChannelKind, LengthUnit, Manifest, Setting, SettingKind};
+use pointsman_plugin::descriptor::{
+    Capabilities, ChannelKind, DeliveryReports, LengthUnit, Manifest, Setting, SettingKind,
+};
 use pointsman_plugin::sender::{self, Receipt};
 use pointsman_plugin::webhook::{
     Choice, Claim, Content, Event, EventBody, HmacAlgorithm, HmacProof, Message, Party, Proof, Reply,
@@ -74,6 +76,7 @@ impl Provider for Webchat {
                 capabilities: Capabilities {
                     buttons_max: BUTTONS_MAX,
                     idempotent_send: true,
+                    delivery_reports: DeliveryReports::Sent,
                     ..Capabilities::text_only(TEXT_CHARS_MAX, LengthUnit::Characters)
                 },
             }],
@@ -121,11 +124,13 @@ impl Provider for Webchat {
                 scoped_id: None,
                 username: None,
                 display_name: name.filter(|name| !name.is_empty()),
+                extras: vec![],
             },
             to: context.address.clone(),
             sent_at: inbound.sent_at_ms.map_or(context.now, |at| at.min(context.now)),
             reply_to: None,
             group_id: None,
+            author: None,
             echo: false,
             window_closes_at: None,
             content,
@@ -153,10 +158,10 @@ impl Provider for Webchat {
 }
 
 fn settings() -> Vec<Setting> {
-    use SettingKind::{Secret, Text};
+    use SettingKind::{GeneratedSecret, Text};
     let new = Setting::new;
     vec![
-        new(VISITOR_KEY, "Visitor key", Secret, "Signs the tokens of visitors. Made by the server when the channel is created; with another key everybody starts a new conversation.").required(),
+        new(VISITOR_KEY, "Visitor key", GeneratedSecret, "Signs the tokens of visitors. Made by the server when the channel is created; with another key everybody starts a new conversation.").sent_to([]),
         new("title", "Title", Text, "Stands over the chat. Empty: the channel's name.").example("Chat with us"),
         new("greeting", "Greeting", Text, "Shown to visitors who have not written yet.").example("Hello! How can we help?"),
         new("accent", "Colour", Text, "Of buttons and the visitor's messages: six hexadecimal digits.")

@@ -31,6 +31,8 @@ struct CaseToml {
     vendor_ref: Option<String>,
     session: Option<SessionTask>,
     cursor: Option<String>,
+    since_ms: Option<u64>,
+    assist: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -129,6 +131,10 @@ fn run(folder: &Path, case: CaseToml) -> Result<Run, String> {
         "media" => Run::Media(case.vendor_ref.ok_or_else(|| missing("vendor_ref"))?),
         "session" => Run::Session(case.session.ok_or_else(|| missing("session"))?),
         "templates" => Run::Templates(case.cursor),
+        "backfill" => {
+            Run::Backfill { since_ms: case.since_ms.ok_or_else(|| missing("since_ms"))?, cursor: case.cursor }
+        }
+        "assist" => Run::Assist(assist(case.assist.ok_or_else(|| missing("[assist]"))?)),
         "validate" => Run::Validate,
         other => return Err(format!("there is no `run = \"{other}\"`")),
     })
@@ -140,6 +146,14 @@ fn message(mut message: Value) -> Value {
         members.entry("status_url").or_insert_with(|| json!(""));
     }
     message
+}
+
+fn assist(mut task: Value) -> Value {
+    if let Some(members) = task.as_object_mut() {
+        let limits = json!({ "output_tokens_max": 500, "reply_chars_max": 1_000, "time_ms": 30_000 });
+        members.entry("limits").or_insert(limits);
+    }
+    task
 }
 
 fn request(folder: &Path, from: RequestToml) -> Result<Request, String> {
@@ -179,9 +193,17 @@ fn exchanges(folder: &Path) -> Result<Vec<Exchange>, CaseError> {
                 let body = folder.join(&name);
                 exchange.answer.body = Some(fs::read_to_string(&body).map_err(|e| error(&body, e))?);
             }
-            exchange.read().map_err(|problem| error(file, problem))
+            let cases = folder.parent().and_then(Path::parent).unwrap_or(folder);
+            let text = |name: &str| shared_text(cases, name);
+            exchange.read(&text).map_err(|problem| error(file, problem))
         })
         .collect()
+}
+
+/// A file beside the cases, without its last line break.
+fn shared_text(cases: &Path, name: &str) -> Result<String, String> {
+    let text = fs::read_to_string(cases.join(name)).map_err(|e| format!("{name}: {e}"))?;
+    Ok(text.strip_suffix('\n').unwrap_or(&text).to_owned())
 }
 
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, CaseError> {

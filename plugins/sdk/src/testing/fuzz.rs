@@ -1,15 +1,18 @@
-//! Webhooks that no vendor would send: recorded ones in which values are replaced
-//! by others. Whatever comes, a plugin answers, the same each time, and never
-//! panics.
+//! Webhooks that no vendor would send and answers that no model would give: recorded
+//! ones in which values are replaced by others. Whatever comes, a plugin answers, the
+//! same each time, and never panics.
 
 use std::path::Path;
 
-use pointsman_cases::{Case, Run};
+use pointsman_cases::{Answer as Scripted, Case, Run};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
 
-use crate::provider::Provider;
+use crate::assistant::{Done, Failed, Request};
+use crate::http::Answer;
+use crate::provider::{Assistant, Provider};
+use crate::{Context, Operation, Progress};
 
 /// Set: so many changed webhooks are tried.
 const ROUNDS_VARIABLE: &str = "POINTSMAN_FUZZ";
@@ -17,6 +20,8 @@ const ROUNDS_VARIABLE: &str = "POINTSMAN_FUZZ";
 const ROUNDS: u32 = 2_000;
 /// Values replaced in one webhook at most.
 const CHANGES_MAX: usize = 4;
+/// Calls that the host lets one task make; further ones are refused.
+const CALLS_MAX: usize = 8;
 
 /// A place, wrapped around the number of places there are, and what is put there.
 type Change = (usize, Value);
@@ -32,10 +37,8 @@ pub fn webhooks<P: Provider>(cases: &Path) {
         _ => None,
     };
     let recorded: Vec<_> = found.iter().filter_map(is_webhook).collect();
-    let given = std::env::var(ROUNDS_VARIABLE).ok().and_then(|rounds| rounds.parse().ok());
-    let config = Config { cases: given.unwrap_or(ROUNDS), failure_persistence: None, ..Config::default() };
     let strategy = (0..recorded.len(), prop::collection::vec((any::<usize>(), junk()), 1..=CHANGES_MAX));
-    let outcome = TestRunner::new(config).run(&strategy, |(at, changes)| {
+    let outcome = TestRunner::new(config()).run(&strategy, |(at, changes)| {
         let (context, mut request) = recorded[at].clone();
         request.body = changed(&request.body, &changes);
         let (verdict, events) = (P::authenticate(&context, &request), P::parse(&context, &request));
@@ -44,6 +47,68 @@ pub fn webhooks<P: Provider>(cases: &Path) {
         Ok(())
     });
     outcome.unwrap_or_else(|failure| panic!("{failure}"));
+}
+
+fn config() -> Config {
+    let given = std::env::var(ROUNDS_VARIABLE).ok().and_then(|rounds| rounds.parse().ok());
+    Config { cases: given.unwrap_or(ROUNDS), failure_persistence: None, ..Config::default() }
+}
+
+/// Changes the answers to the calls of these cases' tasks.
+///
+/// # Panics
+/// The assistant panics, contradicts itself or calls without end; the smallest change found is shown.
+pub fn answers<A: Assistant>(cases: &Path) {
+    let found = Case::all(cases).unwrap_or_else(|problem| panic!("{problem}"));
+    let task = |case: &Case| match &case.run {
+        Run::Assist(task) => {
+            let request = super::assistant::read(task).unwrap_or_else(|problem| panic!("{problem}"));
+            Some((super::context(case), request, case.script().answers().cloned().collect::<Vec<_>>()))
+        }
+        _ => None,
+    };
+    let recorded: Vec<_> = found.iter().filter_map(task).collect();
+    let strategy = (0..recorded.len(), prop::collection::vec((any::<usize>(), junk()), 1..=CHANGES_MAX));
+    let outcome = TestRunner::new(config()).run(&strategy, |(at, changes)| {
+        let (context, request, answers) = &recorded[at];
+        let answers: Vec<Scripted> = answers.iter().map(|answer| changed_answer(answer, &changes)).collect();
+        let ended = || end::<A>(context, request, &answers);
+        let (first, second) = (ended(), ended());
+        prop_assert!(first.is_ok(), "it calls without end");
+        prop_assert!(first == second, "two outcomes of the same answers");
+        Ok(())
+    });
+    outcome.unwrap_or_else(|failure| panic!("{failure}"));
+}
+
+fn changed_answer(answer: &Scripted, changes: &[Change]) -> Scripted {
+    match answer {
+        Scripted::Response { status, headers, body } => {
+            Scripted::Response { status: *status, headers: headers.clone(), body: changed(body, changes) }
+        }
+        other => other.clone(),
+    }
+}
+
+/// What a task ends with, given these answers and then none; `Err` when it goes on calling.
+fn end<A: Assistant>(
+    context: &Context,
+    request: &Request,
+    answers: &[Scripted],
+) -> Result<Result<Done, Failed>, ()> {
+    let (context, request) = (context.clone(), request.clone());
+    let mut progress = Operation::start(|http| async move { A::assist(&context, request, &http).await });
+    for made in 0..=CALLS_MAX {
+        match progress {
+            Progress::Done(done) => return Ok(Ok(done)),
+            Progress::Failed(failed) => return Ok(Err(failed)),
+            Progress::Call(operation, _) => {
+                let silent = || Answer::NotSent("nobody is there".into());
+                progress = operation.resume(answers.get(made).map_or_else(silent, super::operation::answer));
+            }
+        }
+    }
+    Err(())
 }
 
 /// Values of every type, and such as nobody expects.

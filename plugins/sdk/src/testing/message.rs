@@ -107,7 +107,7 @@ pub(super) fn read(json: &Value) -> Result<Message, String> {
     Ok(Message {
         effect_id: message.effect_id,
         attempt: message.attempt,
-        to: Party { address, phone, scoped_id, username, display_name },
+        to: Party { address, phone, scoped_id, username, display_name, extras: vec![] },
         reply_to: message.reply_to,
         content: content(message.content)?,
         status_url: message.status_url,

@@ -11,12 +11,27 @@ use crate::{Failure, Operation, Pair, Progress};
 
 /// The outcome as JSON, or how the calls differ from the script.
 pub(super) fn run<T, F>(
-    mut script: Script<'_>,
+    script: Script<'_>,
     begin: impl FnOnce(Http) -> F,
     done: impl FnOnce(&T) -> Value,
 ) -> Result<Value, String>
 where
     F: Future<Output = Result<T, Failure>> + 'static,
+{
+    let failed = |failure: &Failure| serde_json::json!({ "failure": shape::failure(failure) });
+    run_or(script, begin, done, failed)
+}
+
+/// The same where failures have a form of their own.
+pub(super) fn run_or<T, E, F>(
+    mut script: Script<'_>,
+    begin: impl FnOnce(Http) -> F,
+    done: impl FnOnce(&T) -> Value,
+    failed: impl FnOnce(&E) -> Value,
+) -> Result<Value, String>
+where
+    E: From<Failure>,
+    F: Future<Output = Result<T, E>> + 'static,
 {
     let mut progress = Operation::start(begin);
     let outcome = loop {
@@ -26,7 +41,7 @@ where
                 progress = operation.resume(answer(scripted));
             }
             Progress::Done(value) => break done(&value),
-            Progress::Failed(failure) => break serde_json::json!({ "failure": shape::failure(&failure) }),
+            Progress::Failed(failure) => break failed(&failure),
         }
     };
     match script.rest() {
@@ -40,7 +55,7 @@ pub(super) fn lines(found: &[Difference]) -> String {
     found.iter().map(Difference::to_string).collect::<Vec<_>>().join("\n")
 }
 
-fn answer(from: &Scripted) -> Answer {
+pub(super) fn answer(from: &Scripted) -> Answer {
     let pairs = |headers: &[(String, String)]| {
         headers.iter().map(|(name, value)| Pair { name: name.clone(), value: value.clone() }).collect()
     };

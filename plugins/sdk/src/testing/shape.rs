@@ -3,10 +3,11 @@
 use serde_json::{Value, json};
 
 use crate::account::{Address, Report};
+use crate::backfill::Batch;
 use crate::descriptor::{FieldError, MediaFamily};
 use crate::http::{Auth, Body, Call, Field, Sink, Value as HttpValue};
 use crate::sender::Receipt;
-use crate::sessions::{Outcome, Session, SessionState};
+use crate::sessions::{Outcome, QrImage, Session, SessionState};
 use crate::templates::Page;
 use crate::webhook::{Content, Delivery, Event, EventBody, Media, MediaSource, Party, Reply};
 use crate::{Certainty, Extra, Failure, FailureKind, Retry};
@@ -76,7 +77,7 @@ pub fn event(event: &Event) -> Value {
             json!({
                 "id": message.id, "contact": party(&message.contact), "to": message.to,
                 "sent_at_ms": message.sent_at, "reply_to": message.reply_to, "group_id": message.group_id,
-                "echo": message.echo, "window_closes_at_ms": message.window_closes_at,
+                "author": message.author.as_ref().map(party), "echo": message.echo, "window_closes_at_ms": message.window_closes_at,
                 "content": content(&message.content), "extras": extras(&message.extras),
             }),
         ),
@@ -85,7 +86,7 @@ pub fn event(event: &Event) -> Value {
             json!({
                 "message_id": status.message_id, "contact": party(&status.contact), "to": status.to,
                 "at_ms": status.at, "delivery": delivery(&status.delivery), "effect_id": status.effect_id,
-                "extras": extras(&status.extras),
+                "window_closes_at_ms": status.window_closes_at, "extras": extras(&status.extras),
             }),
         ),
         EventBody::Session(it) => ("session", session(it)),
@@ -93,7 +94,21 @@ pub fn event(event: &Event) -> Value {
             "template",
             json!({
                 "name": change.name, "language": change.language, "status": change.status,
-                "at_ms": change.at, "reason": change.reason,
+                "at_ms": change.at, "reason": change.reason, "extras": extras(&change.extras),
+            }),
+        ),
+        EventBody::ContactChanged(change) => (
+            "contact_changed",
+            json!({
+                "old": party(&change.old), "contact": party(&change.contact), "at_ms": change.at,
+                "extras": extras(&change.extras),
+            }),
+        ),
+        EventBody::Consent(it) => (
+            "consent",
+            json!({
+                "contact": party(&it.contact), "given": it.given, "purpose": it.purpose, "at_ms": it.at,
+                "extras": extras(&it.extras),
             }),
         ),
         EventBody::Unreadable(why) => ("unreadable", json!(why)),
@@ -106,6 +121,7 @@ fn session(it: &Session) -> Value {
     json!({
         "state": session_state(&it.state), "at_ms": it.at, "reason": it.reason,
         "account_name": it.account_name, "picture_url": it.picture_url, "address": it.address,
+        "extras": extras(&it.extras),
     })
 }
 
@@ -113,9 +129,11 @@ fn session(it: &Session) -> Value {
 pub(super) fn session_outcome(outcome: &Outcome) -> Value {
     match outcome {
         Outcome::Session(it) => json!({ "session": session(it) }),
-        Outcome::QrText(text) => json!({ "qr_text": text }),
-        Outcome::QrPng(png) => json!({ "qr_png_bytes": png.len() }),
-        Outcome::PairingCode(code) => json!({ "pairing_code": code }),
+        Outcome::Qr(qr) => match &qr.image {
+            QrImage::Text(text) => json!({ "qr_text": text, "expires_at_ms": qr.expires_at }),
+            QrImage::Png(png) => json!({ "qr_png_bytes": png.len(), "expires_at_ms": qr.expires_at }),
+        },
+        Outcome::PairingCode(it) => json!({ "pairing_code": it.code, "expires_at_ms": it.expires_at }),
         Outcome::Other(other) => json!({ "other": extra(other) }),
     }
 }
@@ -136,7 +154,7 @@ fn session_state(state: &SessionState) -> &str {
 fn party(party: &Party) -> Value {
     json!({
         "address": party.address, "phone": party.phone, "scoped_id": party.scoped_id,
-        "username": party.username, "display_name": party.display_name,
+        "username": party.username, "display_name": party.display_name, "extras": extras(&party.extras),
     })
 }
 
@@ -226,10 +244,17 @@ pub(super) fn page(page: &Page) -> Value {
             t.buttons.iter().map(|b| json!({ "kind": b.kind, "title": b.title, "value": b.value })).collect();
         json!({
             "vendor_id": t.vendor_id, "name": t.name, "language": t.language, "category": t.category,
-            "status": t.status, "body": t.body, "slots": slots, "buttons": buttons,
+            "status": t.status, "header": t.header, "body": t.body, "footer": t.footer, "slots": slots, "buttons": buttons,
         })
     };
     json!({ "page": { "templates": page.templates.iter().map(template).collect::<Vec<_>>(), "next": page.next } })
+}
+
+pub(super) fn batch(batch: &Batch) -> Value {
+    json!({
+        "events": batch.events.iter().map(event).collect::<Vec<_>>(), "cursor": batch.cursor,
+        "more": batch.more,
+    })
 }
 
 /// A call, in the words of `[call]`.
@@ -254,9 +279,15 @@ pub(super) fn call(call: &Call) -> Value {
                     *at = json!(format!("{{secret:{}}}", place.secret));
                 }
             }
+            for place in &json.blobs {
+                if let Some(at) = body.pointer_mut(&place.pointer) {
+                    *at = json!(format!("{}{{blob:{}}}", at.as_str().unwrap_or(""), place.blob));
+                }
+            }
             shaped["json"] = body;
         }
         Body::Bytes(bytes) => shaped["body"] = json!(String::from_utf8_lossy(bytes)),
+        Body::Blob(blob) => shaped["body"] = json!(format!("{{blob:{blob}}}")),
         Body::Multipart(parts) => {
             shaped["parts"] =
                 parts.iter().map(|part| json!([part.name, part.file_name, part.content_type])).collect();
@@ -271,7 +302,8 @@ fn fields(fields: &[Field]) -> Vec<Value> {
 
 fn value(from: &HttpValue) -> String {
     match from {
-        HttpValue::Plain(text) => text.clone(),
+        HttpValue::Plain(text) | HttpValue::Filled(text) => text.clone(),
+        HttpValue::Hmac(it) => format!("{{hmac:{}:{}}}", it.key, it.message),
         HttpValue::Secret(name) => format!("{{secret:{name}}}"),
     }
 }
