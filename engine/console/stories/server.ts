@@ -1,6 +1,6 @@
 // The system under test: the real binary on SQLite with a data directory of its own, seen from outside only.
 import { spawn, type ChildProcess } from 'node:child_process'
-import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { test as base, expect, type Browser, type Locator, type Page } from '@playwright/test'
@@ -76,16 +76,19 @@ export class Server {
     rmSync(this.dir, { recursive: true, force: true })
   }
 
-  /** Lets time pass for the server, at once. */
-  advance(ms: number): void {
+  /** Lets time pass for the server; it knows when this is done. */
+  async advance(ms: number): Promise<void> {
     let soFar = 0
     try {
       soFar = Number(readFileSync(this.#clock, 'utf8'))
     } catch {
       soFar = 0
     }
-    writeFileSync(`${this.#clock}.new`, String(soFar + ms))
+    const told = String(soFar + ms)
+    writeFileSync(`${this.#clock}.new`, told)
     renameSync(`${this.#clock}.new`, this.#clock)
+    const seen = () => (existsSync(`${this.#clock}.seen`) ? readFileSync(`${this.#clock}.seen`, 'utf8') : '')
+    await expect.poll(seen).toBe(told)
   }
 }
 
@@ -116,10 +119,31 @@ export async function signInAsOwner(server: Server, page: Page): Promise<void> {
   await expect(create.or(page.getByRole('heading', { name: 'Sign in' }))).toBeVisible()
   const isFirst = await create.isVisible()
   if (isFirst) await page.getByLabel('Name').fill(OWNER.name)
-  await page.getByLabel('E-mail').fill(OWNER.email)
-  await page.getByLabel('Password').fill(OWNER.password)
-  await page.getByRole('button', { name: isFirst ? 'Create and go on' : 'Sign in' }).click()
-  await expect(page.getByRole('heading', { name: 'Live chats', exact: true })).toBeVisible()
+  await enter(page, OWNER, isFirst ? 'Create and go on' : 'Sign in')
+}
+
+/** A page, in a browser of its own, of somebody who has an account. */
+export async function signIn(browser: Browser, server: Server, who: Account): Promise<Page> {
+  const page = await (await browser.newContext()).newPage()
+  await page.goto(`${server.url}/signin`)
+  await enter(page, who, 'Sign in')
+  return page
+}
+
+type Account = { email: string; password: string }
+
+/** From the sign-in page to the list of chats. */
+export async function enter(page: Page, { email, password }: Account, verb: string): Promise<void> {
+  await page.getByLabel('E-mail').fill(email)
+  await page.getByLabel('Password').fill(password)
+  const button = page.getByRole('button', { name: verb })
+  // Stories sign in more often than people: one that comes too soon is told to wait some seconds.
+  const late = page.getByRole('alert').filter({ hasText: 'too many requests' })
+  await button.click()
+  await expect(async () => {
+    if (await late.isVisible()) await button.click()
+    await expect(page.getByRole('heading', { name: 'Live chats', exact: true })).toBeVisible({ timeout: 4_000 })
+  }).toPass({ timeout: 30_000 })
 }
 
 /** A visitor of the chat page, in a browser of their own. */
@@ -136,8 +160,29 @@ export async function visitor(
   return { read: (text) => page.locator('.bubble', { hasText: text }), say }
 }
 
+/** The id of the group with this name. */
+export async function groupOf(page: Page, name: string): Promise<string> {
+  const { items } = await call<{ items: { id: string; name: string }[] }>(page, 'GET', 'groups')
+  return items.find((it) => it.name === name)?.id ?? ''
+}
+
 /** The address of a screen of the tenant whose page this is. */
 export function at(page: Page, screen: string): string {
   const { origin, pathname } = new URL(page.url())
   return `${origin}${pathname.split('/').slice(0, 3).join('/')}/${screen}`
+}
+
+/** Asks the API as the person whose page this is. */
+export async function call<T = Record<string, any>>(
+  page: Page,
+  method: string,
+  path: string,
+  data?: object
+): Promise<T> {
+  const { origin } = new URL(page.url())
+  const { csrf } = await (await page.request.get(`${origin}/api/v1/me`)).json()
+  const headers = { 'x-csrf-token': csrf }
+  const answer = await page.request.fetch(`${origin}/api/v1/${path}`, { method, headers, data })
+  expect(answer.ok(), `${method} ${path}: ${await answer.text()}`).toBe(true)
+  return answer.status() === 204 ? ({} as T) : await answer.json()
 }

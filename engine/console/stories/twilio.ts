@@ -52,14 +52,15 @@ export class Twilio {
     }
     if (path.includes('/ContentAndApprovals'))
       return [200, { contents: TEMPLATES, meta: { next_page_url: null, key: 'contents' } }]
+    if (path.includes('/v2/Channels/Senders')) return [200, { senders: SENDERS, meta: { next_page_url: null } }]
     if (path.includes(`/Accounts/${ACCOUNT}.json`))
       return [200, { sid: ACCOUNT, friendly_name: 'Stories', status: 'active' }]
     return [404, { code: 20404, message: 'The requested resource was not found', status: 404 }]
   }
 
-  /** What the form of the connect wizard is filled with. */
-  form(): Record<string, string> {
-    return { 'Account SID': ACCOUNT, 'Auth token': TOKEN, Number: NUMBER }
+  /** What the form of the connect wizard needs to know the account. */
+  account(): Record<string, string> {
+    return { 'Account SID': ACCOUNT, 'Auth token': TOKEN }
   }
 
   /** The body that connects a channel whose API is this one. */
@@ -81,7 +82,7 @@ export class Twilio {
   }
 
   /** A customer writes. */
-  async say(phone: string, sid: string, text: string): Promise<number> {
+  async say(phone: string, sid: string, text: string, name = 'Marta Vidal'): Promise<number> {
     const form: Record<string, string> = {
       AccountSid: ACCOUNT,
       ApiVersion: '2010-04-01',
@@ -95,7 +96,7 @@ export class Twilio {
       To: NUMBER,
       Body: text,
       WaId: phone.slice(1),
-      ProfileName: 'Marta Vidal',
+      ProfileName: name,
       MessageType: 'text'
     }
     const signed = Object.keys(form)
@@ -106,6 +107,13 @@ export class Twilio {
     return (await fetch(this.#webhook, { method: 'POST', headers, body: new URLSearchParams(form) })).status
   }
 }
+
+const SENDERS = [NUMBER, 'whatsapp:+14155238890'].map((sender_id, index) => ({
+  sid: `XE${String(index).padStart(32, '0')}`,
+  sender_id,
+  status: 'ONLINE',
+  webhook: {}
+}))
 
 const template = (sid: string, name: string, language: string, status: string, body: string) => ({
   sid,

@@ -10,6 +10,7 @@ export type User = Schemas['UserView']
 export type Group = Schemas['GroupView']
 export type Rule = Schemas['RuleView']
 export type Template = Schemas['TemplateView']
+export type Assistant = Schemas['AssistantView']
 export type FieldProblem = Schemas['FieldProblem']
 
 /** A refusal: what happened and what to do, as the server says it. */
@@ -66,6 +67,18 @@ export async function ok<T>(asked: Promise<Answer<T>>): Promise<T> {
   throw refusal(answer.response.status, answer.error)
 }
 
+/** The answer's body with the version that a change of it names in `if-match`. */
+export async function tagged<T>(asked: Promise<Answer<T>>): Promise<{ it: T; tag: string }> {
+  let tag = ''
+  const it = await ok(
+    asked.then((answer) => {
+      tag = answer.response.headers.get('etag') ?? ''
+      return answer
+    })
+  )
+  return { it, tag }
+}
+
 /** Reads a problem document; what is none (a proxy's page, say) becomes one. */
 export function refusal(status: number, body: unknown): Refusal {
   const it = (typeof body === 'object' && body !== null ? body : {}) as Partial<Schemas['Problem']>
@@ -100,18 +113,19 @@ export async function all<T>(page: (cursor?: string) => Promise<{ items: T[]; ne
 
 /** Uploads a file and answers its id. */
 export async function upload(file: File): Promise<string> {
-  const headers: Record<string, string> = { 'content-type': file.type || 'application/octet-stream' }
-  if (csrf) headers['x-csrf-token'] = csrf
   const path = `/api/v1/attachments?file_name=${encodeURIComponent(file.name)}`
-  let response: Response
-  try {
-    response = await fetch(path, { method: 'POST', headers, body: file })
-  } catch {
-    throw new Refusal('offline', 'offline')
-  }
-  const body = await response.json().catch(() => null)
-  if (!response.ok) throw refusal(response.status, body)
-  return body.id
+  return (await postFile<{ id: string }>(path, file, file.type || 'application/octet-stream')).id
+}
+
+/** Posts a file as it is. */
+export async function postFile<T>(path: string, file: File, type: string): Promise<T> {
+  const headers: Record<string, string> = { 'content-type': type }
+  if (csrf) headers['x-csrf-token'] = csrf
+  const asked = fetch(path, { method: 'POST', headers, body: file }).then(async (response) => {
+    const body = await response.json().catch(() => null)
+    return { data: body as T, error: body, response }
+  })
+  return ok(asked)
 }
 
 /** A key under which a repeated write is carried out once. */

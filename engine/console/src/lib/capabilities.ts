@@ -15,6 +15,8 @@ export type Capabilities = {
   window: { kind: 'none' | 'since_last_inbound' | 'after_first_inbound'; seconds?: number }
   templates: boolean
   first_message_needs_template: boolean
+  /** May an answer quote a message? */
+  replies: boolean
   beta: boolean
 }
 

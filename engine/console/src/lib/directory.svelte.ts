@@ -1,5 +1,6 @@
 // Names of what conversations point at: people, groups, channels. Asked for once, and again when they change.
 import { all, api, ok, type Channel, type Group, type Schemas, type User } from './api'
+import { inOrder } from './overtaken'
 
 type Plugin = Schemas['PluginView']
 
@@ -10,19 +11,23 @@ class Directory {
   plugins = $state.raw<Plugin[]>([])
   known = $state(false)
 
-  refresh = async (): Promise<void> => {
-    const query = (cursor?: string) => ({ params: { query: { limit: 200, cursor } } })
-    const [users, groups, channels, plugins] = await Promise.all([
-      all((cursor) => ok(api.GET('/api/v1/users', query(cursor)))).catch(() => this.users),
-      all((cursor) => ok(api.GET('/api/v1/groups', query(cursor)))).catch(() => this.groups),
-      all((cursor) => ok(api.GET('/api/v1/channels', query(cursor)))).catch(() => this.channels),
-      ok(api.GET('/api/v1/plugins'))
-        .then((list) => list.items)
-        .catch(() => this.plugins)
-    ])
-    ;[this.users, this.groups, this.channels, this.plugins] = [users, groups, channels, plugins]
-    this.known = true
-  }
+  refresh = inOrder(
+    () => {
+      const query = (cursor?: string) => ({ params: { query: { limit: 200, cursor } } })
+      return Promise.all([
+        all((cursor) => ok(api.GET('/api/v1/users', query(cursor)))).catch(() => this.users),
+        all((cursor) => ok(api.GET('/api/v1/groups', query(cursor)))).catch(() => this.groups),
+        all((cursor) => ok(api.GET('/api/v1/channels', query(cursor)))).catch(() => this.channels),
+        ok(api.GET('/api/v1/plugins'))
+          .then((list) => list.items)
+          .catch(() => this.plugins)
+      ])
+    },
+    (found) => {
+      ;[this.users, this.groups, this.channels, this.plugins] = found
+      this.known = true
+    }
+  )
 
   user(id: string | null | undefined): User | undefined {
     return this.users.find((user) => user.id === id)

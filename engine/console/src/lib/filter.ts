@@ -9,11 +9,14 @@ export type Filter = {
   assignee: string
   group: string
   channel: string
+  label: string
+  /** `negative`, `neutral`, `positive`, or empty for any. */
+  sentiment: string
   archived: boolean
 }
 
 export function emptyFilter(view: View): Filter {
-  return { view, status: '', assignee: '', group: '', channel: '', archived: false }
+  return { view, status: '', assignee: '', group: '', channel: '', label: '', sentiment: '', archived: false }
 }
 
 /** As the server is asked. */
@@ -24,7 +27,9 @@ export function query(filter: Filter) {
     status: filter.status || undefined,
     assignee: filter.assignee || undefined,
     group: filter.group || undefined,
-    channel: filter.channel || undefined
+    channel: filter.channel || undefined,
+    label: filter.label || undefined,
+    sentiment: filter.sentiment || undefined
   }
 }
 
@@ -36,7 +41,9 @@ export function matches(it: Conversation, filter: Filter): boolean {
     (!filter.status || it.status === filter.status) &&
     (filter.assignee === '' || (it.assignee ?? null) === assignee) &&
     (!filter.group || it.group === filter.group) &&
-    (!filter.channel || it.channel === filter.channel)
+    (!filter.channel || it.channel === filter.channel) &&
+    (!filter.label || it.labels.includes(filter.label)) &&
+    (!filter.sentiment || it.sentiment === filter.sentiment)
   )
 }
 

@@ -8,7 +8,7 @@ export type Run = {
   reason?: string
   problem?: { line?: number; message: string }
   intents: [number, string][]
-  refusals: { reason: string }[]
+  refusals: { code?: string; reason: string }[]
 }
 
 export type Moment = {
@@ -17,10 +17,28 @@ export type Moment = {
   type: string
   cause: { actor?: { kind?: string; id?: string; name?: string } }
   detail: string
+  /** What an assistant did, where the event tells of that. */
+  worked: Worked | null
+  /** Was the assistant switched on? Null: the event is another one. */
+  isOn: boolean | null
   runs: Run[]
 }
 
-type Raw = Omit<Run, 'intents' | 'refusals'> & { intents?: [number, unknown][]; refusals?: { reason: string }[] }
+/** `ai.ran`: what an assistant was asked for, and what came of it. */
+export type Worked = {
+  task: string
+  outcome: string
+  reason: string | null
+  model: string | null
+  took_ms: number
+  input_tokens: number
+  output_tokens: number
+}
+
+type Raw = Omit<Run, 'intents' | 'refusals'> & {
+  intents?: [number, unknown][]
+  refusals?: { code?: string; reason: string }[]
+}
 
 /** Newest first. Rules that were skipped because of their header come last. */
 export function gathered(items: Schemas['TimelineItem'][]): Moment[] {
@@ -34,6 +52,8 @@ export function gathered(items: Schemas['TimelineItem'][]): Moment[] {
         type: event.type,
         cause: item.cause as Moment['cause'],
         detail: detail(event),
+        worked: event.type === 'ai.ran' ? (event as unknown as Worked) : null,
+        isOn: event.type === 'ai.toggled' ? event.on === true : null,
         runs: []
       })
     } else {
@@ -66,6 +86,7 @@ function detail(event: Record<string, unknown>): string {
   if ('from' in event && 'to' in event) return `${shown(event.from)} → ${shown(event.to)}`
   if (event.changes && typeof event.changes === 'object') {
     return Object.entries(event.changes as Record<string, unknown[]>)
+      .filter(([name]) => name !== 'ai') // an event of its own tells of it, with the reason
       .map(([name, [, after]]) => `${name}: ${shown(after)}`)
       .join(', ')
   }

@@ -1,11 +1,15 @@
 // The list of conversations, kept up to date by what happens.
 import { api, asRefusal, ok, type Conversation, type Refusal } from './api'
 import { emptyFilter, placed, query, type Filter, type View } from './filter'
+import { inOrder } from './overtaken'
 import { stream, type Happened } from './stream.svelte'
 
 const PAGE = 60
 /** Events of one moment are answered by one question. */
 const GATHER_MS = 60
+
+/** What is known of a conversation, `null`: not to be seen; and by which question. */
+type Known = { asked: number; it: Conversation | null }
 
 class Inbox {
   filter = $state<Filter>(emptyFilter('chats'))
@@ -16,13 +20,14 @@ class Inbox {
   /** Live chats in which somebody waits to be read. */
   waiting = $state(0)
   #turn = 0
+  #asked = 0
   #touched = new Set<string>()
   #timer: ReturnType<typeof setTimeout> | undefined
-  #known = new Map<string, Conversation>()
+  #known = new Map<string, Known>()
 
   constructor() {
     stream.on((event) => this.#happened(event))
-    stream.onReturn(() => void this.refresh())
+    stream.onLive(() => void this.refresh())
   }
 
   show(view: View): void {
@@ -37,17 +42,19 @@ class Inbox {
   }
 
   refresh = async (): Promise<void> => {
-    const turn = ++this.#turn
+    const [turn, asked] = [++this.#turn, this.ask()]
     this.loading = true
     try {
       const page = await ok(
         api.GET('/api/v1/conversations', { params: { query: { ...query(this.filter), limit: PAGE } } })
       )
       if (turn !== this.#turn) return
+      const later = [...this.#known].filter(([, known]) => known.asked > asked)
       this.items = page.items
       this.next = page.next ?? null
       this.problem = null
-      page.items.forEach((it) => this.#known.set(it.id, it))
+      page.items.forEach((it) => this.#known.set(it.id, { asked, it }))
+      later.forEach(([id, known]) => this.#place(id, known))
     } catch (error) {
       if (turn === this.#turn) this.problem = asRefusal(error)
     } finally {
@@ -75,20 +82,43 @@ class Inbox {
   }
 
   /** What is known about a conversation without asking. */
-  get(id: string): Conversation | undefined {
-    return this.#known.get(id)
+  get(id: string): Conversation | null {
+    return this.#known.get(id)?.it ?? null
   }
 
-  put(it: Conversation): void {
-    this.#known.set(it.id, it)
-    this.items = placed(this.items, it, this.filter)
+  /** The number of a question that goes out now. Answers may overtake each other; the later question knows better. */
+  ask(): number {
+    return ++this.#asked
   }
 
-  async count(): Promise<void> {
-    const found = await api
-      .GET('/api/v1/conversations', { params: { query: { live: true, archived: false, limit: 200 } } })
-      .catch(() => null)
-    if (found?.data) this.waiting = found.data.items.filter((it) => it.unread > 0).length
+  /** Takes what the question with this number found; answers what is known of the conversation now. */
+  put(it: Conversation, asked: number): Conversation {
+    const known = this.#known.get(it.id)
+    if (known && known.asked > asked) return known.it ?? it
+    this.#place(it.id, { asked, it })
+    return it
+  }
+
+  #place(id: string, known: Known): void {
+    this.#known.set(id, known)
+    this.items = known.it ? placed(this.items, known.it, this.filter) : this.items.filter((it) => it.id !== id)
+  }
+
+  count = inOrder(
+    () =>
+      api
+        .GET('/api/v1/conversations', { params: { query: { live: true, archived: false, limit: 200 } } })
+        .catch(() => null),
+    (found) => {
+      if (found?.data) this.waiting = found.data.items.filter((it) => it.unread > 0).length
+    }
+  )
+
+  /** What one person saw is not for the next. */
+  forget(): void {
+    this.#turn += 1
+    this.#known.clear()
+    ;[this.items, this.next, this.waiting] = [[], null, 0]
   }
 
   #happened(event: Happened): void {
@@ -106,12 +136,11 @@ class Inbox {
   }
 
   async #lookAt(id: string): Promise<void> {
+    const asked = this.ask()
     const answer = await api.GET('/api/v1/conversations/{id}', { params: { path: { id } } }).catch(() => null)
-    if (answer?.data) this.put(answer.data)
-    else if (answer?.response.status === 404) {
-      this.#known.delete(id)
-      this.items = this.items.filter((it) => it.id !== id)
-    }
+    if (answer?.data) this.put(answer.data, asked)
+    else if (answer?.response.status === 404 && (this.#known.get(id)?.asked ?? 0) < asked)
+      this.#place(id, { asked, it: null })
   }
 }
 

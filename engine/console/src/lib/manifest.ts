@@ -1,13 +1,15 @@
 // A provider's own description: the form of a channel and what it can do.
 import type { Schemas } from './api'
 import type { Capabilities } from './capabilities'
+import { differences } from './differences'
 
 export type Setting = {
   name: string
   label: string
   help: string
   kind: {
-    type: 'text' | 'multiline' | 'integer' | 'toggle' | 'choice' | 'phone' | 'secret' | 'egress_url'
+    type:
+      'text' | 'multiline' | 'integer' | 'toggle' | 'choice' | 'phone' | 'secret' | 'generated_secret' | 'egress_url'
     options?: string[]
   }
   required: boolean
@@ -23,16 +25,18 @@ export type Manifest = {
   docs_url: string | null
   license: string | null
   settings: Setting[]
-  kinds: { kind: string; label: string; capabilities: Capabilities }[]
+  kinds: Kind[]
   origins: string[]
+  /** What it can do as an assistant; absent of a provider. */
+  assistant?: { tasks: string[]; languages: string[]; offline: boolean }
 }
 
-/** What the engine makes by itself when nobody gives it: the key of our own chat page. */
-const MADE_FOR_US = 'visitor_key'
+export type Kind = { kind: string; label: string; capabilities: Capabilities; standing?: 'recommended' | 'legacy' }
 
-export function manifest(plugin: Schemas['PluginView']): Manifest {
+/** What the engine makes up by itself is not asked for. */
+export function manifest(plugin: Pick<Schemas['PluginView'], 'manifest'>): Manifest {
   const it = plugin.manifest as unknown as Manifest
-  return it.id === 'webchat' ? { ...it, settings: it.settings.filter((setting) => setting.name !== MADE_FOR_US) } : it
+  return { ...it, settings: it.settings.filter((setting) => setting.kind.type !== 'generated_secret') }
 }
 
 export type Values = Record<string, string | boolean>
@@ -63,7 +67,60 @@ export function given(
   return out
 }
 
+/** As a change wants it: what was emptied goes back to its default. */
+export function changed(settings: Setting[], values: Values): ReturnType<typeof given> {
+  const out = given(settings, values)
+  for (const { name, kind } of settings) if (kind.type !== 'secret' && values[name] === '') out.settings[name] = null
+  return out
+}
+
 /** Fields that nobody needs on the first day: optional ones. */
 export function isMore(setting: Setting): boolean {
   return !setting.required
+}
+
+/** Is the vendor's address one of our own choice? Then an admin may have to allow a private one. */
+export function wantsAddress(settings: Setting[], values: Values): boolean {
+  const addresses = settings.filter((it) => it.kind.type === 'egress_url')
+  return addresses.some((it) => it.required || (values[it.name] ?? '') !== String(it.default ?? ''))
+}
+
+/** Settings that hold the channel's own address where none is a phone number; the server has the same list. */
+const ADDRESS_NAMES = ['address', 'number', 'from', 'sender', 'phone_number_id']
+
+/** The name of the setting that holds the channel's own number or account. */
+export function addressSetting(settings: Setting[]): string | undefined {
+  const names = [...settings.filter((it) => it.kind.type === 'phone').map((it) => it.name), ...ADDRESS_NAMES]
+  return names.find((name) => settings.some((it) => it.name === name))
+}
+
+/** What one plugin may or can do and another may not or cannot. `can`: a capability of a kind, before and after. */
+export type Change =
+  | { sign: '+' | '-'; what: 'origin' | 'address' | 'setting' | 'kind'; name: string }
+  | { sign: '~'; what: 'can'; name: string; kind: string; was: string; is: string }
+
+/** What an upgrade changes: what may be called first. */
+export function changes(before: Manifest, after: Manifest): Change[] {
+  const isAddress = (setting: Setting) => setting.kind.type === 'egress_url'
+  const names = {
+    origin: (it: Manifest) => it.origins,
+    address: (it: Manifest) => it.settings.filter(isAddress).map((setting) => setting.label),
+    setting: (it: Manifest) => it.settings.filter((setting) => !isAddress(setting)).map((setting) => setting.label),
+    kind: (it: Manifest) => it.kinds.map((kind) => kind.label)
+  }
+  const found: Change[] = (Object.keys(names) as (keyof typeof names)[]).flatMap((what) => {
+    const [was, is] = [names[what](before), names[what](after)]
+    const only = (these: string[], those: string[]) => these.filter((name) => !those.includes(name))
+    return [
+      ...only(is, was).map((name) => ({ sign: '+' as const, what, name })),
+      ...only(was, is).map((name) => ({ sign: '-' as const, what, name }))
+    ]
+  })
+  for (const { kind, label, capabilities } of after.kinds) {
+    const old = before.kinds.find((it) => it.kind === kind)
+    if (!old) continue
+    for (const [name, was, is] of differences(old.capabilities, capabilities))
+      found.push({ sign: '~', what: 'can', name, kind: label, was, is })
+  }
+  return found
 }

@@ -57,3 +57,11 @@ export function continues(messages: Message[], index: number): boolean {
     before.sender.id === it.sender.id
   )
 }
+
+/** A message in one line, for where it is quoted; empty when it has no words. */
+export function gist(message: Message): string {
+  const it = content(message)
+  const [first] = it.kind === 'media' || it.kind === 'linked' ? (it.items as MediaItem[]) : []
+  const text = it.text ?? it.title ?? first?.caption ?? first?.file_name ?? it.name ?? it.emoji ?? ''
+  return text.replace(/\s+/g, ' ').trim()
+}

@@ -16,6 +16,11 @@ class Place {
     history[replace ? 'replaceState' : 'pushState'](null, '', path)
     this.#read()
   }
+
+  /** What is on screen has this address from now on; it stays as it is. */
+  rename(path: string): void {
+    history.replaceState(null, '', path)
+  }
 }
 
 export const place = new Place()

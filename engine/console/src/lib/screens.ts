@@ -27,6 +27,13 @@ export const WORK: Screen[] = [
 export const CONFIGURE: Screen[] = [
   { path: 'channels', label: 'nav.channels', icon: 'channels', load: () => import('../screens/Channels.svelte') },
   { path: 'rules', label: 'nav.rules', icon: 'rules', load: () => import('../screens/Rules.svelte') },
+  {
+    path: 'assistants',
+    label: 'nav.assistants',
+    icon: 'spark',
+    isAdmin: true,
+    load: () => import('../screens/Assistants.svelte')
+  },
   { path: 'people', label: 'nav.people', icon: 'people', load: () => import('../screens/People.svelte') },
   { path: 'calendars', label: 'nav.calendars', icon: 'calendars', load: () => import('../screens/Calendars.svelte') }
 ]

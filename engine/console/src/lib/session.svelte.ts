@@ -1,8 +1,11 @@
 // Who is signed in. The session itself is a cookie no script can read.
 import { api, ok, useProof, whenSignedOut, type Schemas } from './api'
 import { now } from './clock.svelte'
+import { directory } from './directory.svelte'
+import { inbox } from './inbox.svelte'
 import { setTenant } from './router.svelte'
 import { stream } from './stream.svelte'
+import { forgetThreads } from './thread.svelte'
 
 class Session {
   me = $state.raw<Schemas['Me'] | null>(null)
@@ -54,6 +57,9 @@ class Session {
   #forget(): void {
     useProof(null)
     stream.stop()
+    forgetThreads()
+    inbox.forget()
+    directory.forget()
     this.me = null
   }
 }

@@ -20,7 +20,7 @@ class Stream {
   state = $state<'connecting' | 'live' | 'lost'>('connecting')
   #last: string | null = null
   #listeners = new Set<(event: Happened) => void>()
-  #returned = new Set<() => void>()
+  #live = new Set<() => void>()
   #stop: AbortController | null = null
 
   /** Calls back for every event; answers how to stop. */
@@ -29,10 +29,10 @@ class Stream {
     return () => this.#listeners.delete(listener)
   }
 
-  /** Calls back when the connection is there again: what was on screen may be old. */
-  onReturn(listener: () => void): () => void {
-    this.#returned.add(listener)
-    return () => this.#returned.delete(listener)
+  /** Calls back whenever the connection begins: what was asked for before may have changed unheard. */
+  onLive(listener: () => void): () => void {
+    this.#live.add(listener)
+    return () => this.#live.delete(listener)
   }
 
   start(): void {
@@ -50,7 +50,7 @@ class Stream {
   async #run(stop: AbortSignal): Promise<void> {
     let failures = 0
     while (!stop.aborted) {
-      const began = await this.#listen(stop, failures > 0).catch(() => false)
+      const began = await this.#listen(stop).catch(() => false)
       if (stop.aborted) return
       failures = began ? 1 : failures + 1
       if (failures > 1) this.state = 'lost'
@@ -60,14 +60,14 @@ class Stream {
   }
 
   /** True when the connection was made, however it ended. */
-  async #listen(stop: AbortSignal, isReturn: boolean): Promise<boolean> {
+  async #listen(stop: AbortSignal): Promise<boolean> {
     const quiet = new AbortController()
     const headers: Record<string, string> = { accept: 'text/event-stream' }
     if (this.#last) headers['last-event-id'] = this.#last
     const response = await fetch('/api/v1/stream', { headers, signal: AbortSignal.any([stop, quiet.signal]) })
     if (!response.ok || !response.body) return false
     this.state = 'live'
-    if (isReturn) this.#returned.forEach((tell) => tell())
+    this.#live.forEach((tell) => tell())
     const parser = new SseParser()
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader()
     let alarm = setTimeout(() => quiet.abort(), SILENCE_MS_MAX)

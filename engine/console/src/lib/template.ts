@@ -8,8 +8,21 @@ export function choices(templates: Template[], language: string): Template[] {
     .sort((a, b) => a.name.localeCompare(b.name, language) || a.language.localeCompare(b.language))
 }
 
-export function missing(template: Template, slots: Record<string, string>): string[] {
-  return template.slots.filter((slot) => !slots[slot]?.trim())
+/** Headers that are a file, as the API names them, and what may be put there. */
+const FILES: Record<string, string> = {
+  'header.image': 'image/*',
+  'header.video': 'video/*',
+  'header.document': ''
+}
+
+/** What kind of file a slot wants, as a file picker says it; null: it wants text. */
+export function accepts(slot: string): string | null {
+  return FILES[slot] ?? null
+}
+
+/** Slots that nothing was put into yet. */
+export function missing(template: Template, slots: Record<string, string>, files: Record<string, unknown>): string[] {
+  return template.slots.filter((slot) => (accepts(slot) === null ? !slots[slot]?.trim() : !files[slot]))
 }
 
 export type Piece = { text: string; slot: string | null }

@@ -1,6 +1,6 @@
 // Short notices that something was done or went wrong elsewhere on the page.
 import { asRefusal } from './api'
-import { t } from './i18n.svelte'
+import { said } from './i18n.svelte'
 
 export type Toast = { id: number; text: string; isProblem: boolean }
 const SHOWN_MS = 6000
@@ -29,8 +29,7 @@ export async function tried(act: () => Promise<unknown>, done?: string): Promise
     if (done) toasts.say(done)
     return true
   } catch (error) {
-    const refused = asRefusal(error)
-    toasts.say(refused.code === 'offline' ? t('problem.offline') : refused.message, true)
+    toasts.say(said(asRefusal(error)), true)
     return false
   }
 }

@@ -1,10 +1,11 @@
-// What a rule can say: completion from the vocabulary that the rule room itself documents.
+// What a rule can say: completion and hover from the vocabulary that the rule room itself documents.
 import {
   snippetCompletion,
   type Completion,
   type CompletionContext,
   type CompletionResult
 } from '@codemirror/autocomplete'
+import { hoverTooltip } from '@codemirror/view'
 import vocabulary from '../../../../rules/vocabulary.golden.json'
 
 type Fact = { name: string; doc: string; fields: { name: string; type: string; doc: string }[] }
@@ -49,3 +50,43 @@ export function completions(context: CompletionContext): CompletionResult | null
   if (!word && !context.explicit) return null
   return { from: word?.from ?? context.pos, options: [...words, ...names, ...keywords] }
 }
+
+/** What a name under the pointer means: its head, and a sentence. Null: it is none of ours. */
+export function meaning(text: string): [string, string] | null {
+  const [first = '', ...more] = text.split('.')
+  const word = vocabulary.functions.find((it) => it.name === text || it.name === more.at(-1))
+  if (word) return [word.signature, `${word.doc}\n${word.example}`]
+  const event = vocabulary.events.find((it) => it.name === text)
+  if (event) return [event.name, event.doc]
+  const fact = facts.find((it) => it.name === first)
+  const field = fact?.fields.find((it) => it.name === more.join('.'))
+  if (field) return [`${text}: ${field.type}`, field.doc]
+  if (fact && more.length === 0) return [fact.name, fact.doc]
+  const key = vocabulary.header.find((it) => it.key === text)
+  return key ? [key.example, key.doc] : null
+}
+
+export const hover = hoverTooltip((view, at) => {
+  const line = view.state.doc.lineAt(at)
+  for (const found of line.text.matchAll(/[a-z_][a-z0-9_.]*/gi)) {
+    const from = line.from + found.index
+    const end = from + found[0].length
+    if (at < from || at > end) continue
+    // Of `message.text.contains` what lies up to the part under the pointer counts.
+    const point = line.text.indexOf('.', at - line.from)
+    const to = point < 0 || line.from + point > end ? end : line.from + point
+    const told = meaning(line.text.slice(found.index, to - line.from)) ?? meaning(found[0])
+    if (!told) return null
+    return {
+      pos: from,
+      end: to,
+      create: () => {
+        const dom = document.createElement('div')
+        dom.className = 'cm-hover'
+        dom.append(Object.assign(document.createElement('strong'), { textContent: told[0] }), `\n${told[1]}`)
+        return { dom }
+      }
+    }
+  }
+  return null
+})
