@@ -7,7 +7,7 @@ WASM := wasm32-unknown-unknown
 GUESTS := target/$(WASM)/guest
 # What `serve --plugins` reads; the guests that tests torment are not in it.
 PLUGINS := target/plugins
-BUNDLED := meta-cloud onemsg telegram twilio waha webchat
+BUNDLED := lexicon line meta-cloud onemsg openai telegram twilio waha webchat
 CRASH_ROUNDS ?= 100
 FUZZ_SECONDS ?= 600
 LISTEN ?= 127.0.0.1:8080
@@ -19,7 +19,7 @@ export POINTSMAN_TEST_PLUGINS ?= $(CURDIR)/$(GUESTS)
 CONSOLE := engine/console
 HAS_NEXTEST = cargo nextest --version >/dev/null 2>&1
 
-.PHONY: help run plugins guests console console-if-node build lint test unit stories browser crash fuzz bench clean wasm-target
+.PHONY: help run plugins guests console console-if-node build lint test unit kit stories browser pictures speed crash fuzz bench clean wasm-target
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -43,7 +43,9 @@ plugins: wasm-target ## build the plugins (wasm)
 	@for plugin in $(BUNDLED); do cp $(GUESTS)/pointsman_$${plugin//-/_}.wasm $(PLUGINS)/$$plugin.wasm; done
 
 guests: wasm-target ## build the guests that tests torment
-	cargo build --locked --profile guest --target $(WASM) -p sandbox-guest
+	cargo build --locked --profile guest --target $(WASM) -p assistant-guest -p sandbox-guest -p pointsman-acme
+	@if command -v npm >/dev/null; then cd examples/plugin-js && { [ -d node_modules ] || npm install --no-package-lock; } && npm run --silent build; else \
+	  echo "NOT BUILT: the example plugin in JavaScript needs Node.js 20 or newer (https://nodejs.org)." >&2; fi
 
 console: $(CONSOLE)/dist/app/index.html ## build the web console (Node.js 20.19 or newer)
 
@@ -73,7 +75,7 @@ lint: ## formatting, clippy, documentation, dependencies
 	@tests/tool.sh machete || [ $$? -eq 69 ]
 	@tests/tool.sh deny check || [ $$? -eq 69 ]
 
-test: lint build unit stories browser ## lint, unit tests, stories on SQLite and PostgreSQL, browser stories
+test: lint build unit kit stories browser ## lint, unit tests, the kit, stories on SQLite and PostgreSQL, browser stories
 
 unit: guests plugins ## unit tests and tidy checks of all packages
 	@if $(HAS_NEXTEST); then \
@@ -81,6 +83,11 @@ unit: guests plugins ## unit tests and tidy checks of all packages
 	else \
 	  tests/pg.sh run cargo test --locked --workspace --lib --bins --test tidy; \
 	fi
+
+kit: build ## a plugin made from nothing, as a new author meets it, passes its tests
+	rm -rf target/kit/acme-sms
+	target/debug/pointsman plugin new acme-sms --dir target/kit/acme-sms
+	CARGO_TARGET_DIR=$(CURDIR)/target/kit/build target/debug/pointsman plugin check target/kit/acme-sms
 
 stories: build ## black-box stories; one of them: make stories ONLY=webchat
 	@if $(HAS_NEXTEST); then \
@@ -93,6 +100,12 @@ browser: build ## the console in a real browser; one story: make browser ONLY=ru
 	@if [ -d $(CONSOLE)/node_modules ]; then cd $(CONSOLE) && npm run --silent check && npm run --silent unit; fi
 	@tests/browser.sh $(if $(ONLY),-g "$(ONLY)")
 
+pictures: build ## the README's pictures, from the console as it is
+	POINTSMAN_PICTURES=1 tests/browser.sh pictures
+
+speed: build ## frames while scrolling and opening a conversation, in a browser on a quiet machine
+	@POINTSMAN_SPEED=1 tests/browser.sh --workers 1 speed.story.ts
+
 crash: build ## kill -9 loop, CRASH_ROUNDS=100 rounds on each database
 	CRASH_ROUNDS=$(CRASH_ROUNDS) tests/pg.sh run \
 	  cargo test --locked --workspace --test stories -- --nocapture --test-threads 1 crash::
@@ -102,6 +115,7 @@ fuzz: ## mutated rules for FUZZ_SECONDS=600: reading and running them must end a
 
 bench: plugins ## floors and the release build in the same run; table, JSON and plot in target/bench
 	cargo build --locked --release -p pointsman -p pointsman-tests --bin pointsman --bin bench
+	cargo bench --locked -p pointsman-rules --bench speed
 	@# Databases on the disk that holds target/: the system's own temporary directory may be memory.
 	mkdir -p target/bench/tmp
 	TMPDIR=$(CURDIR)/target/bench/tmp POINTSMAN_BIN=$(CURDIR)/target/release/pointsman target/release/bench $(BENCH_ARGS)

@@ -35,7 +35,7 @@ impl Backend {
     ///
     /// # Panics
     /// `CI=true` and there is no PostgreSQL.
-    fn is_there(self) -> bool {
+    pub fn is_there(self) -> bool {
         if self == Self::Sqlite || postgres::server_url().is_some() {
             return true;
         }
@@ -92,7 +92,8 @@ where
     };
     let logs = LOGS.take();
     if let Some(failed) = failed {
-        panic!("on {}: {failed}\n{}", backend.name(), logs.join("\n"));
+        // The reason comes last: a report that is cut keeps its end.
+        panic!("{}\non {}: {failed}", logs.join("\n"), backend.name());
     }
 }
 

@@ -5,13 +5,14 @@
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
+use crate::built::{binary, plugins, profile_dir};
 use crate::metrics::Metrics;
 use crate::{Api, Backend, backend, postgres};
 
@@ -22,6 +23,8 @@ pub const PUBLIC_URL: &str = "https://pointsman.example";
 const READY_LIMIT: Duration = Duration::from_secs(90);
 /// A command of the CLI takes longer only when it hangs.
 const COMMAND_LIMIT: Duration = Duration::from_secs(60);
+/// A debug build looks at the clock of its story every 10 ms.
+const CLOCK_LIMIT: Duration = Duration::from_secs(20);
 /// What the log says once a server runs; all that a process without HTTP tells.
 const STARTED: &str = "\"message\":\"started\"";
 /// How often the log is looked at for it.
@@ -36,6 +39,7 @@ pub struct Setup {
     env: Vec<(String, String)>,
     args: Vec<String>,
     binary: PathBuf,
+    plugins: PathBuf,
 }
 
 /// What a server says when it is ready.
@@ -63,39 +67,6 @@ pub struct Server {
     dir: TempDir,
 }
 
-/// The binary under test: `POINTSMAN_BIN`, else the one next to this test's own executable.
-///
-/// # Errors
-/// It is not there.
-pub fn binary() -> Result<PathBuf> {
-    let path = match std::env::var_os("POINTSMAN_BIN") {
-        Some(path) => PathBuf::from(path),
-        None => profile_dir()?.join("pointsman"),
-    };
-    ensure!(path.is_file(), "{} is missing; build it with `cargo build -p pointsman`", path.display());
-    Ok(path)
-}
-
-/// The plugins under test: `POINTSMAN_PLUGINS`, else where the guest build puts them.
-///
-/// # Errors
-/// They are not there.
-pub fn plugins() -> Result<PathBuf> {
-    let dir = match std::env::var_os("POINTSMAN_PLUGINS") {
-        Some(dir) => PathBuf::from(dir),
-        None => profile_dir()?.join("../wasm32-unknown-unknown/guest"),
-    };
-    ensure!(dir.is_dir(), "{} is missing; build the plugins with `make plugins`", dir.display());
-    Ok(dir)
-}
-
-fn profile_dir() -> Result<PathBuf> {
-    let own = std::env::current_exe()?;
-    let dir = own.parent().context("an executable lies in a directory")?;
-    let dir = if dir.ends_with("deps") { dir.parent().unwrap_or(dir) } else { dir };
-    Ok(dir.to_owned())
-}
-
 impl Setup {
     /// The defaults of the product on this backend.
     ///
@@ -111,13 +82,20 @@ impl Setup {
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into();
-        Ok(Self { backend, env, args: Vec::new(), binary: binary()? })
+        Ok(Self { backend, env, args: Vec::new(), binary: binary()?, plugins: plugins()? })
     }
 
     /// With a variable, e.g. `POINTSMAN_WORKER__CONCURRENCY`.
     #[must_use]
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// With the plugins of another folder.
+    #[must_use]
+    pub fn plugins(mut self, folder: &Path) -> Self {
+        folder.clone_into(&mut self.plugins);
         self
     }
 
@@ -207,7 +185,7 @@ impl Server {
         let log = std::fs::File::options().create(true).append(true).open(self.log_path())?;
         let mut command = self.setup.command();
         command.arg("serve").arg("--listen").arg(format!("127.0.0.1:{port}"));
-        command.arg("--public-url").arg(PUBLIC_URL).arg("--plugins").arg(plugins()?);
+        command.arg("--public-url").arg(PUBLIC_URL).arg("--plugins").arg(&self.setup.plugins);
         command.args(self.database_args()).args(&self.setup.args);
         command.env("POINTSMAN_TEST_CLOCK", self.clock_path());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
@@ -256,18 +234,25 @@ impl Server {
         self.dir.path().join("clock")
     }
 
-    /// Lets time pass for the server, at once: its clock is so much further ahead from now on (a debug build looks
-    /// every 10 ms), also after a restart.
+    /// Lets time pass for the server, at once: when this returns, its clock is so much further ahead, also after a
+    /// restart.
     ///
     /// # Errors
-    /// The file that tells it cannot be written.
+    /// The file that tells it cannot be written, or it does not look there.
     pub fn advance(&self, by: Duration) -> Result<()> {
         let path = self.clock_path();
         let so_far: u64 = std::fs::read_to_string(&path).ok().and_then(|text| text.parse().ok()).unwrap_or(0);
         let ms = so_far + u64::try_from(by.as_millis())?;
         let (new, text) = (path.with_extension("new"), ms.to_string());
-        std::fs::write(&new, text)?;
-        Ok(std::fs::rename(new, path)?)
+        std::fs::write(&new, &text)?;
+        std::fs::rename(new, &path)?;
+        let (start, seen) = (Instant::now(), path.with_extension("seen"));
+        // What does not run reads the file when it starts.
+        while self.pid().is_some() && std::fs::read_to_string(&seen).ok().as_ref() != Some(&text) {
+            ensure!(start.elapsed() < CLOCK_LIMIT, "the server does not look at its clock");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
     }
 
     fn log_path(&self) -> PathBuf {

@@ -24,6 +24,8 @@ pub const API_KEY: &str = "c4na7y-waha-key-0123456789";
 pub const HMAC_KEY: &str = "c4na7y-waha-hook-0123456789abcdef";
 /// The session of the stories.
 pub const SESSION: &str = "desk";
+/// Where the picture of the linked account is, unless a story says otherwise.
+const PICTURE: &str = "https://pictures.example/desk.jpg";
 /// The linked number.
 pub const OWN: &str = "79222222222@c.us";
 
@@ -34,7 +36,11 @@ struct Inner {
     codes: u32,
     sent: Vec<(String, Value)>,
     files: Vec<(String, Vec<u8>)>,
+    /// Messages as `GET /api/{s}/chats/{chat}/messages` shows them, told by webhook or not.
+    past: Vec<Value>,
     complaints: Vec<String>,
+    /// The profile's picture and the address that WAHA gives for it.
+    picture: Option<(String, Vec<u8>)>,
     clock_ms: u64,
 }
 
@@ -54,6 +60,7 @@ pub struct Waha {
     /// Our id of the channel.
     pub channel: String,
     hook: String,
+    url: String,
     server: tokio::task::JoinHandle<()>,
 }
 
@@ -80,7 +87,7 @@ impl Waha {
         let group = api.find("/api/v1/groups", "name", "Support").await?;
         let mut body = json!({
             "provider": "waha", "kind": "whatsapp", "name": "My WhatsApp",
-            "settings": {"base_url": url, "session": SESSION},
+            "settings": {"base_url": &url, "session": SESSION},
             "secrets": {"api_key": API_KEY, "hmac_key": HMAC_KEY},
             "default_group": text_at(&group, "/id")?, "active": true, "allow_private_egress": true,
         });
@@ -90,7 +97,12 @@ impl Waha {
         let channel = api.post("/api/v1/channels", body).await?.expect(201)?;
         let hook = to_local(text_at(&channel, "/webhook_url")?, server.url());
         let channel = text_at(&channel, "/id")?.to_owned();
-        Ok(Self { shared, http: crate::http_client()?, channel, hook, server: running })
+        Ok(Self { shared, http: crate::http_client()?, channel, hook, url, server: running })
+    }
+
+    /// Its clock stands here now; it goes on with what happens.
+    pub fn set_clock(&self, at: jiff::Timestamp) {
+        self.shared.lock().clock_ms = u64::try_from(at.as_millisecond()).unwrap_or_default();
     }
 
     /// The session as WAHA has it.
@@ -112,6 +124,12 @@ impl Waha {
     pub fn serve_file(&self, name: &str, bytes: &[u8]) -> String {
         self.shared.lock().files.push((name.to_owned(), bytes.to_vec()));
         format!("http://localhost:3000/api/files/{SESSION}/{name}")
+    }
+
+    /// The linked account has this picture, at WAHA itself.
+    pub fn has_picture(&self, bytes: &[u8]) {
+        let url = format!("{}/pictures/desk", self.url);
+        self.shared.lock().picture = Some((url, bytes.to_vec()));
     }
 
     /// The session moves, and nobody is told.
@@ -181,17 +199,31 @@ impl Waha {
         .await
     }
 
+    /// A message that no webhook tells: WAHA or we were down.
+    pub fn hear_silently(&self, digits: &str, number: u32, text: &str) {
+        let id = format!("false_{digits}@c.us_3A{number:018X}");
+        self.written(&id, &json!({"body": text, "hasMedia": false}));
+    }
+
+    fn written(&self, id: &str, fields: &Value) -> Value {
+        let mut inner = self.shared.lock();
+        inner.clock_ms += 1_000;
+        let chat = id.split('_').nth(1).unwrap_or_default();
+        let at = inner.clock_ms / 1_000;
+        let mut payload = json!({"id": id, "timestamp": at, "from": chat, "fromMe": id.starts_with("true"), "source": "app"});
+        if let (Some(payload), Some(fields)) = (payload.as_object_mut(), fields.as_object()) {
+            payload.extend(fields.clone());
+        }
+        inner.past.push(payload.clone());
+        payload
+    }
+
     /// A message with this whole id and these fields.
     ///
     /// # Errors
     /// The webhook is not taken.
     pub async fn message(&self, id: &str, fields: Value) -> Result<()> {
-        let chat = id.split('_').nth(1).unwrap_or_default();
-        let at = self.shared.lock().clock_ms / 1_000;
-        let mut payload = json!({"id": id, "timestamp": at, "from": chat, "fromMe": id.starts_with("true"), "source": "app"});
-        if let (Some(payload), Some(fields)) = (payload.as_object_mut(), fields.as_object()) {
-            payload.extend(fields.clone());
-        }
+        let payload = self.written(id, &fields);
         let answer = self.tell("message.any", payload).await?;
         ensure!(answer.status == 200, "{} {}", answer.status, answer.text);
         Ok(())
@@ -205,6 +237,10 @@ async fn answer(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
+    if uri.path() == "/pictures/desk" {
+        let picture = shared.lock().picture.clone().map(|(_, bytes)| bytes).unwrap_or_default();
+        return ([(header::CONTENT_TYPE, "image/png")], picture).into_response();
+    }
     if headers.get("x-api-key").and_then(|key| key.to_str().ok()) != Some(API_KEY) {
         return (StatusCode::UNAUTHORIZED, Json(json!({"message": "Unauthorized", "statusCode": 401})))
             .into_response();
@@ -225,9 +261,11 @@ async fn answer(
         ("GET", [SESSION, "auth", "qr"]) => qr(&inner),
         ("POST", [SESSION, "auth", "request-code"]) => pairing_code(&inner, &body),
         ("GET", [SESSION, "profile"]) => {
-            Json(json!({"id": OWN, "picture": "https://pictures.example/desk.jpg", "name": "Desk of Ann"}))
-                .into_response()
+            let picture = inner.picture.as_ref().map_or(PICTURE, |(url, _)| url);
+            Json(json!({"id": OWN, "picture": picture, "name": "Desk of Ann"})).into_response()
         }
+        ("GET", [SESSION, "chats", "overview"]) => overview(&mut inner, &uri),
+        ("GET", [SESSION, "chats", chat, "messages"]) => past(&mut inner, &chat.replace("%40", "@"), &uri),
         ("GET", ["files", SESSION, name]) => file(&inner, name),
         ("POST" | "PUT", [endpoint]) => send(&mut inner, endpoint, body),
         _ => missing(),
@@ -293,6 +331,44 @@ fn pairing_code(inner: &Inner, body: &Value) -> Response {
     }
 }
 
+/// A number of the query; WAHA's document says which are required.
+fn number(uri: &Uri, name: &str) -> Option<u64> {
+    let fields = uri.query().unwrap_or_default().split('&').filter_map(|field| field.split_once('='));
+    fields.into_iter().find(|(key, _)| *key == name).and_then(|(_, value)| value.parse().ok())
+}
+
+fn chat_of(message: &Value) -> &str {
+    message["id"].as_str().and_then(|id| id.split('_').nth(1)).unwrap_or_default()
+}
+
+/// Chats, the one that was written in last first.
+fn overview(inner: &mut Inner, uri: &Uri) -> Response {
+    let mut chats: Vec<Value> = Vec::new();
+    for message in inner.past.iter().rev() {
+        if !chats.iter().any(|chat| chat["id"] == chat_of(message)) {
+            let id = chat_of(message);
+            chats.push(json!({"id": id, "name": null, "picture": null, "lastMessage": message, "_chat": {}}));
+        }
+    }
+    let (offset, limit) = (number(uri, "offset").unwrap_or(0), number(uri, "limit").unwrap_or(20));
+    let page: Vec<Value> = chats.into_iter().skip(offset as usize).take(limit as usize).collect();
+    Json(page).into_response()
+}
+
+fn past(inner: &mut Inner, chat: &str, uri: &Uri) -> Response {
+    let Some(limit) = number(uri, "limit") else {
+        inner.complaints.push("messages lacks limit".to_owned());
+        return StatusCode::BAD_REQUEST.into_response();
+    };
+    let since = number(uri, "filter.timestamp.gte").unwrap_or(0);
+    let is_wanted = |message: &&Value| {
+        chat_of(message) == chat && message["timestamp"].as_u64().is_some_and(|at| at >= since)
+    };
+    let offset = number(uri, "offset").unwrap_or(0);
+    let found = inner.past.iter().filter(is_wanted).skip(offset as usize).take(limit as usize);
+    Json(found.cloned().collect::<Vec<_>>()).into_response()
+}
+
 fn file(inner: &Inner, name: &str) -> Response {
     match inner.files.iter().find(|(kept, _)| kept == name) {
         Some((_, bytes)) => ([(header::CONTENT_TYPE, "image/png")], bytes.clone()).into_response(),
@@ -301,12 +377,12 @@ fn file(inner: &Inner, name: &str) -> Response {
     }
 }
 
-/// Required fields after WAHA's document; a missing one is a 500 in the real one.
+/// Required fields after WAHA's document, with files as `BinaryFile`; a missing one is a 500 in the real one.
 fn send(inner: &mut Inner, endpoint: &str, body: Value) -> Response {
     let wanted: &[&str] = match endpoint {
         "sendText" => &["/session", "/chatId", "/text"],
-        "sendImage" | "sendFile" => &["/session", "/chatId", "/file/mimetype", "/file/url"],
-        "sendVoice" | "sendVideo" => &["/session", "/chatId", "/file/url", "/convert"],
+        "sendImage" | "sendFile" => &["/session", "/chatId", "/file/mimetype", "/file/data"],
+        "sendVoice" | "sendVideo" => &["/session", "/chatId", "/file/mimetype", "/file/data", "/convert"],
         "sendList" => &["/session", "/chatId", "/message/title", "/message/button", "/message/sections"],
         "reaction" => &["/session", "/messageId", "/reaction"],
         "sendSeen" | "startTyping" => &["/session", "/chatId"],

@@ -10,6 +10,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use tokio::sync::Notify;
 
 use super::routes::{authorize, error};
 use super::{Shared, Vendor};
@@ -26,6 +27,7 @@ struct Inner {
     files: BTreeMap<String, Stored>,
     failing: Option<u16>,
     asked: usize,
+    held: Option<Arc<Notify>>,
 }
 
 /// The files of a stand-in.
@@ -51,6 +53,18 @@ impl Vendor {
         self.shared.files.lock().failing = status;
     }
 
+    /// From now on whoever asks for a file waits until [`Vendor::let_files_go`].
+    pub fn hold_files(&self) {
+        self.shared.files.lock().held = Some(Arc::default());
+    }
+
+    /// Everybody who waits for a file is answered.
+    pub fn let_files_go(&self) {
+        if let Some(held) = self.shared.files.lock().held.take() {
+            held.notify_waiters();
+        }
+    }
+
     /// How often a file was asked for.
     pub fn files_asked(&self) -> usize {
         self.shared.files.lock().asked
@@ -72,8 +86,16 @@ async fn resource(
     if let Err(refusal) = authorize(&shared, &headers) {
         return *refusal;
     }
-    let mut files = shared.files.lock();
-    files.asked += 1;
+    // Registered under the lock, so that nobody who waits is missed.
+    let held = {
+        let mut files = shared.files.lock();
+        files.asked += 1;
+        files.held.clone().map(Notify::notified_owned)
+    };
+    if let Some(held) = held {
+        held.await;
+    }
+    let files = shared.files.lock();
     match files.failing {
         Some(status) => error(status, 20000 + u32::from(status), "no file by plan"),
         None if files.files.contains_key(&media) => {

@@ -177,8 +177,13 @@ async fn a_template_leaves_with_every_hole_in_its_place_or_not_at_all(backend: B
         .await?;
     }
     let good = template("invoice", json!({"1": "Ana", "header.2": "881"}));
-    scene.api.post("/api/v1/messages", good).await?.expect(201)?;
+    let written = scene.api.post("/api/v1/messages", good).await?.expect(201)?;
     scene.accepted(1).await?;
+    let shown = scene.api.get(&format!("/api/v1/messages/{}", id(&written)?)).await?.expect(200)?;
+    ensure!(
+        shown["content"]["text"] == "Hello Ana, here it is.",
+        "the thread shows what the contact reads: {shown}"
+    );
     let sent = scene.vendor.sent();
     ensure!(sent.len() == 1, "what cannot leave is not tried: {sent:?}");
     ensure!(sent[0].field("ContentSid") == format!("HX{:032x}", 3), "{sent:?}");

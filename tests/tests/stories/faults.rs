@@ -12,6 +12,7 @@ use crate::{SOON, Scene, id, messages, texts};
 each_backend!(
     a_rate_limit_is_waited_for_and_the_order_kept,
     a_refused_message_is_sent_again_as_the_same_message,
+    a_failed_message_can_be_deleted,
     an_unclear_outcome_is_unknown_and_not_repeated,
     a_slow_vendor_holds_up_only_its_own_lane,
     a_random_mix_of_faults_loses_nothing,
@@ -52,6 +53,37 @@ async fn a_refused_message_is_sent_again_as_the_same_message(backend: Backend) -
     let sent = scene.outbound(CUSTOMER, "Here it is", &["sent"]).await?;
     ensure!(sent["id"] == refused["id"] && sent["failure"].is_null(), "{sent}");
     scene.api.post(&again, json!({})).await?.problem(422, "not_failed")?;
+    // Its calls are all there, with the one before it was sent again.
+    let message = format!("/api/v1/messages/{}", id(&sent)?);
+    let shown = scene.api.get(&message).await?.expect(200)?;
+    let attempts = shown["attempts"].as_array().context("attempts")?;
+    let told: Vec<_> = attempts.iter().map(|it| (it["number"].as_i64(), it["outcome"].as_str())).collect();
+    ensure!(told == [(Some(1), Some("failed")), (Some(2), Some("sent"))], "{told:?}");
+    scene.api.delete(&message).await?.problem(422, "not_failed")?;
+    Ok(())
+}
+
+// S70
+async fn a_failed_message_can_be_deleted(backend: Backend) -> Result<()> {
+    let scene = Scene::quiet(Server::start(backend).await?).await?;
+    scene.hear(CUSTOMER, 1, "hello").await?;
+    let conversation = scene.conversation(CUSTOMER).await?;
+    let at = format!("/api/v1/conversations/{}", id(&conversation)?);
+    scene.vendor.fail_next([Fault::Refused(63_024)]);
+    scene.api.post(&format!("{at}/messages"), json!({"text": "Wrong"})).await?.expect(201)?;
+    let failed = scene.outbound(CUSTOMER, "Wrong", &["failed"]).await?;
+    let message = format!("/api/v1/messages/{}", id(&failed)?);
+    scene.api.delete(&message).await?.expect(204)?;
+    scene.api.get(&message).await?.problem(404, "not_found")?;
+    scene.api.delete(&message).await?.problem(404, "not_found")?;
+    let rows = crate::messages(&scene.api, id(&conversation)?).await?;
+    ensure!(crate::texts(&rows, "outbound").is_empty(), "{rows:?}");
+    let row = scene.api.get(&at).await?.expect(200)?;
+    ensure!(row["preview"] == "hello", "the list still shows it: {row}");
+    let events = scene.api.list("/api/v1/events?type=message.deleted").await?;
+    ensure!(events.len() == 1 && events[0]["message"] == failed["id"], "{events:?}");
+    let dead = scene.api.list("/api/v1/jobs/dead").await?;
+    ensure!(dead.is_empty(), "nobody waits for it any more: {dead:?}");
     Ok(())
 }
 

@@ -53,7 +53,8 @@ async fn a_loop_is_drawn_and_the_language_told(backend: Backend) -> Result<()> {
     );
     let refused = api.post("/api/v1/rules", closing.clone()).await?.problem(422, "rule_loop")?;
     ensure!(
-        refused["detail"].as_str().is_some_and(|it| it.contains("Tag → conversation.updated")),
+        refused["detail"].as_str().is_some_and(|it| it.contains("Tag → conversation.updated"))
+            && refused["loop"].as_str().is_some_and(|it| it.starts_with("Escalate → ")),
         "{refused}"
     );
     let mut forced = closing;

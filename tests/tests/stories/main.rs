@@ -4,10 +4,14 @@
 //! what must be true.
 
 mod access;
+mod assistant_costs;
+mod assistant_plugins;
+mod assistants;
 mod channels;
 mod command_line;
 mod contacts;
 mod crash;
+mod crashing;
 mod delivery;
 mod examples;
 mod faults;
@@ -16,11 +20,14 @@ mod intake;
 mod lanes;
 mod language;
 mod ledger;
+mod line;
 mod media;
 mod meta;
 mod onemsg;
 mod operations;
+mod plugin_kit;
 mod processes;
+mod replayed;
 mod rule_life;
 mod rules;
 mod secrets;
@@ -29,6 +36,7 @@ mod telegram;
 mod tenants;
 mod trials;
 mod waha;
+mod wall_clock;
 mod webchat;
 mod webhooks;
 

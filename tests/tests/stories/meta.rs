@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use pointsman_tests::api::text_at;
 use pointsman_tests::graph::NUMBER_ID;
 use pointsman_tests::{Api, Backend, Graph, Server, each_backend, eventually, http_client};
 use serde_json::{Value, json};
@@ -19,6 +20,7 @@ each_backend!(
     metas_errors_say_what_to_do,
     the_largest_batch_is_taken_whole,
     a_page_is_answered_with_text,
+    a_page_takes_files_and_buttons_both_ways,
 );
 
 const CUSTOMER: &str = "+5215512345678";
@@ -276,6 +278,66 @@ async fn the_largest_batch_is_taken_whole(backend: Backend) -> Result<()> {
     eventually("all of them handled", Duration::from_secs(120), || async {
         let health = scene.api.get(&health).await?.expect(200)?;
         ensure!(health.to_string().contains(&format!("\"handled\":{CHANGES}")), "{health}");
+        Ok(Some(()))
+    })
+    .await
+}
+
+/// An event of a page's webhook.
+fn to_page(at_ms: i64, what: Value) -> Value {
+    let mut event = json!({"sender": {"id": "6543210987"}, "recipient": {"id": "1029"}, "timestamp": at_ms});
+    if let (Some(event), Value::Object(what)) = (event.as_object_mut(), what) {
+        event.extend(what);
+    }
+    json!({"object": "page", "entry": [{"id": "1029", "time": at_ms, "messaging": [event]}]})
+}
+
+// S47, S57, S58
+async fn a_page_takes_files_and_buttons_both_ways(backend: Backend) -> Result<()> {
+    let server = Server::start(backend).await?;
+    let graph = Graph::connect(&server, "messenger", "1029").await?;
+    let api = server.api()?;
+    let at_ms = now_s() * 1_000;
+    let file = json!({"type": "image", "payload": {"url": "https://scontent.xx.fbcdn.test/v/a.jpg"}});
+    let image = json!({"message": {"mid": "m_1", "text": "look", "attachments": [file]}});
+    graph.deliver_json(&to_page(at_ms, image)).await?.expect_ok()?;
+    let press = json!({"postback": {"mid": "m_2", "title": "Opening hours", "payload": "HOURS"}});
+    graph.deliver_json(&to_page(at_ms + 1, press)).await?.expect_ok()?;
+    let conversation = conversation_of(&api, &graph.channel, "6543210987").await?;
+    let path = format!("/api/v1/conversations/{}/messages", id(&conversation)?);
+    eventually("the picture and the pressed button are shown", SOON, || async {
+        let rows = messages(&api, id(&conversation)?).await?;
+        let file = rows.iter().find_map(|row| row.pointer("/content/items/0")).context("no file")?;
+        ensure!(file["family"] == "image" && file["caption"] == "look", "{file}");
+        let pressed = rows.iter().find(|row| row["content"]["kind"] == "choice").context("no button")?;
+        ensure!(pressed["content"].to_string().contains("Opening hours"), "{pressed}");
+        Ok(Some(()))
+    })
+    .await?;
+
+    let url = format!("{}/api/v1/attachments?file_name=plan.png", server.url());
+    let upload = http_client()?.post(url).bearer_auth(server.key()).body(PNG);
+    let uploaded: Value =
+        upload.header("content-type", "application/octet-stream").send().await?.json().await?;
+    api.post(&path, json!({"attachments": [{"id": id(&uploaded)?}]})).await?.expect(201)?;
+    let file = sent(&graph, 1).await?.remove(0);
+    ensure!(file["message"]["attachment"]["type"] == "image", "{file}");
+    // Meta fetches the file as anybody could who has the link.
+    let link = text_at(&file, "/message/attachment/payload/url")?;
+    let fetched = http_client()?.get(server.local(link)).send().await?;
+    ensure!(fetched.status() == 200 && fetched.bytes().await? == PNG, "{link} is not the file");
+
+    let day = |id: &str, title: &str| json!({"id": id, "title": title});
+    let buttons = json!({"text": "Which day?", "buttons": [day("mon", "Monday"), day("tue", "Tuesday")]});
+    api.post(&path, buttons).await?.expect(201)?;
+    let asked = sent(&graph, 2).await?.remove(1);
+    ensure!(asked["message"]["quick_replies"][1]["payload"] == "tue", "{asked}");
+    let picked = json!({"message": {"mid": "m_3", "text": "Tuesday", "quick_reply": {"payload": "tue"}}});
+    graph.deliver_json(&to_page(at_ms + 2, picked)).await?.expect_ok()?;
+    eventually("what was picked", SOON, || async {
+        let rows = messages(&api, id(&conversation)?).await?;
+        let said = rows.iter().filter(|row| row["content"]["kind"] == "choice").count();
+        ensure!(said == 2, "{rows:?}");
         Ok(Some(()))
     })
     .await

@@ -98,7 +98,7 @@ async fn a_channel_is_connected_beside_the_cabinet_and_talks(backend: Backend) -
     shop.vendor
         .tell(
             INSTANCE,
-            json!({"messages": [echo(&ours, 1, "It is."), echo("wamid.PHONE1", 0, "I call you")]}),
+            json!({"messages": [echo(&ours, 1, "It is."), echo(&ours, 0, "It is."), echo("wamid.PHONE1", 0, "I call you")]}),
         )
         .await?;
     eventually("the echo, and nothing twice", SOON, || async {
@@ -137,6 +137,8 @@ async fn a_template_brings_its_menu_and_the_answer_arrives(backend: Backend) -> 
         let rows = messages(&shop.api, id(&conversation)?).await?;
         let pressed = rows.iter().find(|row| row["direction"] == "inbound").context("nothing came")?;
         ensure!(pressed["content"].to_string().contains("Yes, confirm"), "{pressed}");
+        ensure!(pressed["reply_to"] == sent["id"], "what it answers is lost: {pressed}");
+        ensure!(pressed["quote"]["sender"] == "api", "{pressed}");
         Ok(Some(()))
     })
     .await?;

@@ -79,6 +79,9 @@ async fn a_rule_that_keeps_failing_is_parked_until_it_is_resumed(backend: Backen
     }
     let failed = |wanted: i64| move |row: &Value| row["total"]["failed"] == wanted;
     becomes(&scene.api, &format!("{path}/stats"), "eight failures are counted", failed(8)).await?;
+    let sums = scene.api.get("/api/v1/rules/stats").await?.expect(200)?;
+    let mine = sums["items"].as_array().and_then(|items| items.iter().find(|it| it["rule"] == made["id"]));
+    ensure!(mine.is_some_and(|it| it["failed"] == 8), "all rules' counts name them too: {sums}");
     ensure!(scene.api.get(&path).await?.expect(200)?["parked"].is_null(), "never five in a row");
     scene.server.restart().await?;
     scene.hear(CUSTOMER, 10, "break").await?;

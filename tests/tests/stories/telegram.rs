@@ -80,7 +80,7 @@ impl Scene {
     }
 }
 
-// S47, S50
+// S47, S50, S58
 async fn a_telegram_message_is_answered_and_a_button_comes_back(backend: Backend) -> Result<()> {
     let scene = Scene::start(backend).await?;
     publish(&scene.api, MENU_RULE).await?;

@@ -5,6 +5,7 @@
 
 mod coverage;
 mod imports;
+mod refusals;
 mod rules;
 
 use std::path::{Path, PathBuf};
@@ -121,6 +122,23 @@ fn the_table_of_coverage_is_true() {
     let table = files.iter().find(|file| file.path == "docs/coverage.md").expect("docs/coverage.md is there");
     let lies = coverage::lies(&table.text, &files);
     assert!(lies.is_empty(), "docs/coverage.md:\n{}", lies.join("\n"));
+}
+
+#[test]
+fn the_console_says_every_refusal_in_every_language() {
+    let files = project();
+    let in_other_languages = |file: &&File| file.path.starts_with("engine/console/messages/refusals.");
+    let found: Vec<String> = files
+        .iter()
+        .filter(in_other_languages)
+        .flat_map(|file| {
+            let sentences = serde_json::from_str(&file.text).expect("an object of sentences");
+            let gaps = refusals::gaps(&sentences, &files).into_iter();
+            gaps.map(|gap| format!("{}: {gap}", file.path))
+        })
+        .collect();
+    assert!(found.is_empty(), "{}", found.join("\n"));
+    assert!(files.iter().any(|file| in_other_languages(&file)), "no file of sentences");
 }
 
 /// Two types of one name would share one entry of the API's document, and one of them would be described wrongly.

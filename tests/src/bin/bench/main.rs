@@ -45,9 +45,11 @@ enum Part {
     Lists,
     /// A rule against many stored events.
     Backtest,
+    /// Throughput and latency, beside their floors.
+    Speed,
 }
 
-const USAGE: &str = "bench [--rounds 3] [--messages 16000] [--connections 64] [--latency-seconds 10] [--out DIR] [--events 100000] [--only floors|lists|backtest]";
+const USAGE: &str = "bench [--rounds 3] [--messages 16000] [--connections 64] [--latency-seconds 10] [--out DIR] [--events 100000] [--only floors|speed|lists|backtest]";
 
 fn options(args: &[String]) -> Result<Options> {
     let mut options = Options {
@@ -70,6 +72,7 @@ fn options(args: &[String]) -> Result<Options> {
             "--events" => options.events = value.parse()?,
             "--out" => options.out = PathBuf::from(value),
             "--only" if value == "floors" => options.only = Some(Part::Floors),
+            "--only" if value == "speed" => options.only = Some(Part::Speed),
             "--only" if value == "lists" => options.only = Some(Part::Lists),
             "--only" if value == "backtest" => options.only = Some(Part::Backtest),
             _ => bail!("unknown option {name}; usage: {USAGE}"),
@@ -101,7 +104,7 @@ async fn run(options: &Options) -> Result<()> {
     if options.only == Some(Part::Backtest) {
         return Ok(());
     }
-    if options.only != Some(Part::Floors) {
+    if matches!(options.only, None | Some(Part::Lists)) {
         let times = lists::measure().await?;
         std::fs::write(options.out.join("lists.json"), lists::json(&times).to_string())?;
         println!("{}", lists::table(&times));
