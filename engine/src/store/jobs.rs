@@ -32,7 +32,7 @@ pub struct Ending {
     pub outcome: &'static str,
     /// Why it failed; nothing: it ended well.
     pub problem: Option<String>,
-    /// Not again before this moment, unix milliseconds.
+    /// Not again before this moment unless it is woken, unix milliseconds.
     pub next_ms: i64,
 }
 
@@ -68,13 +68,13 @@ pub async fn plan(tx: &mut Tx, name: &str, first_ms: i64) -> Result<u64, StoreEr
     tx.execute("plan a job", sql, args![name, first_ms]).await
 }
 
-/// Has a job run at once, unless it runs.
+/// Has a job run at once. One that is running may have looked already, so it runs again when it ends.
 ///
 /// # Errors
 /// The database's own.
 pub async fn wake(tx: &mut Tx, tenant: TenantId, name: &str, now_ms: i64) -> Result<(), StoreError> {
-    let sql =
-        "update jobs set ready_ms = $3 where tenant_id = $1 and name = $2 and not leased and ready_ms > $3";
+    let sql = "update jobs set woken = leased, ready_ms = case when leased then ready_ms else $3 end \
+               where tenant_id = $1 and name = $2 and (leased or ready_ms > $3)";
     tx.execute("wake a job", sql, args![tenant, name, now_ms]).await.map(|_| ())
 }
 
@@ -103,7 +103,7 @@ pub async fn claim(
 ) -> Result<Option<Claim>, StoreError> {
     let skip = if tx.is_postgres() { "for update skip locked" } else { "" };
     let sql = format!(
-        "update jobs set leased = true, owner = $1, token = token + 1, attempts = attempts + 1, ready_ms = $2 \
+        "update jobs set leased = true, owner = $1, token = token + 1, attempts = attempts + 1, ready_ms = $2, woken = false \
          where (tenant_id, name) in (select tenant_id, name from jobs where ready_ms <= $3 and name in ({}) \
          order by ready_ms limit 1 {skip}) returning tenant_id, name, token, attempts",
         places(4, names.len())
@@ -123,12 +123,13 @@ pub async fn claim(
     .transpose()
 }
 
-/// Ends a run and its lease. Answers whether the lease was still ours.
+/// Ends a run and its lease; the next one begins at once if the job was woken meanwhile. Answers whether the lease was
+/// still ours.
 ///
 /// # Errors
 /// The database's own.
 pub async fn finish(tx: &mut Tx, claim: &Claim, end: &Ending) -> Result<bool, StoreError> {
-    let sql = "update jobs set leased = false, ready_ms = $4, attempts = $5, last_run_ms = $6, last_took_ms = $7, \
+    let sql = "update jobs set leased = false, ready_ms = case when woken then cast($6 as bigint) else cast($4 as bigint) end, attempts = $5, last_run_ms = $6, last_took_ms = $7, \
                last_outcome = $8, last_problem = $9 where tenant_id = $1 and name = $2 and token = $3";
     let attempts = if end.problem.is_some() { claim.attempts } else { 0 };
     let args = args![
@@ -229,6 +230,43 @@ mod tests {
     fn ending(run_ms: i64, problem: Option<&str>, next_ms: i64) -> Ending {
         let outcome = if problem.is_some() { "failed" } else { "done" };
         Ending { run_ms, took_ms: 3, outcome, problem: problem.map(str::to_owned), next_ms }
+    }
+
+    #[test]
+    fn a_job_woken_while_it_runs_runs_again_at_once_and_only_once() {
+        each_db(|db| async move {
+            let tenant = planned(&db).await;
+            let woken_then_done = |claim: Claim, is_woken: bool, run_ms: i64| {
+                db.write(Durability::Hard, move |tx| {
+                    let claim = claim.clone();
+                    Box::pin(async move {
+                        if is_woken {
+                            wake(tx, tenant, "a", run_ms + 1).await?;
+                        }
+                        let running = list(tx, tenant).await?.remove(0);
+                        assert_eq!(
+                            (running.is_running, running.ready_ms),
+                            (true, run_ms + 100),
+                            "its lease stays"
+                        );
+                        finish(tx, &claim, &ending(run_ms, None, 1_000)).await
+                    })
+                })
+            };
+            let first = take(&db, "p1", 10).await.unwrap();
+            assert!(woken_then_done(first, true, 10).await.unwrap());
+            assert_eq!(take(&db, "p1", 13).await.map(|it| it.name).as_deref(), Some("a"));
+            // A run that was begun after the call has seen what the call was about.
+            let again = Claim { tenant, name: "a".to_owned(), token: 2, attempts: 1 };
+            assert!(woken_then_done(again, false, 13).await.unwrap());
+            assert_eq!(take(&db, "p1", 19).await, None);
+            // At rest it is only pulled forward.
+            db.write(Durability::Hard, move |tx| Box::pin(async move { wake(tx, tenant, "a", 20).await }))
+                .await
+                .unwrap();
+            let names = [take(&db, "p1", 20).await, take(&db, "p1", 20).await].map(|it| it.map(|it| it.name));
+            assert!(names.contains(&Some("a".to_owned())), "{names:?}");
+        });
     }
 
     #[test]

@@ -35,6 +35,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (23, "installed plugins", include_str!("../../../migrations/0023_installed_plugins.sql")),
     (27, "assistant calls", include_str!("../../../migrations/0027_assistant_calls.sql")),
     (28, "assistant currency", include_str!("../../../migrations/0028_assistant_currency.sql")),
+    (29, "woken jobs", include_str!("../../../migrations/0029_woken.sql")),
 ];
 
 /// The texts of a JSON list as rows: the one thing that the two databases spell differently in a migration.
