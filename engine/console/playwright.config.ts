@@ -14,6 +14,8 @@ export default defineConfig({
     viewport: { width: 1440, height: 900 },
     locale: 'en-GB',
     timezoneId: 'Europe/Madrid',
+    // Colours that are still fading are nobody's contrast, and nothing waits for an animation.
+    contextOptions: { reducedMotion: 'reduce' },
     launchOptions: { executablePath: process.env.POINTSMAN_CHROMIUM, args: ['--no-sandbox'] }
   }
 })

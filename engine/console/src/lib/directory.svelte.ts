@@ -42,6 +42,7 @@ class Directory {
   }
 
   forget(): void {
+    this.refresh.forget()
     ;[this.users, this.groups, this.channels, this.plugins, this.known] = [[], [], [], [], false]
   }
 }

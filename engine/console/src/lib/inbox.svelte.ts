@@ -21,6 +21,8 @@ class Inbox {
   waiting = $state(0)
   #turn = 0
   #asked = 0
+  /** Questions up to this one were the person's before. */
+  #forgotten = 0
   #touched = new Set<string>()
   #timer: ReturnType<typeof setTimeout> | undefined
   #known = new Map<string, Known>()
@@ -100,6 +102,7 @@ class Inbox {
   }
 
   #place(id: string, known: Known): void {
+    if (known.asked <= this.#forgotten) return
     this.#known.set(id, known)
     this.items = known.it ? placed(this.items, known.it, this.filter) : this.items.filter((it) => it.id !== id)
   }
@@ -117,8 +120,12 @@ class Inbox {
   /** What one person saw is not for the next. */
   forget(): void {
     this.#turn += 1
+    this.#forgotten = this.#asked
+    clearTimeout(this.#timer)
+    this.#touched.clear()
     this.#known.clear()
-    ;[this.items, this.next, this.waiting] = [[], null, 0]
+    this.count.forget()
+    ;[this.items, this.next, this.waiting, this.loading] = [[], null, 0, false]
   }
 
   #happened(event: Happened): void {

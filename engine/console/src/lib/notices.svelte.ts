@@ -49,6 +49,13 @@ class Notices {
     }
   )
 
+  /** What one person was told is not for the next. */
+  forget(): void {
+    clearTimeout(this.#timer)
+    this.refresh.forget()
+    this.unread = 0
+  }
+
   setSound(on: boolean): void {
     this.sound = on
     keep(SOUND, on)

@@ -493,6 +493,22 @@ describe('answers that overtake each other', () => {
     expect(taken).toEqual(['second', 'third'])
   })
 
+  it('count for nothing once they are forgotten', async () => {
+    const answers: ((found: string) => void)[] = []
+    const taken: string[] = []
+    const ask = inOrder(
+      () => new Promise<string>((done) => answers.push(done)),
+      (found) => taken.push(found)
+    )
+    const before = ask()
+    ask.forget()
+    const after = ask()
+    answers[0]?.('of the person before')
+    answers[1]?.('of the next')
+    await Promise.all([before, after])
+    expect(taken).toEqual(['of the next'])
+  })
+
   it('are not held up by one that fails or never comes', async () => {
     let asked = 0
     const taken: number[] = []

@@ -3,6 +3,7 @@ import { api, ok, useProof, whenSignedOut, type Schemas } from './api'
 import { now } from './clock.svelte'
 import { directory } from './directory.svelte'
 import { inbox } from './inbox.svelte'
+import { notices } from './notices.svelte'
 import { setTenant } from './router.svelte'
 import { stream } from './stream.svelte'
 import { forgetThreads } from './thread.svelte'
@@ -60,6 +61,7 @@ class Session {
     forgetThreads()
     inbox.forget()
     directory.forget()
+    notices.forget()
     this.me = null
   }
 }
