@@ -205,6 +205,7 @@ test('rules are put in order with keys and with the mouse', async ({ owner }) =>
   await expect(owner.getByText(/^Order three is now \d+ of \d+$/)).toBeAttached()
   await rows.filter({ hasText: 'Order two' }).dragTo(rows.filter({ hasText: 'Order one' }))
   await expect.poll(mine).toEqual(['Order two', 'Order one', 'Order three'])
+  await expect(owner.getByText(/^Order two is now \d+ of \d+$/)).toBeAttached()
   await owner.reload()
   await expect.poll(mine).toEqual(['Order two', 'Order one', 'Order three'])
 })

@@ -54,6 +54,7 @@ test('a delivery shows its body and calls, and is replayed', async ({ browser, s
   await expect(form.getByText('not now')).toBeVisible()
   status = 200
   await form.getByRole('button', { name: 'Replay' }).click()
+  await expect(form).toHaveCount(0)
   await expect(async () => {
     await owner.reload()
     await expect(row.getByText('delivered')).toBeVisible({ timeout: 500 })

@@ -50,9 +50,10 @@ const TIMEOUT_MS_MAX: u32 = 60_000;
 const LAST_WORDS_MS: u32 = 500;
 /// Time to resolve, connect and shake hands, milliseconds.
 const CONNECT_TIMEOUT_MS: u64 = 5_000;
-/// How long an idle connection is kept, milliseconds: shorter than most vendors keep it, so that
-/// a request rarely meets a connection that is being closed.
-const IDLE_MS: u64 = 15_000;
+/// How long an idle connection is kept, milliseconds: shorter than common servers keep it (Node.js, Apache and uvicorn
+/// close it after 5 s, as their documentation says), because whether a request arrived that meets a connection which is
+/// being closed is unclear.
+const IDLE_MS: u64 = 4_000;
 /// Holds what a burst of messages uses at once: what does not fit is closed after it, and shakes hands anew in the next.
 const IDLE_CONNECTIONS_PER_HOST_MAX: usize = 128;
 
