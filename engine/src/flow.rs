@@ -28,6 +28,7 @@ pub mod file;
 pub mod fire;
 pub mod gate;
 mod gather;
+pub mod head_start;
 pub mod jobs;
 pub mod large;
 pub mod link;
@@ -64,9 +65,9 @@ pub mod webhook;
 use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use pointsman_rules::ids::{ChannelId, LaneId, TenantId};
+use tokio::sync::{Semaphore, mpsc};
 
 use crate::bus::{Bus, News};
 use crate::clock::Clock;
@@ -78,6 +79,7 @@ use crate::store::{Db, StoreError};
 use accept::{Intake, intake};
 use catalog::Catalog;
 use deliver::{Dispatch, Office, dispatch};
+use head_start::{Begun, HeadStart};
 use link::Links;
 
 pub use accept::{AcceptError, ReplayOutcome};
@@ -163,8 +165,7 @@ pub struct Shared {
     intake: Intake,
     office: Office,
     dispatch: Dispatch,
-    /// Webhooks that wait for their 2xx.
-    arriving: Arc<AtomicUsize>,
+    head_start: HeadStart,
     /// Crashes of plugins in the last minute.
     crashes: crash::Crashes,
 }
@@ -173,12 +174,13 @@ impl Flow {
     /// Puts the parts together and starts what gathers writes.
     pub fn new(db: Db, clock: Clock, keyring: Keyring, host: Host, bus: Bus, settings: FlowSettings) -> Self {
         let settings = Arc::new(settings);
-        let intake = intake(db.clone(), clock.clone(), bus.clone());
         let links = Links::new(&keyring, &settings.public_url);
         let office = Office::new(clock.clone(), settings.clone(), links.clone());
         let dispatch = dispatch(db.clone(), office.clone());
-        let owner = crate::crypto::hex(&clock.random().to_be_bytes()).into();
-        let (catalog, job_runs, calls, tallies, watch, studio, arriving, crashes) = Default::default();
+        let owner: Arc<str> = crate::crypto::hex(&clock.random().to_be_bytes()).into();
+        let head_start = HeadStart::new(owner.clone(), settings.lease_ms);
+        let intake = intake(db.clone(), clock.clone(), bus.clone(), head_start.clone());
+        let (catalog, job_runs, calls, tallies, watch, studio, crashes) = Default::default();
         Self(Arc::new(Shared {
             db,
             clock,
@@ -197,14 +199,19 @@ impl Flow {
             intake,
             office,
             dispatch,
-            arriving,
+            head_start,
             crashes,
         }))
     }
 
-    /// Webhooks that wait for their 2xx at this moment.
-    pub fn arriving(&self) -> usize {
-        self.arriving.load(Ordering::Relaxed)
+    /// Do more webhooks wait for their 2xx than can be answered soon? Turns that wait a moment then cost less.
+    pub fn is_rush(&self) -> bool {
+        self.head_start.is_rush()
+    }
+
+    /// Answers turns that begin with a commit from now on, of up to `lanes_max` lanes, each with one of `places`.
+    pub fn begin_turns(&self, places: Arc<Semaphore>, lanes_max: usize) -> mpsc::UnboundedReceiver<Begun> {
+        self.head_start.run_by(places, lanes_max)
     }
 
     /// Drops cached channels, rules and names of a tenant after a change, here and in other processes.

@@ -74,6 +74,13 @@ pub async fn run(flow: Flow, settings: WorkerSettings, stop: CancellationToken) 
         deliveries.clone(),
         stop.clone(),
     ));
+    tasks.spawn(lanes::run_begun_turns(
+        flow.clone(),
+        settings.clone(),
+        turns.clone(),
+        deliveries.clone(),
+        stop.clone(),
+    ));
     tasks.spawn(lanes::run_deliveries(flow.clone(), settings.clone(), deliveries.clone(), stop.clone()));
     tasks.spawn(lanes::run_webhooks(flow.clone(), settings.clone(), webhooks.clone(), stop.clone()));
     tasks.spawn(jobs::run(flow.clone(), JOBS, jobs.clone(), stop.clone()));

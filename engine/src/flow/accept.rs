@@ -9,6 +9,7 @@ use pointsman_rules::ids::{EffectId, InboxId, LaneId, RawWebhookId, TenantId};
 use super::case::to_json;
 use super::catalog::Channel;
 use super::gather::{Full, Gather};
+use super::head_start::HeadStart;
 use super::turn::Entry;
 use super::{Flow, FlowError, lane_of};
 use crate::bus::Bus;
@@ -16,7 +17,7 @@ use crate::clock::Clock;
 use crate::plugins::{InboundBody, InboundEvent, StatusUpdate, Verdict, WebhookReply, WebhookRequest};
 use crate::store::channel_health::Tally;
 use crate::store::intake::{self, NewEntry, RawWebhook};
-use crate::store::lanes::Task;
+use crate::store::lanes::{Claim, Task};
 use crate::store::{Db, Durability, StoreError, effects, raw, raw_webhooks};
 
 /// Webhooks written with one commit at most.
@@ -87,7 +88,7 @@ impl Flow {
     /// # Errors
     /// Nothing is kept then.
     pub async fn accept(&self, hook_key: &str, request: WebhookRequest) -> Result<WebhookReply, AcceptError> {
-        let _arriving = Arriving::new(&self.arriving);
+        let _arriving = Arriving::new(self.head_start.arriving());
         let channel = self.catalog.channel_by_hook(self, hook_key).await?.ok_or(AcceptError::UnknownHook)?;
         if !channel.active {
             return Err(AcceptError::Inactive);
@@ -343,22 +344,46 @@ pub(super) struct Arrived {
     pub(super) entries: Vec<NewEntry>,
 }
 
-pub(super) fn intake(db: Db, clock: Clock, bus: Bus) -> Intake {
-    Gather::start(WAITING_MAX, BATCH_MAX, move |batch| {
-        let (db, clock, bus) = (db.clone(), clock.clone(), bus.clone());
-        async move { write(&db, &clock, batch).await.inspect(|_| bus.ring(Task::Turn)) }
+pub(super) fn intake(db: Db, clock: Clock, bus: Bus, head_start: HeadStart) -> Intake {
+    Gather::start(WAITING_MAX, BATCH_MAX, move |batch: Arc<Vec<Arrived>>| {
+        let (db, clock, bus, head_start) = (db.clone(), clock.clone(), bus.clone(), head_start.clone());
+        async move {
+            let count = batch.len();
+            let place = if entries(&batch).next().is_some() { head_start.place() } else { None };
+            let lanes = place.as_ref().map(|place| place.lanes(entries(&batch)));
+            let (lanes, are_all) = lanes.unwrap_or_default();
+            let claims = write(&db, &clock, batch.clone(), (head_start, lanes)).await?;
+            if let Some(place) = place {
+                place.begin(claims);
+            }
+            if !are_all {
+                bus.ring(Task::Turn);
+            }
+            Ok(vec![(); count])
+        }
     })
 }
 
-async fn write(db: &Db, clock: &Clock, batch: Arc<Vec<Arrived>>) -> Result<Vec<()>, StoreError> {
+fn entries(batch: &[Arrived]) -> impl Iterator<Item = &NewEntry> {
+    batch.iter().flat_map(|it| &it.entries)
+}
+
+/// Answers the leases on `lanes`.
+async fn write(
+    db: &Db,
+    clock: &Clock,
+    batch: Arc<Vec<Arrived>>,
+    (head_start, lanes): (HeadStart, Vec<(TenantId, LaneId)>),
+) -> Result<Vec<Claim>, StoreError> {
     let now_ms = clock.now_ms();
+    let lanes = Arc::new(lanes);
     db.write(Durability::Hard, move |tx| {
-        let batch = batch.clone();
+        let (batch, head_start, lanes) = (batch.clone(), head_start.clone(), lanes.clone());
         Box::pin(async move {
             intake::insert_raw(tx, batch.iter().filter_map(|it| it.raw.as_ref())).await?;
-            let entries: Vec<&NewEntry> = batch.iter().flat_map(|it| &it.entries).collect();
+            let entries: Vec<&NewEntry> = entries(&batch).collect();
             intake::enqueue(tx, &entries, now_ms).await?;
-            Ok(vec![(); batch.len()])
+            head_start.lease(tx, &lanes, now_ms).await
         })
     })
     .await

@@ -95,7 +95,7 @@ pub struct Call {
 /// # Errors
 /// Nothing is kept then, but that it was refused.
 pub async fn call(flow: &Flow, key: &str, call: &Call) -> Result<ConversationId, HookError> {
-    let _arriving = Arriving::new(&flow.arriving);
+    let _arriving = Arriving::new(flow.head_start.arriving());
     let hook = rule_hooks::by_key(&mut flow.db.read().await?, key).await?.ok_or(HookError::Unknown)?;
     let taken = take(flow, &hook, call).await;
     if matches!(taken, Err(HookError::Overloaded { .. })) {

@@ -25,8 +25,6 @@ const STORE_PAUSE: Duration = Duration::from_secs(1);
 /// A lane whose work failed is taken up again after this long times its attempts, milliseconds.
 const FAILED_PAUSE_MS: i64 = 300;
 
-/// So many webhooks waiting for their 2xx are a rush: answering them comes first.
-const RUSH: usize = 16;
 /// Pause of the turns in a rush. What gathers meanwhile is worked off with fewer statements and commits.
 const RUSH_PAUSE: Duration = Duration::from_millis(20);
 
@@ -71,6 +69,21 @@ pub(super) async fn run_turns(
         }
     };
     backend::run("turn", source, claims, settings.turns_max, work, stop).await;
+}
+
+/// Works off the turns that began with the commit of their entries, until `stop`.
+pub(super) async fn run_begun_turns(
+    flow: Flow,
+    settings: WorkerSettings,
+    permits: Arc<Semaphore>,
+    deliveries: Arc<Semaphore>,
+    stop: CancellationToken,
+) {
+    let mut begun = flow.begin_turns(permits, settings.lanes_per_claim as usize);
+    while let Some(Some(it)) = stop.run_until_cancelled(begun.recv()).await {
+        let job = Job { claims: Arc::new(it.claims), permit: Arc::new(it.place) };
+        tokio::spawn(turns(flow.clone(), job, deliveries.clone()));
+    }
 }
 
 async fn turns(flow: Flow, job: Job, deliveries: Arc<Semaphore>) {
@@ -209,7 +222,7 @@ fn claims(source: Source) -> BoxStream<'static, Fetched<Job>> {
             if source.stop.is_cancelled() {
                 return None;
             }
-            if !more && source.kind == Kind::Turn && source.flow.arriving() >= RUSH {
+            if !more && source.kind == Kind::Turn && source.flow.is_rush() {
                 tokio::time::sleep(RUSH_PAUSE).await;
             }
             // First places to run in, then the leases: a lease must not wait.
