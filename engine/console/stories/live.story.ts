@@ -111,7 +111,7 @@ test('the next person at the same screen sees nothing of the one before', async 
   await expect(chats(owner)).toHaveCount(0)
   const told = owner.waitForResponse(ONE)
   await one.letGo()
-  await told
+  await (await told).finished()
   // The answer has come; a frame later it would be in the list.
   await owner.evaluate(() => new Promise(requestAnimationFrame))
   await expect(chats(owner)).toHaveCount(0)
