@@ -25,8 +25,13 @@ const STORE_PAUSE: Duration = Duration::from_secs(1);
 /// A lane whose work failed is taken up again after this long times its attempts, milliseconds.
 const FAILED_PAUSE_MS: i64 = 300;
 
-/// Pause of the turns in a rush. What gathers meanwhile is worked off with fewer statements and commits.
-const RUSH_PAUSE: Duration = Duration::from_millis(20);
+/// In a rush turns wait until it is over, at most so long before each claim: however long it lasts, so many lanes as one
+/// claim takes are worked off in this time. What gathers meanwhile costs fewer statements and commits.
+const RUSH_HOLD_MAX: Duration = Duration::from_millis(250);
+/// How often is looked whether the rush is over.
+const RUSH_LOOK: Duration = Duration::from_millis(10);
+/// So many looks in a row must find no rush: one may fall between two commits, when everybody has just been answered.
+const CALM_LOOKS: u32 = 3;
 
 /// Claimed lanes, and the permit that lets them run.
 #[derive(Clone)]
@@ -217,19 +222,18 @@ fn report(claim: Claim, error: &(dyn std::error::Error + 'static)) {
 
 /// Claimed lanes, as they become ready. Never ends before `stop`.
 fn claims(source: Source) -> BoxStream<'static, Fetched<Job>> {
-    stream::unfold((source, VecDeque::new(), false), |(source, mut jobs, mut more)| async move {
+    stream::unfold((source, VecDeque::new()), |(source, mut jobs)| async move {
         while jobs.is_empty() {
             if source.stop.is_cancelled() {
                 return None;
             }
-            if !more && source.kind == Kind::Turn && source.flow.is_rush() {
-                tokio::time::sleep(RUSH_PAUSE).await;
+            if source.kind == Kind::Turn {
+                let _ = tokio::time::timeout(RUSH_HOLD_MAX, until_calm(&source.flow)).await;
             }
             // First places to run in, then the leases: a lease must not wait.
             let permits = places(&source).await?;
             match claim(&source, permits.len()).await {
                 Ok(claims) if !claims.is_empty() => {
-                    more = claims.len() >= source.lanes_max as usize;
                     jobs = split(&source, claims, permits);
                 }
                 Ok(_) => {
@@ -248,9 +252,18 @@ fn claims(source: Source) -> BoxStream<'static, Fetched<Job>> {
             }
         }
         let job = jobs.pop_front()?;
-        Some((Ok(Some(Task::new(job))), (source, jobs, more)))
+        Some((Ok(Some(Task::new(job))), (source, jobs)))
     })
     .boxed()
+}
+
+/// Ends at once when there is no rush.
+async fn until_calm(flow: &Flow) {
+    let mut calm = if flow.is_rush() { 0 } else { CALM_LOOKS };
+    while calm < CALM_LOOKS {
+        tokio::time::sleep(RUSH_LOOK).await;
+        calm = if flow.is_rush() { 0 } else { calm + 1 };
+    }
 }
 
 /// At least one permit; where every lane needs its own, as many as are free now. `None`: we are stopping.
