@@ -38,7 +38,7 @@ test('an admin adds an assistant and lets it read a channel; insights, drafts an
   await expect(owner.getByLabel('Silence before it answers, seconds')).toHaveAttribute('aria-invalid', 'true')
   await owner.getByLabel('Silence before it answers, seconds').fill('0')
   await owner.getByRole('button', { name: 'Save' }).click()
-  await expect(owner.getByText('Saved')).toBeVisible()
+  await expect(owner.getByText('Saved', { exact: true })).toBeVisible()
   await owner.getByRole('button', { name: 'Test the connection' }).click()
   await expect(owner.getByText('It works.')).toBeVisible()
 

@@ -19,7 +19,7 @@ test('limits and retention are set, and a wrong figure is named at its field', a
   await limits.getByRole('button', { name: 'Remove the limit' }).first().click()
   await limits.getByLabel('Messages at most').first().fill('12')
   await owner.getByRole('button', { name: 'Save' }).click()
-  await expect(owner.getByText('Saved')).toBeVisible()
+  await expect(owner.getByText('Saved', { exact: true })).toBeVisible()
   await owner.reload()
   await expect(webhooks).toHaveValue('7')
   await expect(limits.getByLabel('Messages at most')).toHaveCount(4)
