@@ -217,6 +217,22 @@ mod tests {
     }
 
     #[test]
+    fn a_lane_whose_redelivery_was_dropped_comes_to_rest() {
+        each_db(|db| async move {
+            let mut desk = Desk::new(db, 4);
+            desk.store(&[1]).await;
+            let first = desk.told()[0];
+            assert!(!desk.end(first, 1).await);
+            desk.stored -= 1; // the same key again
+            desk.store(&[1]).await;
+            let again = desk.told()[0];
+            assert_eq!((again.done, again.gen_seen), (1, 2));
+            assert!(!desk.end(again, again.gen_seen).await);
+            assert_eq!(desk.found().await, 0);
+        });
+    }
+
+    #[test]
     fn what_has_no_place_waits_for_whoever_looks() {
         each_db(|db| async move {
             let mut desk = Desk::new(db, 1);

@@ -164,9 +164,8 @@ fn turn(clock: &Clock, loaded: &Loaded, claim: Claim) -> Turned {
     case.leaving.clone_from(&table.leaving);
     case.previews.clone_from(&table.previews);
     let mut past = table.past.clone();
-    let mut done = claim.done;
+    let mut done = done_with(&table.entries, claim);
     for (index, entry) in table.entries.iter().enumerate() {
-        done = entry.seq;
         let poisoned = index == 0 && claim.attempts > ATTEMPTS_MAX;
         let outcome = if poisoned {
             Err(Refused::new(
@@ -184,6 +183,7 @@ fn turn(clock: &Clock, loaded: &Loaded, claim: Claim) -> Turned {
             show_to_rules(clock, &mut case);
         }
         if poisoned {
+            done = entry.seq;
             break; // the next turn starts afresh with what follows
         }
     }
@@ -196,8 +196,16 @@ fn gone(table: &Table, claim: Claim) -> Turned {
     for entry in &table.entries {
         out.refusals.push((entry.seq, Refused::new("channel_gone", "The channel does not exist any more.")));
     }
-    let done = table.entries.last().map_or(claim.done, |entry| entry.seq);
+    let done = done_with(&table.entries, claim);
     Turned { claim, done, conversation: claim.conversation, out, desk: None }
+}
+
+/// How far a lane is when these entries are worked off. When nothing else waits, also past the numbers that redelivered
+/// entries drew and left: the lane would be ready for ever.
+fn done_with(entries: &[crate::store::intake::Entry], claim: Claim) -> i64 {
+    let last = entries.last().map_or(claim.done, |entry| entry.seq);
+    let are_all = entries.len() < ENTRIES_PER_TURN_MAX as usize;
+    if are_all { last.max(claim.gen_seen) } else { last }
 }
 
 fn work_off(

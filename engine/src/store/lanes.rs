@@ -65,6 +65,8 @@ pub struct Claim {
     pub conversation: Option<ConversationId>,
     /// Number of the last entry that was worked off.
     pub done: i64,
+    /// Entries up to this number are visible to later statements. Numbers of redelivered ones belong to nothing.
+    pub gen_seen: i64,
     /// Fences later writes.
     pub token: i64,
     /// How often the lane was claimed since work on it last ended well.
@@ -154,7 +156,7 @@ pub async fn take(
     let sql = "update lanes set leased = true, token = lanes.token + 1, attempts = lanes.attempts + 1, \
                ready_ms = $3, owner = $4 from :rows as v where lanes.tenant_id = v.column1 \
                and lanes.id = v.column2 and lanes.task = $1 and not lanes.leased and lanes.ready_ms <= $2 \
-               returning lanes.tenant_id, lanes.id, lanes.channel_id, lanes.conversation_id, lanes.done, \
+               returning lanes.tenant_id, lanes.id, lanes.channel_id, lanes.conversation_id, lanes.done, lanes.gen, \
                lanes.token, lanes.attempts";
     let rows: Vec<_> = lanes.iter().map(|(tenant, lane)| args![*tenant, *lane]).collect();
     let args = args![task.word(), now_ms, lease_until_ms, owner];
@@ -169,6 +171,7 @@ fn read_claim(row: &Row) -> Result<Claim, StoreError> {
         channel: columns.id("channel_id")?,
         conversation: columns.opt_id("conversation_id")?,
         done: columns.int("done")?,
+        gen_seen: columns.int("gen")?,
         token: columns.int("token")?,
         attempts: columns.int("attempts")?,
     })
@@ -177,11 +180,11 @@ fn read_claim(row: &Row) -> Result<Claim, StoreError> {
 const CLAIM_SQLITE: &str = "update lanes set leased = true, token = token + 1, attempts = attempts + 1, \
     ready_ms = $4, owner = $5 where (tenant_id, id, task) in (select tenant_id, id, task from lanes \
     where task = $1 and ready_ms <= $2 order by ready_ms limit $3) \
-    returning tenant_id, id, channel_id, conversation_id, done, token, attempts";
+    returning tenant_id, id, channel_id, conversation_id, done, gen, token, attempts";
 const CLAIM_POSTGRES: &str = "update lanes set leased = true, token = token + 1, attempts = attempts + 1, \
     ready_ms = $4, owner = $5 where (tenant_id, id, task) in (select tenant_id, id, task from lanes \
     where task = $1 and ready_ms <= $2 order by ready_ms limit $3 for update skip locked) \
-    returning tenant_id, id, channel_id, conversation_id, done, token, attempts";
+    returning tenant_id, id, channel_id, conversation_id, done, gen, token, attempts";
 
 /// Gives lanes back. A lane that got entries meanwhile is ready again at once. Answers those that were still ours, and
 /// whether they are ready again; the caller must not write anything for the others.

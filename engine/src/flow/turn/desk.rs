@@ -147,6 +147,7 @@ impl Desk {
             channel: self.channel.facts.id,
             conversation: self.conversation.as_ref().map(|it| it.facts.id),
             done,
+            gen_seen: self.seq,
             token: 1,
             attempts: 1,
         };

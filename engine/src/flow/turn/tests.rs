@@ -265,6 +265,7 @@ fn one_bad_entry_is_set_aside_and_the_rest_goes_on() {
         channel: desk.channel.facts.id,
         conversation: None,
         done: 1,
+        gen_seen: 4,
         token: 1,
         attempts: 1,
     };
@@ -273,6 +274,7 @@ fn one_bad_entry_is_set_aside_and_the_rest_goes_on() {
     assert_eq!(turned.out.refusals.len(), 1);
     assert_eq!((turned.out.refusals[0].0, turned.out.refusals[0].1.code.as_str()), (2, "unreadable"));
     assert_eq!(turned.out.conversations[0].facts.labels, ["ok"]);
+    assert_eq!(turned.done, 4, "also past the number of a redelivered entry, which was dropped");
     // A lane whose turn keeps failing loses its head entry only.
     let poisoned = turn(&desk.clock, &loaded, Claim { attempts: ATTEMPTS_MAX + 1, ..claim });
     assert_eq!((poisoned.done, poisoned.out.refusals[0].1.code.as_str()), (2, "poison"));
