@@ -13,7 +13,7 @@ use crate::store::lanes::{self, Claim, Task};
 use crate::store::{StoreError, Tx};
 
 /// So many webhooks waiting for their 2xx are a rush: answering them comes first.
-const RUSH: usize = 16;
+pub(super) const RUSH: usize = 16;
 
 /// Leased lanes, and the place that their turn runs in.
 #[derive(Debug)]

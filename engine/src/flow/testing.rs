@@ -2,7 +2,9 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
+use super::head_start::RUSH;
 use super::{Flow, FlowSettings};
 use crate::bus::Bus;
 use crate::clock::Clock;
@@ -36,4 +38,9 @@ pub(crate) fn on(db: Db, clock: Clock, folder: &Path) -> Flow {
         uploads_dir: folder.join("uploads"),
     };
     Flow::new(db, clock, Keyring::new(&[7; 32]).unwrap(), host.unwrap(), Bus::new(), settings)
+}
+
+/// From now on there is a rush, without end.
+pub(crate) fn rush(flow: &Flow) {
+    flow.head_start.arriving().store(RUSH, Ordering::Relaxed);
 }

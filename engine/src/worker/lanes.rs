@@ -307,3 +307,52 @@ async fn claim(source: &Source, places: usize) -> Result<Vec<Claim>, FlowError> 
         .await;
     Ok(claims?)
 }
+
+#[cfg(test)]
+mod tests {
+    use pointsman_rules::ids::{ChannelId, LaneId, TenantId};
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::flow::testing;
+    use crate::store::lanes::Append;
+    use crate::store::testing::each_db;
+
+    const NOW_MS: i64 = 1_000;
+    /// Longer than any pause here.
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn a_rush_that_does_not_end_holds_turns_back_but_not_for_ever() {
+        each_db(|db| async move {
+            let folder = tempfile::tempdir().unwrap();
+            let flow = testing::on(db, Clock::fixed(NOW_MS), folder.path());
+            let (tenant, channel) = (TenantId::new(1, 1), ChannelId::new(1, 2));
+            let ready = |lane| {
+                let lane = LaneId::from_hash([lane; 16]);
+                Append { tenant, lane, channel, count: 1, ready_ms: NOW_MS }
+            };
+            let ready = [ready(1), ready(2), ready(3)];
+            let appended = flow.db.write(Durability::Hard, move |tx| {
+                Box::pin(async move { lanes::append(tx, Kind::Turn, &ready).await })
+            });
+            appended.await.unwrap();
+            testing::rush(&flow);
+            let mut source = Box::pin(claims(Source {
+                flow: flow.clone(),
+                kind: Kind::Turn,
+                permits: Arc::new(Semaphore::new(4)),
+                lanes_max: 1,
+                lane_by_lane: false,
+                sweep: PATIENCE,
+                stop: CancellationToken::new(),
+            }));
+            let begun = std::time::Instant::now();
+            for _ in ready {
+                let job = tokio::time::timeout(PATIENCE, source.next()).await.unwrap();
+                assert_eq!(job.unwrap().unwrap().unwrap().args.claims.len(), 1);
+            }
+            assert!(begun.elapsed() >= 3 * RUSH_HOLD_MAX, "each claim waits");
+        });
+    }
+}

@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use futures_util::StreamExt;
-use pointsman_tests::{Backend, Callbacks, Dice, Setup, eventually};
+use pointsman_tests::{Backend, Callbacks, Dice, Server, Setup, eventually};
 
-use crate::{Scene, id, messages, texts};
+use crate::{SOON, Scene, id, messages, texts};
 
 const LANES: u64 = 1_000;
 /// Below the quota of automatic messages per conversation (10 in 10 minutes).
@@ -22,6 +22,12 @@ const DUPLICATES_PERCENT: u64 = 10;
 const LIMIT: Duration = Duration::from_secs(900);
 /// Time for the engine to work off everything after the last webhook.
 const WORK_OFF_LIMIT: Duration = Duration::from_secs(300);
+/// How long a server is watched for work that nobody gave it.
+const WATCHED: Duration = Duration::from_secs(1);
+/// Commits of a server at rest in that time: its duties look round now and then.
+const COMMITS_AT_REST_MAX: f64 = 20.0;
+
+pointsman_tests::each_backend!(a_redelivered_message_leaves_nothing_to_do);
 
 #[test]
 fn a_thousand_lanes_stay_in_order_on_sqlite() {
@@ -104,4 +110,25 @@ async fn the_api_shows_the_same(scene: &Scene, echoes: &[String]) -> Result<()> 
         ensure!(texts(&rows, "outbound") == echoes, "{rows:?}");
     }
     Ok(())
+}
+
+/// A redelivery draws a number in its lane and is dropped; the lane must not look for it for ever.
+async fn a_redelivered_message_leaves_nothing_to_do(backend: Backend) -> Result<()> {
+    let scene = Scene::with_echo(Server::start(backend).await?).await?;
+    let phone = phone(1);
+    scene.hear(&phone, 1, "hello").await?;
+    scene.outbound(&phone, "echo hello", &["sent", "delivered"]).await?;
+    scene.hear(&phone, 1, "hello").await?;
+    let commits = || async {
+        let metrics = scene.server.metrics().await?;
+        metrics.sum("pointsman_sql_commits_total").context("commits are not counted")
+    };
+    eventually("the server is at rest", SOON, || async {
+        let before = commits().await?;
+        tokio::time::sleep(WATCHED).await;
+        let made = commits().await? - before;
+        ensure!(made <= COMMITS_AT_REST_MAX, "{made} commits in {WATCHED:?}");
+        Ok(Some(()))
+    })
+    .await
 }
