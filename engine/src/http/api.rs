@@ -1,5 +1,6 @@
 //! What every handler gets: the flow, the counters and a way to write.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -13,17 +14,28 @@ use super::rate::Limits;
 use crate::flow::Flow;
 use crate::store::{Durability, StoreError, Tx};
 
-/// The state of all handlers, cheap to clone.
+/// The state of all handlers. A copy is one more reference: each layer around a handler has one.
 #[derive(Clone)]
-pub struct Api {
+pub struct Api(Arc<Shared>);
+
+/// What all copies share.
+pub struct Shared {
     /// The verbs, the database, the clock and the plugins.
     pub flow: Flow,
     /// Counters of this room.
     pub metrics: Metrics,
     /// How fast callers may be.
     pub limits: Limits,
-    registry: Arc<Registry>,
-    draining: Arc<AtomicBool>,
+    registry: Registry,
+    draining: AtomicBool,
+}
+
+impl Deref for Api {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
 }
 
 /// Why a write stopped. A refusal must come before the first change: what was changed before it is kept.
@@ -61,13 +73,8 @@ impl Api {
     /// `registry` holds the metrics of the other rooms; this room adds its own.
     pub fn new(flow: Flow, mut registry: Registry) -> Self {
         let metrics = Metrics::register(&mut registry, &flow);
-        Self {
-            limits: Limits::new(flow.clock.clone()),
-            flow,
-            metrics,
-            registry: Arc::new(registry),
-            draining: Arc::default(),
-        }
+        let limits = Limits::new(flow.clock.clone());
+        Self(Arc::new(Shared { flow, metrics, limits, registry, draining: AtomicBool::default() }))
     }
 
     /// From now on new requests are answered 503, so that a load balancer looks elsewhere.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use pointsman_rules::ids::RequestId;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -31,8 +31,6 @@ pub(super) fn around(router: Router<Api>, api: Api) -> Router<Api> {
     router
         .fallback(nothing_here)
         .method_not_allowed_fallback(not_that_way)
-        .layer(from_fn(time_limit))
-        .layer(from_fn_with_state(api.clone(), closed_door))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(api, identify))
 }
@@ -57,7 +55,7 @@ async fn identify(State(api): State<Api>, request: Request, next: Next) -> Respo
     let method = request.method().clone();
     let span = tracing::info_span!("http.request", request = %id, %method, route);
     let begun = api.flow.clock.micros();
-    let mut response = request_id::scope(id, next.run(request)).instrument(span.clone()).await;
+    let mut response = request_id::scope(id, let_in(&api, request, next)).instrument(span.clone()).await;
     let took_micros = api.flow.clock.micros().saturating_sub(begun);
     api.metrics.request(&route, &method, response.status(), took_micros);
     span.in_scope(|| tracing::debug!(status = response.status().as_u16(), took_micros, "answered"));
@@ -72,18 +70,14 @@ async fn identify(State(api): State<Api>, request: Request, next: Next) -> Respo
     response
 }
 
-async fn closed_door(State(api): State<Api>, request: Request, next: Next) -> Response {
+/// Answers in time, and while the door is open.
+async fn let_in(api: &Api, request: Request, next: Next) -> Response {
+    let path = request.uri().path();
     // Liveness and figures are of interest until the end.
-    let is_open = matches!(request.uri().path(), "/healthz" | "/readyz" | "/metrics");
-    if api.is_draining() && !is_open {
+    if api.is_draining() && !matches!(path, "/healthz" | "/readyz" | "/metrics") {
         return Problem::unavailable("draining", "this process is going down; try again in a moment")
             .into_response();
     }
-    next.run(request).await
-}
-
-async fn time_limit(request: Request, next: Next) -> Response {
-    let path = request.uri().path();
     let is_upload = path == UPLOAD_PATH || plugins::takes_a_file(path) || path.starts_with(UPLOADS_PATH);
     let seconds_max = if is_upload { UPLOAD_SECONDS_MAX } else { REQUEST_SECONDS_MAX };
     match tokio::time::timeout(Duration::from_secs(seconds_max), next.run(request)).await {
