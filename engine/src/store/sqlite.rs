@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{Arg, StoreError};
 
-/// Prepared statements kept per connection; multi-row inserts come in seven sizes each.
+/// Prepared statements kept per connection; those over many rows come in seven sizes each.
 const STATEMENTS_MAX: usize = 512;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a caller waits for a connection.
@@ -122,18 +122,48 @@ impl Sqlite {
         statement.raw_execute().map(|rows| rows as u64)
     }
 
+    /// Runs one statement with each of these values; answers the number of rows touched.
+    pub(super) fn execute_each(&self, sql: &str, rows: &[Vec<Arg>]) -> rusqlite::Result<u64> {
+        let mut touched = 0;
+        if !rows.is_empty() {
+            let mut statement = self.0.prepare_cached(sql)?;
+            for args in rows {
+                bind(&mut statement, args)?;
+                touched += statement.raw_execute()? as u64;
+            }
+        }
+        Ok(touched)
+    }
+
     /// Answers all rows, column by column.
     pub(super) fn all(&self, sql: &str, args: &[Arg]) -> rusqlite::Result<Vec<Vec<Value>>> {
         let mut statement = self.0.prepare_cached(sql)?;
-        bind(&mut statement, args)?;
-        let columns = statement.column_count();
-        let mut rows = statement.raw_query();
         let mut out = Vec::new();
-        while let Some(row) = rows.next()? {
-            out.push((0..columns).map(|at| row.get(at)).collect::<Result<_, _>>()?);
+        query(&mut statement, args, &mut out)?;
+        Ok(out)
+    }
+
+    /// Answers all rows of one statement with each of these values.
+    pub(super) fn all_of_each(&self, sql: &str, rows: &[Vec<Arg>]) -> rusqlite::Result<Vec<Vec<Value>>> {
+        let mut out = Vec::with_capacity(rows.len());
+        if !rows.is_empty() {
+            let mut statement = self.0.prepare_cached(sql)?;
+            for args in rows {
+                query(&mut statement, args, &mut out)?;
+            }
         }
         Ok(out)
     }
+}
+
+fn query(statement: &mut Statement<'_>, args: &[Arg], out: &mut Vec<Vec<Value>>) -> rusqlite::Result<()> {
+    bind(statement, args)?;
+    let columns = statement.column_count();
+    let mut rows = statement.raw_query();
+    while let Some(row) = rows.next()? {
+        out.push((0..columns).map(|at| row.get(at)).collect::<Result<_, _>>()?);
+    }
+    Ok(())
 }
 
 fn bind(statement: &mut Statement<'_>, args: &[Arg]) -> rusqlite::Result<()> {

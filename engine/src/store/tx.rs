@@ -180,8 +180,9 @@ impl Tx {
         Ok(self.all(what, sql, args).await?.into_iter().next())
     }
 
-    /// Inserts many rows with few statements. `head` is `insert into t (a, b)`, `tail` what follows the values
-    /// (`on conflict … do nothing`). Rows are cut into powers of two, so that few statement texts exist.
+    /// Inserts many rows. `head` is `insert into t (a, b)`, `tail` what follows the values (`on conflict … do nothing`).
+    /// On PostgreSQL with few statements, cut into powers of two so that few texts exist; on SQLite row by row, because
+    /// there a statement costs less than keeping what a longer one would have to undo.
     ///
     /// # Errors
     /// The database's own.
@@ -192,6 +193,11 @@ impl Tx {
         mut rows: Vec<Vec<Arg>>,
         tail: &str,
     ) -> Result<u64, StoreError> {
+        if let Conn::SqliteWriter(conn) = &self.conn {
+            self.stats.statements.fetch_add(rows.len() as u64, Ordering::Relaxed);
+            let done = conn.execute_each(&one_row(head, &rows, tail), &rows);
+            return done.map_err(|source| StoreError::Sqlite { what, source });
+        }
         let mut touched = 0;
         while !rows.is_empty() {
             let take = chunk(rows.len());
@@ -214,6 +220,12 @@ impl Tx {
         mut rows: Vec<Vec<Arg>>,
         tail: &str,
     ) -> Result<Vec<Row>, StoreError> {
+        if let Conn::SqliteWriter(conn) = &self.conn {
+            self.stats.statements.fetch_add(rows.len() as u64, Ordering::Relaxed);
+            let returned = conn.all_of_each(&one_row(head, &rows, tail), &rows);
+            let returned = returned.map_err(|source| StoreError::Sqlite { what, source })?;
+            return Ok(returned.into_iter().map(Row::Sqlite).collect());
+        }
         let mut out = Vec::new();
         while !rows.is_empty() {
             let take = chunk(rows.len());
@@ -282,6 +294,12 @@ const INSERT_ROWS_MAX: usize = 64;
 fn chunk(rows: usize) -> usize {
     let rows = rows.min(INSERT_ROWS_MAX);
     1 << (usize::BITS - 1 - rows.leading_zeros())
+}
+
+/// The statement that inserts one of these rows on SQLite. Its tail has no places.
+fn one_row(head: &str, rows: &[Vec<Arg>], tail: &str) -> String {
+    let places = vec!["?"; rows.first().map_or(0, Vec::len)].join(", ");
+    format!("{head} values ({places}) {tail}")
 }
 
 fn values(head: &str, rows: &[Vec<Arg>], tail: &str) -> String {
