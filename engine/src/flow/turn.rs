@@ -30,7 +30,7 @@ mod write;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use pointsman_rules::decide::decide;
+use pointsman_rules::decide::{RuleRun, decide};
 use pointsman_rules::event::Changes;
 use pointsman_rules::facts::{ContactFacts, ConversationFacts, Facts, MessageFacts};
 use pointsman_rules::ids::{AttachmentId, ChannelId, ConversationId, LaneId, MessageId, TenantId};
@@ -333,10 +333,11 @@ fn show_to_rules(clock: &Clock, case: &mut Case<'_>) {
                 });
             }
         }
+        let was_shown = decision.runs.iter().any(RuleRun::was_shown);
         case.out.runs.push(RunRecord {
             event: event.id,
             conversation: facts.conversation.id,
-            facts: snapshot(&facts),
+            facts: if was_shown { snapshot(&facts) } else { String::new() },
             trace: json(&decision.runs),
             at_ms: case.now_ms,
         });

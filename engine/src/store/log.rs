@@ -54,7 +54,7 @@ pub struct RunRecord {
     pub event: EventId,
     /// Its conversation.
     pub conversation: ConversationId,
-    /// JSON of what the rules saw.
+    /// JSON of what the rules saw; empty if none of them got to see it.
     pub facts: String,
     /// JSON of what each rule did.
     pub trace: String,

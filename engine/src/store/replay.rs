@@ -107,7 +107,8 @@ pub async fn facts(
     from_ms: i64,
 ) -> Result<HashMap<EventId, String>, StoreError> {
     let sql = format!(
-        "select event_id, facts from runs where tenant_id = $1 and conversation_id in ({}) and at_ms >= $2",
+        "select event_id, facts from runs where tenant_id = $1 and conversation_id in ({}) and at_ms >= $2 \
+         and facts <> ''",
         places(3, conversations.len())
     );
     let rows = tx.all("read runs again", &sql, of(tenant, conversations, from_ms)).await?;

@@ -34,6 +34,15 @@ pub struct RuleRun {
     pub micros: u64,
 }
 
+impl RuleRun {
+    /// Did the rule get to see the facts? Not when what led to the event already ruled it out.
+    pub fn was_shown(&self) -> bool {
+        use SkipReason::{AlreadyInChain, CausedByRule, ChainTooDeep, Channel};
+        let RunOutcome::Skipped { reason } = self.outcome else { return true };
+        !matches!(reason, Channel | CausedByRule | AlreadyInChain | ChainTooDeep)
+    }
+}
+
 /// How a run went.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]

@@ -114,6 +114,21 @@ fn facts_without_a_record_are_those_that_rules_saw() {
 }
 
 #[test]
+fn of_an_event_that_no_rule_was_shown_only_the_trace_is_kept() {
+    let answers = "//! Answers\n//! on: message.received\n\nsend_message(\"hi\");\n";
+    let (mut desk, mut log) =
+        (Desk::new(channel("whatsapp", Window::None), &[answers, WATCHER]), Log::default());
+    log.add(desk.writes("hello"));
+    // The watcher does not look at what rules caused.
+    let moments = log.moments(&desk, log.kept.clone(), 0);
+    let sent = moments.iter().find(|it| it.event.body.kind().name() == "message.sent").unwrap();
+    assert_eq!(log.kept.get(&sent.event.id).map(String::as_str), Some(""));
+    assert!(!sent.is_exact);
+    let text = sent.facts.message.as_ref().and_then(|message| message.text.as_deref());
+    assert_eq!((text, sent.facts.conversation.outbound_count), (Some("hi"), 1));
+}
+
+#[test]
 fn a_draft_is_compared_with_what_runs_on_every_event() {
     let (desk, log) = lived();
     let rule =
