@@ -149,6 +149,7 @@ impl App {
             () = stop.cancelled() => None,
             ended = &mut serving => Some(ended_early("the HTTP server", ended)),
             ended = &mut working => Some(ended_early("the worker", ended)),
+            () = self.flow.db.broken() => Some(StoreError::NotOnDisk.into()),
         };
         api.drain();
         close.cancel();

@@ -73,6 +73,7 @@ pub mod webhook_views;
 pub mod webhooks;
 
 mod connect;
+mod disk;
 mod migrate;
 mod row;
 mod sqlite;
@@ -137,6 +138,12 @@ pub enum StoreError {
     /// Every connection was in use for too long.
     #[error("the database is busy: no connection became free in time")]
     Busy,
+    /// SQLite's log could not be brought to disk; nothing is written from then on.
+    #[error(
+        "the disk did not take the database's log: what was written last may be gone after a power cut. Look at the \
+         disk and the system's log, then start again"
+    )]
+    NotOnDisk,
     /// The store is shutting down.
     #[error("the store is closed")]
     Closed,

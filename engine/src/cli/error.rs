@@ -143,9 +143,10 @@ impl From<StoreError> for CliError {
             | StoreError::Busy
             | StoreError::Moved(_)
             | StoreError::Closed => Self::Unavailable(with_causes(&error)),
-            StoreError::BadRow { .. } | StoreError::Url(_) | StoreError::Migrate(_) => {
-                Self::Failed(with_causes(&error))
-            }
+            StoreError::BadRow { .. }
+            | StoreError::Url(_)
+            | StoreError::Migrate(_)
+            | StoreError::NotOnDisk => Self::Failed(with_causes(&error)),
         }
     }
 }

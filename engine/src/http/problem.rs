@@ -208,6 +208,7 @@ impl From<StoreError> for Problem {
             StoreError::Database { .. }
             | StoreError::Sqlite { .. }
             | StoreError::Busy
+            | StoreError::NotOnDisk
             | StoreError::Closed => Self::unavailable(
                 "store_unavailable",
                 "the database cannot be reached; try again in a moment",

@@ -1,9 +1,11 @@
 //! Opening a database and running transactions on it.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -11,7 +13,9 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
 use sqlx::{ConnectOptions as _, Connection as _, PgPool};
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
+use super::disk::{self, COMMITS_MAX, Log};
 use super::sqlite::{Readers, Sqlite};
 use super::tx::{Conn, count};
 use super::writer::{Body, Durability, Job, QUEUE_MAX};
@@ -36,7 +40,7 @@ pub struct SqlStats {
     pub statements: AtomicU64,
     /// Commits.
     pub commits: AtomicU64,
-    /// Commits that were synced to disk.
+    /// Times that commits were brought to disk: on SQLite several at once, on PostgreSQL each by itself.
     pub syncs: AtomicU64,
     /// SQLite batches that had to be run one by one.
     pub batches_split: AtomicU64,
@@ -54,8 +58,16 @@ struct Inner {
 }
 
 enum Pools {
-    Sqlite { readers: Arc<Readers>, writer: mpsc::Sender<Box<dyn Job>>, file: PathBuf },
+    Sqlite(Sqlites),
     Postgres { pool: PgPool },
+}
+
+struct Sqlites {
+    readers: Arc<Readers>,
+    writer: mpsc::Sender<Box<dyn Job>>,
+    file: PathBuf,
+    /// Cancelled when the log cannot be brought to disk.
+    broken: CancellationToken,
 }
 
 impl Db {
@@ -95,7 +107,7 @@ impl Db {
     /// The SQLite file, if it is one.
     pub fn sqlite_file(&self) -> Option<&Path> {
         match &self.inner.pools {
-            Pools::Sqlite { file, .. } => Some(file),
+            Pools::Sqlite(sqlite) => Some(&sqlite.file),
             Pools::Postgres { .. } => None,
         }
     }
@@ -103,8 +115,16 @@ impl Db {
     /// The PostgreSQL pool, for a LISTEN connection.
     pub fn postgres_pool(&self) -> Option<&PgPool> {
         match &self.inner.pools {
-            Pools::Sqlite { .. } => None,
+            Pools::Sqlite(_) => None,
             Pools::Postgres { pool } => Some(pool),
+        }
+    }
+
+    /// Ends when this store can keep nothing any more: the disk did not take its log. Start again to go on.
+    pub async fn broken(&self) {
+        match &self.inner.pools {
+            Pools::Sqlite(sqlite) => sqlite.broken.cancelled().await,
+            Pools::Postgres { .. } => std::future::pending().await,
         }
     }
 
@@ -120,7 +140,7 @@ impl Db {
     pub async fn read(&self) -> Result<Tx, StoreError> {
         let failed = |source| StoreError::Database { what: "give a connection", source };
         let conn = match &self.inner.pools {
-            Pools::Sqlite { readers, .. } => Conn::SqliteReader(readers.acquire().await?),
+            Pools::Sqlite(sqlite) => Conn::SqliteReader(sqlite.readers.acquire().await?),
             Pools::Postgres { pool } => Conn::Postgres(pool.acquire().await.map_err(failed)?),
         };
         Ok(Tx { conn, stats: self.inner.stats.clone() })
@@ -137,10 +157,10 @@ impl Db {
         F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T, StoreError>> + Send + Sync + 'static,
     {
         match &self.inner.pools {
-            Pools::Sqlite { writer, .. } => {
+            Pools::Sqlite(sqlite) => {
                 let (answer, answered) = oneshot::channel();
                 let job = Box::new(Body { durability, body, value: None, answer });
-                writer.send(job).await.map_err(|_| StoreError::Closed)?;
+                sqlite.writer.send(job).await.map_err(|_| StoreError::Closed)?;
                 answered.await.map_err(|_| StoreError::Closed)?
             }
             Pools::Postgres { pool } => self.write_postgres(pool, durability, body).await,
@@ -187,6 +207,16 @@ async fn commit(tx: Tx, durability: Durability) -> Result<(), StoreError> {
 }
 
 async fn open_sqlite(path: &Path, migrate_first: bool, stats: &Arc<SqlStats>) -> Result<Pools, StoreError> {
+    prepare_sqlite(path, migrate_first).await?;
+    let conn = Sqlite::writer(path)
+        .map_err(|source| StoreError::Sqlite { what: "open its file for writing", source })?;
+    let mut log = Log::of(&conn.file().unwrap_or_else(|| path.to_owned()));
+    let (writer, broken) = start_threads(conn, stats, move || log.sync())?;
+    Ok(Pools::Sqlite(Sqlites { readers: Readers::new(path), writer, file: path.to_owned(), broken }))
+}
+
+/// Moves what the last process left in its log into the database, too.
+async fn prepare_sqlite(path: &Path, migrate_first: bool) -> Result<(), StoreError> {
     let failed = |source| StoreError::Database { what: "open its file", source };
     let options = SqliteConnectOptions::new()
         .filename(path)
@@ -199,26 +229,31 @@ async fn open_sqlite(path: &Path, migrate_first: bool, stats: &Arc<SqlStats>) ->
     if migrate_first {
         migrate::run_sqlite(&mut conn).await?;
     }
-    conn.close().await.map_err(failed)?;
-    let (sender, queue) = mpsc::channel(QUEUE_MAX);
-    start_writer(path, queue, stats.clone())?;
-    let readers = Readers::new(path);
-    Ok(Pools::Sqlite { readers, writer: sender, file: path.to_owned() })
+    conn.close().await.map_err(failed)
 }
 
-fn start_writer(
-    path: &Path,
-    queue: mpsc::Receiver<Box<dyn Job>>,
-    stats: Arc<SqlStats>,
-) -> Result<(), StoreError> {
-    let conn = Sqlite::writer(path)
-        .map_err(|source| StoreError::Sqlite { what: "open its file for writing", source })?;
-    let runtime = tokio::runtime::Handle::current();
-    let thread = std::thread::Builder::new().name("sqlite-writer".into());
-    thread.spawn(move || runtime.block_on(writer::run(conn, queue, stats))).map_err(|source| {
-        StoreError::Database { what: "start its writing thread", source: sqlx::Error::Io(source) }
-    })?;
-    Ok(())
+/// Starts who writes and who brings it to disk with `sync`; both end with the last sender.
+fn start_threads(
+    conn: Sqlite,
+    stats: &Arc<SqlStats>,
+    sync: impl FnMut() -> io::Result<()> + Send + 'static,
+) -> Result<(mpsc::Sender<Box<dyn Job>>, CancellationToken), StoreError> {
+    let (writer, queue) = mpsc::channel(QUEUE_MAX);
+    let (committed, commits) = sync_channel(COMMITS_MAX);
+    let broken = CancellationToken::new();
+    let (told, seen, counts) = (broken.clone(), broken.clone(), stats.clone());
+    spawn("sqlite-disk", move || disk::run(&commits, sync, &told, &counts))?;
+    let (runtime, counts) = (tokio::runtime::Handle::current(), stats.clone());
+    spawn("sqlite-writer", move || runtime.block_on(writer::run(conn, queue, committed, seen, counts)))?;
+    Ok((writer, broken))
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), StoreError> {
+    let thread = std::thread::Builder::new().name(name.to_owned()).spawn(work);
+    thread.map(drop).map_err(|source| StoreError::Database {
+        what: "start its writing threads",
+        source: sqlx::Error::Io(source),
+    })
 }
 
 async fn open_postgres(url: &str, migrate_first: bool) -> Result<Pools, StoreError> {
@@ -239,6 +274,21 @@ async fn open_postgres(url: &str, migrate_first: bool) -> Result<Pools, StoreErr
         .test_before_acquire(false)
         .connect_lazy_with(options);
     Ok(Pools::Postgres { pool })
+}
+
+#[cfg(test)]
+impl Db {
+    /// A new SQLite database whose log is brought to disk by `sync`.
+    pub(super) async fn synced_by(
+        path: &Path,
+        sync: impl FnMut() -> io::Result<()> + Send + 'static,
+    ) -> Self {
+        prepare_sqlite(path, true).await.unwrap();
+        let stats = Arc::new(SqlStats::default());
+        let (writer, broken) = start_threads(Sqlite::writer(path).unwrap(), &stats, sync).unwrap();
+        let sqlites = Sqlites { readers: Readers::new(path), writer, file: path.to_owned(), broken };
+        Self { inner: Arc::new(Inner { pools: Pools::Sqlite(sqlites), stats }) }
+    }
 }
 
 #[cfg(test)]

@@ -91,8 +91,10 @@ impl Sqlite {
     /// The one connection that writes. The file exists, in the mode that it was given when it was made.
     pub(super) fn writer(file: &Path) -> rusqlite::Result<Self> {
         let pragmas = [
-            // FULL: in WAL mode NORMAL may lose the last commits in a power cut.
-            ("synchronous", "full".to_owned()),
+            // Commits are brought to disk by `disk`, which answers for them; checkpoints by SQLite, here as there
+            // past the drive's own cache.
+            ("synchronous", "normal".to_owned()),
+            ("checkpoint_fullfsync", "on".to_owned()),
             ("foreign_keys", "on".to_owned()),
             ("cache_size", format!("-{WRITER_CACHE_KIB}")),
             ("wal_autocheckpoint", CHECKPOINT_PAGES.to_string()),
@@ -113,6 +115,11 @@ impl Sqlite {
             connection.pragma_update(None, name, value)?;
         }
         Ok(Self(connection))
+    }
+
+    /// Its file, with links followed.
+    pub(super) fn file(&self) -> Option<PathBuf> {
+        self.0.path().map(PathBuf::from)
     }
 
     /// Answers the number of rows touched.

@@ -1,12 +1,16 @@
 //! SQLite's one writer: takes whatever transactions wait, runs them in one
-//! database transaction, commits once, and only then answers all of them.
+//! database transaction and commits once. Those that failed are answered here,
+//! the others once their commit is on disk.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::SyncSender;
 
 use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
+use super::disk::Committed;
 use super::sqlite::Sqlite;
 use super::tx::{Conn, count};
 use super::{SqlStats, StoreError, Tx};
@@ -61,33 +65,33 @@ where
     }
 }
 
-/// Runs until every sender is dropped, on a thread of its own: its statements block.
-pub(super) async fn run(conn: Sqlite, mut queue: mpsc::Receiver<Box<dyn Job>>, stats: Arc<SqlStats>) {
+/// Runs until every sender is dropped, on a thread of its own: its statements block, and so does a disk that does not
+/// keep up. When the disk is broken, nothing is written any more.
+pub(super) async fn run(
+    conn: Sqlite,
+    mut queue: mpsc::Receiver<Box<dyn Job>>,
+    committed: SyncSender<Committed>,
+    broken: CancellationToken,
+    stats: Arc<SqlStats>,
+) {
     let mut tx = Tx { conn: Conn::SqliteWriter(conn), stats };
     let mut waiting: Vec<Box<dyn Job>> = Vec::new();
-    let mut synced = true;
     while queue.recv_many(&mut waiting, BATCH_MAX).await > 0 {
-        let hard = waiting.iter().any(|job| job.durability() == Durability::Hard);
-        if hard != synced && set_synchronous(&mut tx, hard).await.is_ok() {
-            synced = hard;
+        let mut jobs = std::mem::take(&mut waiting);
+        if broken.is_cancelled() {
+            finish_all(jobs, || StoreError::NotOnDisk);
+            continue;
         }
-        let together = batch(&mut tx, &mut waiting).await;
-        if let Err(error) = together {
-            if waiting.len() == 1 {
-                finish_all(&mut waiting, Err(error));
-            } else {
-                one_by_one(&mut tx, &mut waiting).await;
-            }
-        } else {
-            finish_all(&mut waiting, Ok(()));
+        if let Err(error) = batch(&mut tx, &mut jobs).await {
+            jobs = one_by_one(&mut tx, jobs, error).await;
+        }
+        if jobs.is_empty() {
+            continue;
+        }
+        if let Err(unsent) = committed.send(jobs) {
+            finish_all(unsent.0, || StoreError::Closed);
         }
     }
-}
-
-/// `FULL` syncs the log at every commit, `NORMAL` at checkpoints only.
-async fn set_synchronous(tx: &mut Tx, hard: bool) -> Result<(), StoreError> {
-    let sql = if hard { "pragma synchronous = full" } else { "pragma synchronous = normal" };
-    tx.execute("set its durability", sql, Vec::new()).await.map(|_| ())
 }
 
 async fn batch(tx: &mut Tx, jobs: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
@@ -103,19 +107,27 @@ async fn batch(tx: &mut Tx, jobs: &mut [Box<dyn Job>]) -> Result<(), StoreError>
         return Err(error);
     }
     count(&tx.stats.commits);
-    if jobs.iter().any(|job| job.durability() == Durability::Hard) {
-        count(&tx.stats.syncs);
-    }
     Ok(())
 }
 
-/// A batch failed: one of its members is at fault, the others must not suffer.
-async fn one_by_one(tx: &mut Tx, jobs: &mut Vec<Box<dyn Job>>) {
-    tx.stats.batches_split.fetch_add(1, Ordering::Relaxed);
-    for mut job in jobs.drain(..) {
-        let outcome = batch(tx, std::slice::from_mut(&mut job)).await;
-        job.finish(outcome);
+/// A batch failed with this error: one of its members is at fault, the others must not suffer. Answers those that are
+/// committed now.
+async fn one_by_one(tx: &mut Tx, mut jobs: Committed, error: StoreError) -> Committed {
+    if jobs.len() == 1 {
+        if let Some(job) = jobs.pop() {
+            job.finish(Err(error));
+        }
+        return jobs;
     }
+    tx.stats.batches_split.fetch_add(1, Ordering::Relaxed);
+    let mut committed = Vec::with_capacity(jobs.len());
+    for mut job in jobs {
+        match batch(tx, std::slice::from_mut(&mut job)).await {
+            Ok(()) => committed.push(job),
+            Err(error) => job.finish(Err(error)),
+        }
+    }
+    committed
 }
 
 async fn rollback(tx: &mut Tx) {
@@ -124,9 +136,8 @@ async fn rollback(tx: &mut Tx) {
     }
 }
 
-fn finish_all(jobs: &mut Vec<Box<dyn Job>>, outcome: Result<(), StoreError>) {
-    let mut first = Some(outcome);
-    for job in jobs.drain(..) {
-        job.finish(first.take().unwrap_or(Ok(())));
+fn finish_all(jobs: Committed, error: impl Fn() -> StoreError) {
+    for job in jobs {
+        job.finish(Err(error()));
     }
 }
