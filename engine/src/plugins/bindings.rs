@@ -1,6 +1,8 @@
 //! Bindings made from the contract's text. The core world is what every
-//! provider exports; each optional interface has a probe world of its own, so
-//! that it is looked for by itself. All share the types of the core bindings.
+//! provider exports. Each interface that is called, optional ones and those of
+//! every message, has a probe world of its own, so that it is looked for by
+//! itself: finding a function costs as much as a short call of it. All share the
+//! types of the core bindings.
 #![allow(missing_docs, unreachable_pub, clippy::all, reason = "generated")]
 
 /// `log`, `descriptor`, `webhook`, `sender`.
@@ -14,47 +16,55 @@ pub(super) mod provider {
 }
 
 macro_rules! probe {
-    ($module:ident, $world:literal) => {
+    ($module:ident, $world:literal, $($interface:literal = $shared:ident),+) => {
         pub(super) mod $module {
             wasmtime::component::bindgen!({
                 path: ["../plugins/wit", "src/plugins/probes.wit"],
                 world: $world,
                 exports: { default: async },
-                with: {
-                    "pointsman:plugin/types": crate::plugins::bindings::provider::pointsman::plugin::types,
-                    "pointsman:plugin/http": crate::plugins::bindings::provider::pointsman::plugin::http,
-                },
+                with: { $($interface: crate::plugins::bindings::provider::pointsman::plugin::$shared),+ },
             });
         }
     };
 }
-probe!(account, "pointsman:probes/account");
-probe!(media, "pointsman:probes/media");
-probe!(templates, "pointsman:probes/templates");
-probe!(sessions, "pointsman:probes/sessions");
-/// Its events are those of webhooks.
-pub(super) mod backfill {
-    wasmtime::component::bindgen!({
-        path: ["../plugins/wit", "src/plugins/probes.wit"],
-        world: "pointsman:probes/backfill",
-        exports: { default: async },
-        with: {
-            "pointsman:plugin/types": crate::plugins::bindings::provider::pointsman::plugin::types,
-            "pointsman:plugin/http": crate::plugins::bindings::provider::pointsman::plugin::http,
-            "pointsman:plugin/events": crate::plugins::bindings::provider::pointsman::plugin::events,
-        },
-    });
-}
-/// Its settings are those of channels.
-pub(super) mod assistant {
-    wasmtime::component::bindgen!({
-        path: ["../plugins/wit", "src/plugins/probes.wit"],
-        world: "pointsman:probes/assistant",
-        exports: { default: async },
-        with: {
-            "pointsman:plugin/types": crate::plugins::bindings::provider::pointsman::plugin::types,
-            "pointsman:plugin/http": crate::plugins::bindings::provider::pointsman::plugin::http,
-            "pointsman:plugin/settings": crate::plugins::bindings::provider::pointsman::plugin::settings,
-        },
-    });
-}
+probe!(
+    webhook,
+    "pointsman:probes/webhook",
+    "pointsman:plugin/types" = types,
+    "pointsman:plugin/events" = events
+);
+probe!(
+    sender,
+    "pointsman:probes/sender",
+    "pointsman:plugin/types" = types,
+    "pointsman:plugin/http" = http,
+    "pointsman:plugin/events" = events
+);
+probe!(account, "pointsman:probes/account", "pointsman:plugin/types" = types, "pointsman:plugin/http" = http);
+probe!(media, "pointsman:probes/media", "pointsman:plugin/types" = types, "pointsman:plugin/http" = http);
+probe!(
+    templates,
+    "pointsman:probes/templates",
+    "pointsman:plugin/types" = types,
+    "pointsman:plugin/http" = http
+);
+probe!(
+    sessions,
+    "pointsman:probes/sessions",
+    "pointsman:plugin/types" = types,
+    "pointsman:plugin/http" = http
+);
+probe!(
+    backfill,
+    "pointsman:probes/backfill",
+    "pointsman:plugin/types" = types,
+    "pointsman:plugin/http" = http,
+    "pointsman:plugin/events" = events
+);
+probe!(
+    assistant,
+    "pointsman:probes/assistant",
+    "pointsman:plugin/types" = types,
+    "pointsman:plugin/http" = http,
+    "pointsman:plugin/settings" = settings
+);

@@ -12,7 +12,7 @@ use wasmtime::component::{Instance, InstancePre};
 use wasmtime::{Engine, Store, Trap};
 
 use super::bindings::provider::{ProviderCore, ProviderCoreIndices};
-use super::bindings::{account, assistant, backfill, media, sessions, templates};
+use super::bindings::{account, assistant, backfill, media, sender, sessions, templates, webhook};
 use super::engine::{
     self, CallState, HOSTCALL_BYTES_MAX, MEMORY_BYTES_MAX, OPERATIONS_MAX, Ticker, grant_cpu,
 };
@@ -149,6 +149,8 @@ pub(super) struct Loaded {
     /// What every provider exports; an assistant has `assistant` instead.
     pub(super) provider: Option<ProviderCoreIndices>,
     pub(super) assistant: Option<assistant::AssistantIndices>,
+    pub(super) webhook: Option<webhook::WebhookIndices>,
+    pub(super) sender: Option<sender::SenderIndices>,
     pub(super) account: Option<account::AccountIndices>,
     pub(super) media: Option<media::MediaIndices>,
     pub(super) templates: Option<templates::TemplatesIndices>,
@@ -277,11 +279,12 @@ pub(super) struct Guest {
 }
 
 impl Guest {
-    /// The typed functions that every provider exports. Finding them costs as much as a short call: once per guest.
-    pub(super) fn provider(&mut self, export: &'static str) -> Result<ProviderCore, CallError> {
-        let found = match &self.instance {
-            Some(instance) => self.runner.loaded.provider(&mut self.store, instance),
-            None => Err(wasmtime::Error::msg("no instance")),
+    /// The typed functions that webhooks need. Finding them costs as much as a short call: once per guest.
+    pub(super) fn webhook(&mut self, export: &'static str) -> Result<webhook::Webhook, CallError> {
+        let found = match (&self.instance, &self.runner.loaded.webhook) {
+            (Some(instance), Some(webhook)) => webhook.load(&mut self.store, instance),
+            (None, _) => Err(wasmtime::Error::msg("no instance")),
+            (_, None) => Err(wasmtime::Error::msg("it is an assistant and no provider")),
         };
         found.map_err(|error| self.explain(export, DESCRIBE_CPU_MS, &error))
     }

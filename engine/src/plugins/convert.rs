@@ -11,8 +11,10 @@ pub(super) use assistant::{
 pub(super) use manifest::{channel_kind, setting_kind};
 pub(super) use outbound::outbound;
 
-use super::bindings::provider::exports::pointsman::plugin::{descriptor, sender, webhook};
+use super::bindings::provider::exports::pointsman::plugin::descriptor;
 use super::bindings::provider::pointsman::plugin::types;
+use super::bindings::sender::exports::pointsman::plugin::sender;
+use super::bindings::webhook::exports::pointsman::plugin::webhook;
 use super::bindings::{account, backfill, sessions, templates};
 use super::{ChannelContext, wire};
 

@@ -12,7 +12,7 @@ use wasmtime::{Engine, Store};
 use super::bindings::assistant::exports::pointsman::plugin::assistant as assistant_api;
 use super::bindings::provider::ProviderCoreIndices;
 use super::bindings::provider::exports::pointsman::plugin::descriptor;
-use super::bindings::{account, assistant, backfill, media, sessions, templates};
+use super::bindings::{account, assistant, backfill, media, sender, sessions, templates, webhook};
 use super::call::{CallError, Crashes, DESCRIBE_CPU_MS, Loaded, Peak, Runner, Sandbox};
 use super::compile::CompileError;
 use super::convert;
@@ -208,6 +208,8 @@ fn locate(engine: &Engine, component: &Component) -> Result<Loaded, InstallError
             found => Some(found.map_err(contract)?),
         },
         assistant,
+        webhook: webhook::WebhookIndices::new(&pre).ok(),
+        sender: sender::SenderIndices::new(&pre).ok(),
         account: account::AccountIndices::new(&pre).ok(),
         media: media::MediaIndices::new(&pre).ok(),
         templates: templates::TemplatesIndices::new(&pre).ok(),

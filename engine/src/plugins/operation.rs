@@ -10,9 +10,9 @@ use std::time::Duration;
 use wasmtime::Store;
 use wasmtime::component::Instance;
 
-use super::bindings::provider::exports::pointsman::plugin::sender;
 use super::bindings::provider::pointsman::plugin::{http, types};
-use super::bindings::{account, backfill, media, provider, sessions, templates};
+use super::bindings::sender::exports::pointsman::plugin::sender;
+use super::bindings::{account, backfill, media, sender as sending, sessions, templates};
 use super::call::{CallError, Guest, Loaded, Runner, STEP_CPU_MS};
 use super::egress::{CALLS_MAX, Performed};
 use super::engine::CallState;
@@ -185,7 +185,7 @@ pub(super) struct SendMessage {
 }
 
 impl Operation for SendMessage {
-    type Bindings = provider::ProviderCore;
+    type Bindings = sending::Sender;
     type Done = sender::Receipt;
     const EXPORT: &'static str = "sender.send";
 
@@ -194,7 +194,7 @@ impl Operation for SendMessage {
         instance: &Instance,
         store: &mut Store<CallState>,
     ) -> wasmtime::Result<Option<Self::Bindings>> {
-        loaded.provider.as_ref().map(|export| export.load(store, instance)).transpose()
+        loaded.sender.as_ref().map(|export| export.load(store, instance)).transpose()
     }
 
     async fn begin(

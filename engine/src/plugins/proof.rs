@@ -7,8 +7,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::{hmac, signature};
 
-use super::bindings::provider::exports::pointsman::plugin::webhook::Proof;
 use super::bindings::provider::pointsman::plugin::types::HmacAlgorithm;
+use super::bindings::webhook::exports::pointsman::plugin::webhook::Proof;
 use crate::crypto::Secret;
 
 /// Does any of the proofs hold? A secret that is not set or empty proves nothing.
@@ -56,7 +56,7 @@ fn same(expected: &str, presented: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::bindings::provider::exports::pointsman::plugin::webhook::{HmacProof, TokenProof};
+    use super::super::bindings::webhook::exports::pointsman::plugin::webhook::{HmacProof, TokenProof};
     use super::*;
 
     fn secrets() -> BTreeMap<String, Secret> {

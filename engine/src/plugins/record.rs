@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use ring::hmac;
 use serde_json::Value;
 
-use super::bindings::provider::exports::pointsman::plugin::webhook::{HmacAlgorithm, Proof};
+use super::bindings::webhook::exports::pointsman::plugin::webhook::{HmacAlgorithm, Proof};
 use super::wire::{Verdict, WebhookRequest};
 use super::{CallError, ChannelContext, Plugin, Secret, webhook};
 use crate::crypto::sha256_hex;

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use wasmtime::Store;
 use wasmtime::component::Instance;
 
-use super::bindings::provider::ProviderCore;
-use super::bindings::provider::exports::pointsman::plugin::webhook;
 use super::bindings::provider::pointsman::plugin::types;
+use super::bindings::webhook::Webhook;
+use super::bindings::webhook::exports::pointsman::plugin::webhook;
 use super::call::{AUTHENTICATE_CPU_MS, CallError, DESCRIBE_CPU_MS, Guest, Loaded, PARSE_CPU_MS, Runner};
 use super::engine::CallState;
 use super::journal::Redactor;
@@ -55,13 +55,13 @@ pub(super) async fn receive(
     let redactor = Arc::new(Redactor::new(context.secrets.clone()));
     let work = async {
         let mut guest = runner.open(&outgoing.channel_id, AUTHENTICATE, redactor.clone()).await?;
-        let provider = guest.provider(AUTHENTICATE)?;
-        let claimed = authenticate(&mut guest, &provider, &outgoing, &request).await?;
+        let exports = guest.webhook(AUTHENTICATE)?;
+        let claimed = authenticate(&mut guest, &exports, &outgoing, &request).await?;
         let verdict = judge(claimed, &context.secrets, trust, &redactor);
         if extent == Extent::Authenticate || !matches!(verdict, Verdict::Accept(_)) {
             return Ok((verdict, None));
         }
-        let parsed = parse_with(&mut guest, &provider, (&outgoing, &request), &redactor).await;
+        let parsed = parse_with(&mut guest, &exports, (&outgoing, &request), &redactor).await;
         let parsed = parsed.unwrap_or_else(|error| {
             Err(redactor.clean_failure(Failure::internal(Certainty::NotPerformed, error.to_string())))
         });
@@ -79,32 +79,32 @@ pub(super) async fn parse(
     let redactor = Arc::new(Redactor::new(context.secrets.clone()));
     let work = async {
         let mut guest = runner.open(&outgoing.channel_id, PARSE, redactor.clone()).await?;
-        let provider = guest.provider(PARSE)?;
-        parse_with(&mut guest, &provider, (&outgoing, &request), &redactor).await
+        let exports = guest.webhook(PARSE)?;
+        parse_with(&mut guest, &exports, (&outgoing, &request), &redactor).await
     };
     runner.compute(work).await?
 }
 
 async fn authenticate(
     guest: &mut Guest,
-    provider: &ProviderCore,
+    exports: &Webhook,
     context: &types::Context,
     request: &webhook::Request,
 ) -> Result<webhook::Verdict, CallError> {
     let call = async |_: &Loaded, _: &Instance, store: &mut Store<CallState>| {
-        provider.pointsman_plugin_webhook().call_authenticate(store, context, request).await
+        exports.pointsman_plugin_webhook().call_authenticate(store, context, request).await
     };
     guest.run(AUTHENTICATE, AUTHENTICATE_CPU_MS, call).await
 }
 
 async fn parse_with(
     guest: &mut Guest,
-    provider: &ProviderCore,
+    exports: &Webhook,
     (context, request): (&types::Context, &webhook::Request),
     redactor: &Redactor,
 ) -> Result<Parsed, CallError> {
     let call = async |_: &Loaded, _: &Instance, store: &mut Store<CallState>| {
-        provider.pointsman_plugin_webhook().call_parse(store, context, request).await
+        exports.pointsman_plugin_webhook().call_parse(store, context, request).await
     };
     Ok(match guest.run(PARSE, PARSE_CPU_MS, call).await? {
         Ok(events) if events.len() > EVENTS_MAX => Err(Failure::internal(
@@ -126,8 +126,8 @@ pub(super) async fn claimed(
     let work = async {
         let mut guest =
             runner.open(&outgoing.channel_id, AUTHENTICATE, Arc::new(Redactor::default())).await?;
-        let provider = guest.provider(AUTHENTICATE)?;
-        authenticate(&mut guest, &provider, &outgoing, &request).await
+        let exports = guest.webhook(AUTHENTICATE)?;
+        authenticate(&mut guest, &exports, &outgoing, &request).await
     };
     Ok(match runner.compute(work).await?? {
         webhook::Verdict::Accept(claim) | webhook::Verdict::Answer(claim) => claim.proofs,

@@ -1,6 +1,8 @@
 //! Our outbound message in the contract's words.
 
-use super::super::bindings::provider::exports::pointsman::plugin::{descriptor, sender, webhook};
+use super::super::bindings::provider::exports::pointsman::plugin::descriptor;
+use super::super::bindings::sender::exports::pointsman::plugin::sender;
+use super::super::bindings::webhook::exports::pointsman::plugin::webhook;
 use super::super::wire;
 
 pub(in crate::plugins) fn outbound(message: &wire::OutboundMessage) -> sender::Message {
