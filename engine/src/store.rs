@@ -79,6 +79,7 @@ mod row;
 mod sqlite;
 #[cfg(test)]
 pub(crate) mod testing;
+mod text;
 mod tx;
 #[cfg(test)]
 pub(crate) mod views_fixture;

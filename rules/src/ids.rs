@@ -4,7 +4,13 @@
 use std::fmt;
 use std::str::FromStr;
 
-use ulid::Ulid;
+use serde::de::{Error, Visitor};
+use ulid::{ULID_LEN, Ulid};
+
+/// Bytes of every prefix.
+const PREFIX_LEN: usize = 3;
+/// Bytes of every id's text.
+const TEXT_LEN: usize = PREFIX_LEN + 1 + ULID_LEN;
 
 /// Why a text is not an id of the wanted kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -21,10 +27,46 @@ pub struct IdError {
 fn parse(kind: &'static str, prefix: &'static str, text: &str) -> Result<u128, IdError> {
     text.strip_prefix(prefix)
         .and_then(|rest| rest.strip_prefix('_'))
-        .filter(|rest| rest.len() == 26)
-        .and_then(|rest| Ulid::from_str(&rest.to_ascii_uppercase()).ok())
+        .filter(|rest| rest.len() == ULID_LEN)
+        .and_then(|rest| Ulid::from_str(rest).ok())
         .map(|ulid| ulid.0)
         .ok_or_else(|| IdError { kind, prefix, given: text.chars().take(64).collect() })
+}
+
+/// An id's text, made without asking for memory: ids are written more often than anything else.
+#[derive(Clone, Copy)]
+pub struct IdText([u8; TEXT_LEN]);
+
+impl IdText {
+    fn new(prefix: &str, id: u128) -> Self {
+        let mut text = [b'_'; TEXT_LEN];
+        text[..PREFIX_LEN].copy_from_slice(prefix.as_bytes());
+        let mut buffer = [0; ULID_LEN];
+        let letters = Ulid(id).array_to_str(&mut buffer);
+        letters.make_ascii_lowercase();
+        text[PREFIX_LEN + 1..].copy_from_slice(letters.as_bytes());
+        Self(text)
+    }
+
+    /// `cnv_` and 26 letters and digits.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default() // letters and digits always are
+    }
+}
+
+/// Reads an id where a text is.
+struct Reader<T>(fn(&str) -> Result<T, IdError>);
+
+impl<T> Visitor<'_> for Reader<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an id")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
+        (self.0)(text).map_err(E::custom)
+    }
 }
 
 macro_rules! ids {
@@ -52,6 +94,11 @@ macro_rules! ids {
                 i64::try_from(Ulid(self.0).timestamp_ms()).unwrap_or(i64::MAX)
             }
 
+            /// What `Display` writes.
+            pub fn text(self) -> IdText {
+                IdText::new($prefix, self.0)
+            }
+
             /// # Errors
             /// The text has another prefix or shape.
             pub fn parse(text: &str) -> Result<Self, IdError> {
@@ -61,10 +108,7 @@ macro_rules! ids {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                let mut buffer = [0u8; ulid::ULID_LEN];
-                let text = Ulid(self.0).array_to_str(&mut buffer);
-                text.make_ascii_lowercase();
-                write!(f, "{}_{}", $prefix, text)
+                f.write_str(self.text().as_str())
             }
         }
 
@@ -83,14 +127,13 @@ macro_rules! ids {
 
         impl serde::Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-                to.collect_str(self)
+                to.serialize_str(self.text().as_str())
             }
         }
 
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-                let text = std::borrow::Cow::<'de, str>::deserialize(from)?;
-                Self::parse(&text).map_err(serde::de::Error::custom)
+                from.deserialize_str(Reader(Self::parse))
             }
         }
     )*};
@@ -178,6 +221,9 @@ mod tests {
         assert_eq!(ConversationId::parse(&text), Ok(id));
         let json = serde_json::to_string(&id).unwrap();
         assert_eq!(serde_json::from_str::<ConversationId>(&json).unwrap(), id);
+        assert_eq!(serde_json::from_str::<ConversationId>(&json.replace('n', r"\u006e")).unwrap(), id);
+        assert_eq!(serde_json::from_value::<ConversationId>(text.clone().into()).unwrap(), id);
+        assert_eq!(ConversationId::parse(&text.to_uppercase().replace("CNV", "cnv")), Ok(id));
     }
 
     #[test]

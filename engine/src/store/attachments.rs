@@ -4,7 +4,7 @@
 
 use pointsman_rules::ids::{AttachmentId, ChannelId, ConversationId, MessageId, TenantId};
 
-use super::tx::places;
+use super::text::places;
 use super::{Arg, Row, StoreError, Tx};
 use crate::args;
 

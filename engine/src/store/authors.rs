@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use pointsman_rules::ids::TenantId;
 
-use super::tx::places;
+use super::text::places;
 use super::{Arg, StoreError, Tx};
 use crate::args;
 

@@ -7,7 +7,7 @@ use pointsman_rules::ids::{ChannelId, ContactId, ConversationId, IdentityId, Lan
 use serde_json::Value;
 
 use super::filter::{Filter, Sight, like_part};
-use super::tx::places;
+use super::text::places;
 use super::{Arg, Row, StoreError, Tx};
 use crate::args;
 

@@ -7,7 +7,7 @@ use pointsman_rules::ids::{ContactId, IdentityId, TenantId};
 
 use super::conversations::json;
 use super::lanes::pairs;
-use super::tx::places;
+use super::text::places;
 use super::{Arg, StoreError, Tx};
 use crate::args;
 

@@ -5,7 +5,7 @@ use pointsman_rules::ids::{
     ChannelId, ConversationId, EffectId, EventId, LaneId, MessageId, RuleVersionId, TenantId,
 };
 
-use super::lanes::{Claim, LANES_PER_QUERY_MAX};
+use super::lanes::Claim;
 use super::{Row, StoreError, Tx};
 use crate::args;
 
@@ -123,24 +123,12 @@ const COLUMNS: &str = "id, lane_id, channel_id, conversation_id, message_id, seq
 /// # Errors
 /// The database's own.
 pub async fn waiting(tx: &mut Tx, claims: &[Claim], effects_max: u32) -> Result<Vec<Effect>, StoreError> {
-    let mut out = Vec::new();
-    for claims in claims.chunks(LANES_PER_QUERY_MAX) {
-        let mut parts = Vec::with_capacity(claims.len());
-        let mut args = args![effects_max];
-        for (index, claim) in claims.iter().enumerate() {
-            let at = 2 + index * 2;
-            parts.push(format!(
-                "select * from (select {COLUMNS} from effects where tenant_id = ${at} and lane_id = ${} \
-                 and state in ('queued', 'sending') order by seq limit $1) as l{index}",
-                at + 1
-            ));
-            args.extend(args![claim.tenant, claim.lane]);
-        }
-        for row in tx.all("read effects", &parts.join(" union all "), args).await? {
-            out.push(read(&row)?);
-        }
-    }
-    Ok(out)
+    let sql = format!(
+        "select {COLUMNS} from effects where tenant_id = $2 and lane_id = $3 and state in ('queued', 'sending') \
+         order by seq limit $1"
+    );
+    let rows: Vec<_> = claims.iter().map(|claim| args![claim.tenant, claim.lane]).collect();
+    tx.all_of_each("read effects", &sql, args![effects_max], &rows).await?.iter().map(read).collect()
 }
 
 /// One effect.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::conversations::json;
 use super::lanes::Fenced;
-use super::tx::places;
+use super::text::places;
 use super::{Arg, Row, StoreError, Tx, labels};
 use crate::args;
 

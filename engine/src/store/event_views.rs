@@ -8,7 +8,7 @@ use pointsman_rules::ids::{ChannelId, ConversationId, EventId, TenantId};
 use serde_json::Value;
 
 use super::filter::{Filter, Sight};
-use super::tx::places;
+use super::text::places;
 use super::{Arg, Row, StoreError, Tx};
 use crate::args;
 

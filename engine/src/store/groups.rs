@@ -7,7 +7,7 @@ use pointsman_rules::ids::{CalendarId, GroupId, TenantId, UserId};
 use pointsman_rules::sla::Targets;
 
 use super::conversations::json;
-use super::tx::places;
+use super::text::places;
 use super::{Arg, Row, StoreError, Tx};
 use crate::args;
 

@@ -6,8 +6,8 @@ use std::collections::HashMap;
 
 use pointsman_rules::ids::{ChannelId, InboxId, LaneId, RawWebhookId, TenantId};
 
-use super::lanes::{Append, Claim, LANES_PER_QUERY_MAX, Task, append};
-use super::{StoreError, Tx};
+use super::lanes::{Append, Claim, Task, append};
+use super::{Row, StoreError, Tx};
 use crate::args;
 
 /// A webhook as it arrived.
@@ -134,37 +134,21 @@ pub async fn pending(
     claims: &[Claim],
     entries_max: u32,
 ) -> Result<Vec<(LaneId, Entry)>, StoreError> {
-    let mut out = Vec::new();
-    for claims in claims.chunks(LANES_PER_QUERY_MAX) {
-        let mut parts = Vec::with_capacity(claims.len());
-        let mut args = args![entries_max];
-        for (index, claim) in claims.iter().enumerate() {
-            let at = 2 + index * 3;
-            parts.push(format!(
-                "select * from (select lane_id, seq, id, body, received_ms from inbox where tenant_id = ${} \
-                 and lane_id = ${} and seq > ${} order by seq limit $1) as l{index}",
-                at,
-                at + 1,
-                at + 2
-            ));
-            args.extend(args![claim.tenant, claim.lane, claim.done]);
-        }
-        let sql = parts.join(" union all ");
-        for row in tx.all("read inboxes", &sql, args).await? {
-            let mut columns = row.columns("inbox");
-            let lane = columns.id("lane_id")?;
-            out.push((
-                lane,
-                Entry {
-                    seq: columns.int("seq")?,
-                    id: columns.id("id")?,
-                    body: columns.text("body")?,
-                    received_ms: columns.int("received_ms")?,
-                },
-            ));
-        }
-    }
-    Ok(out)
+    let sql = "select lane_id, seq, id, body, received_ms from inbox where tenant_id = $2 and lane_id = $3 and seq > $4 \
+               order by seq limit $1";
+    let rows: Vec<_> = claims.iter().map(|claim| args![claim.tenant, claim.lane, claim.done]).collect();
+    let read = |row: &Row| {
+        let mut columns = row.columns("inbox");
+        let lane = columns.id("lane_id")?;
+        let entry = Entry {
+            seq: columns.int("seq")?,
+            id: columns.id("id")?,
+            body: columns.text("body")?,
+            received_ms: columns.int("received_ms")?,
+        };
+        Ok((lane, entry))
+    };
+    tx.all_of_each("read inboxes", sql, args![entries_max], &rows).await?.iter().map(read).collect()
 }
 
 /// Says why an entry was refused; it is done with and shown. JSON: `{"code", "detail"}`.

@@ -4,7 +4,7 @@
 
 use pointsman_rules::ids::TenantId;
 
-use super::tx::places;
+use super::text::places;
 use super::{StoreError, Tx};
 use crate::args;
 

@@ -8,12 +8,9 @@ use pointsman_rules::ids::{ChannelId, ConversationId, LaneId, TenantId};
 
 use serde::{Deserialize, Serialize};
 
-use super::tx::places;
+use super::text::places;
 use super::{Row, StoreError, Tx};
 use crate::args;
-
-/// Lanes that one query looks into at most.
-pub(super) const LANES_PER_QUERY_MAX: usize = 32;
 
 /// What a lane's lease is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::filter::{Filter, Sight, of_table};
 use super::messages::{self, Message};
-use super::tx::places;
+use super::text::places;
 use super::{Arg, Row, StoreError, Tx};
 use crate::args;
 

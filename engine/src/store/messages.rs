@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use pointsman_rules::facts::{Direction, SenderKind};
 use pointsman_rules::ids::{ChannelId, ConversationId, EffectId, LaneId, MessageId, TenantId};
 
-use super::tx::places;
+use super::text::places;
 use super::{Arg, Columns, StoreError, Tx};
 use crate::args;
 

@@ -7,7 +7,7 @@ use pointsman_rules::event::Event;
 use pointsman_rules::ids::{ChannelId, ConversationId, EventId, TenantId};
 
 use super::messages::{self, Message};
-use super::tx::places;
+use super::text::places;
 use super::{Arg, StoreError, Tx};
 use crate::args;
 

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use rusqlite::types::{FromSql as _, Value};
+use rusqlite::types::{FromSql as _, Value, ValueRef};
 use serde::de::DeserializeOwned;
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
@@ -52,7 +52,7 @@ macro_rules! readers {
     )*};
 }
 
-impl Columns<'_> {
+impl<'r> Columns<'r> {
     readers! {
         /// A text.
         text -> String;
@@ -73,7 +73,7 @@ impl Columns<'_> {
     /// # Errors
     /// The text does not parse.
     pub fn id<T: FromStr<Err: std::fmt::Display>>(&mut self, column: &'static str) -> Result<T, StoreError> {
-        let text = self.text(column)?;
+        let text = self.lent(column)?;
         text.parse().map_err(|error: T::Err| self.bad(column, error.to_string()))
     }
 
@@ -85,7 +85,7 @@ impl Columns<'_> {
         &mut self,
         column: &'static str,
     ) -> Result<Option<T>, StoreError> {
-        match self.opt_text(column)? {
+        match self.opt_lent(column)? {
             None => Ok(None),
             Some(text) => text.parse().map(Some).map_err(|error: T::Err| self.bad(column, error.to_string())),
         }
@@ -96,8 +96,8 @@ impl Columns<'_> {
     /// # Errors
     /// The text is not JSON of this shape.
     pub fn json<T: DeserializeOwned>(&mut self, column: &'static str) -> Result<T, StoreError> {
-        let text = self.text(column)?;
-        serde_json::from_str(&text).map_err(|error| self.bad(column, error.to_string()))
+        let text = self.lent(column)?;
+        serde_json::from_str(text).map_err(|error| self.bad(column, error.to_string()))
     }
 
     /// A JSON value that may be absent.
@@ -105,10 +105,10 @@ impl Columns<'_> {
     /// # Errors
     /// The text is not JSON of this shape.
     pub fn opt_json<T: DeserializeOwned>(&mut self, column: &'static str) -> Result<Option<T>, StoreError> {
-        match self.opt_text(column)? {
+        match self.opt_lent(column)? {
             None => Ok(None),
             Some(text) => {
-                serde_json::from_str(&text).map(Some).map_err(|error| self.bad(column, error.to_string()))
+                serde_json::from_str(text).map(Some).map_err(|error| self.bad(column, error.to_string()))
             }
         }
     }
@@ -122,8 +122,26 @@ impl Columns<'_> {
         column: &'static str,
         read: impl Fn(&str) -> Option<T>,
     ) -> Result<T, StoreError> {
-        let text = self.text(column)?;
-        read(&text).ok_or_else(|| self.bad(column, format!("`{text}` is not a known word")))
+        let text = self.lent(column)?;
+        read(text).ok_or_else(|| self.bad(column, format!("`{text}` is not a known word")))
+    }
+
+    /// A text as it lies in the row.
+    fn lent(&mut self, column: &'static str) -> Result<&'r str, StoreError> {
+        self.opt_lent(column)?.ok_or_else(|| self.bad(column, "it is empty".to_owned()))
+    }
+
+    fn opt_lent(&mut self, column: &'static str) -> Result<Option<&'r str>, StoreError> {
+        let at = self.at;
+        self.at += 1;
+        match self.row {
+            Row::Sqlite(row) => match row.get(at) {
+                Some(value) => ValueRef::from(value).as_str_or_null().map_err(|error| error.to_string()),
+                None => Err(format!("there are {} columns", row.len())),
+            },
+            Row::Postgres(row) => row.try_get(at).map_err(|error| error.to_string()),
+        }
+        .map_err(|reason| self.bad(column, reason))
     }
 
     fn bad(&self, column: &'static str, reason: String) -> StoreError {

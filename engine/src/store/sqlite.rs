@@ -123,58 +123,66 @@ impl Sqlite {
     }
 
     /// Answers the number of rows touched.
-    pub(super) fn execute(&self, sql: &str, args: &[Arg]) -> rusqlite::Result<u64> {
-        let mut statement = self.0.prepare_cached(sql)?;
-        bind(&mut statement, args)?;
-        statement.raw_execute().map(|rows| rows as u64)
+    pub(super) fn execute<'a>(
+        &self,
+        sql: &str,
+        args: impl IntoIterator<Item = &'a Arg>,
+    ) -> rusqlite::Result<u64> {
+        self.execute_each(sql, [args])
     }
 
     /// Runs one statement with each of these values; answers the number of rows touched.
-    pub(super) fn execute_each(&self, sql: &str, rows: &[Vec<Arg>]) -> rusqlite::Result<u64> {
+    pub(super) fn execute_each<'a, R>(
+        &self,
+        sql: &str,
+        rows: impl IntoIterator<Item = R>,
+    ) -> rusqlite::Result<u64>
+    where
+        R: IntoIterator<Item = &'a Arg>,
+    {
+        let mut statement = self.0.prepare_cached(sql)?;
         let mut touched = 0;
-        if !rows.is_empty() {
-            let mut statement = self.0.prepare_cached(sql)?;
-            for args in rows {
-                bind(&mut statement, args)?;
-                touched += statement.raw_execute()? as u64;
-            }
+        for args in rows {
+            bind(&mut statement, args)?;
+            touched += statement.raw_execute()? as u64;
         }
         Ok(touched)
     }
 
     /// Answers all rows, column by column.
-    pub(super) fn all(&self, sql: &str, args: &[Arg]) -> rusqlite::Result<Vec<Vec<Value>>> {
-        let mut statement = self.0.prepare_cached(sql)?;
-        let mut out = Vec::new();
-        query(&mut statement, args, &mut out)?;
-        Ok(out)
+    pub(super) fn all<'a>(
+        &self,
+        sql: &str,
+        args: impl IntoIterator<Item = &'a Arg>,
+    ) -> rusqlite::Result<Vec<Vec<Value>>> {
+        self.all_of_each(sql, [args])
     }
 
     /// Answers all rows of one statement with each of these values.
-    pub(super) fn all_of_each(&self, sql: &str, rows: &[Vec<Arg>]) -> rusqlite::Result<Vec<Vec<Value>>> {
-        let mut out = Vec::with_capacity(rows.len());
-        if !rows.is_empty() {
-            let mut statement = self.0.prepare_cached(sql)?;
-            for args in rows {
-                query(&mut statement, args, &mut out)?;
+    pub(super) fn all_of_each<'a, R>(
+        &self,
+        sql: &str,
+        rows: impl IntoIterator<Item = R>,
+    ) -> rusqlite::Result<Vec<Vec<Value>>>
+    where
+        R: IntoIterator<Item = &'a Arg>,
+    {
+        let mut statement = self.0.prepare_cached(sql)?;
+        let columns = statement.column_count();
+        let mut out = Vec::new();
+        for args in rows {
+            bind(&mut statement, args)?;
+            let mut rows = statement.raw_query();
+            while let Some(row) = rows.next()? {
+                out.push((0..columns).map(|at| row.get(at)).collect::<Result<_, _>>()?);
             }
         }
         Ok(out)
     }
 }
 
-fn query(statement: &mut Statement<'_>, args: &[Arg], out: &mut Vec<Vec<Value>>) -> rusqlite::Result<()> {
-    bind(statement, args)?;
-    let columns = statement.column_count();
-    let mut rows = statement.raw_query();
-    while let Some(row) = rows.next()? {
-        out.push((0..columns).map(|at| row.get(at)).collect::<Result<_, _>>()?);
-    }
-    Ok(())
-}
-
-fn bind(statement: &mut Statement<'_>, args: &[Arg]) -> rusqlite::Result<()> {
-    for (index, arg) in args.iter().enumerate() {
+fn bind<'a>(statement: &mut Statement<'_>, args: impl IntoIterator<Item = &'a Arg>) -> rusqlite::Result<()> {
+    for (index, arg) in args.into_iter().enumerate() {
         statement.raw_bind_parameter(index + 1, arg)?;
     }
     Ok(())

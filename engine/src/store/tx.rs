@@ -3,11 +3,16 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use rusqlite::types::Value;
 use sqlx::pool::PoolConnection;
 use sqlx::{AssertSqlSafe, PgConnection, Postgres};
 
 use super::row::Row;
 use super::sqlite::{Reader, Sqlite};
+use super::text::{
+    INSERT_ROWS_MAX, QUERIES_PER_STATEMENT_MAX, ROWS, chunk, for_one, moved_places, one_row, table,
+    unnumbered, values,
+};
 use super::{SqlStats, StoreError};
 
 /// A value for a placeholder. Nulls are typed, as PostgreSQL wants them.
@@ -44,10 +49,10 @@ arg_from! {
 macro_rules! arg_from_id {
     ($($id:ident),* $(,)?) => {$(
         impl From<pointsman_rules::ids::$id> for Arg {
-            fn from(id: pointsman_rules::ids::$id) -> Self { Self::Text(Some(id.to_string())) }
+            fn from(id: pointsman_rules::ids::$id) -> Self { Self::Text(Some(id.text().as_str().to_owned())) }
         }
         impl From<Option<pointsman_rules::ids::$id>> for Arg {
-            fn from(id: Option<pointsman_rules::ids::$id>) -> Self { Self::Text(id.map(|id| id.to_string())) }
+            fn from(id: Option<pointsman_rules::ids::$id>) -> Self { Self::Text(id.map(|id| id.text().as_str().to_owned())) }
         }
     )*};
 }
@@ -139,8 +144,8 @@ impl Tx {
         count(&self.stats.statements);
         // Statements are built from constants in this room only.
         let done = match &mut self.conn {
-            Conn::SqliteWriter(conn) => return execute_sqlite(conn, what, sql, args),
-            Conn::SqliteReader(reader) => return execute_sqlite(reader.conn()?, what, sql, args),
+            Conn::SqliteWriter(conn) => return execute_sqlite(conn, what, sql, &args),
+            Conn::SqliteReader(reader) => return execute_sqlite(reader.conn()?, what, sql, &args),
             Conn::Postgres(conn) => execute_postgres(conn, sql, args).await,
             Conn::PostgresTx(tx) => execute_postgres(tx, sql, args).await,
         };
@@ -159,8 +164,8 @@ impl Tx {
     ) -> Result<Vec<Row>, StoreError> {
         count(&self.stats.statements);
         let rows = match &mut self.conn {
-            Conn::SqliteWriter(conn) => return all_sqlite(conn, what, sql, args),
-            Conn::SqliteReader(reader) => return all_sqlite(reader.conn()?, what, sql, args),
+            Conn::SqliteWriter(conn) => return all_sqlite(conn, what, sql, &args),
+            Conn::SqliteReader(reader) => return all_sqlite(reader.conn()?, what, sql, &args),
             Conn::Postgres(conn) => all_postgres(conn, sql, args).await,
             Conn::PostgresTx(tx) => all_postgres(tx, sql, args).await,
         };
@@ -193,8 +198,10 @@ impl Tx {
         mut rows: Vec<Vec<Arg>>,
         tail: &str,
     ) -> Result<u64, StoreError> {
-        if let Conn::SqliteWriter(conn) = &self.conn {
-            self.stats.statements.fetch_add(rows.len() as u64, Ordering::Relaxed);
+        if rows.is_empty() {
+            return Ok(0);
+        }
+        if let Some(conn) = self.sqlite(rows.len())? {
             let done = conn.execute_each(&one_row(head, &rows, tail), &rows);
             return done.map_err(|source| StoreError::Sqlite { what, source });
         }
@@ -220,11 +227,11 @@ impl Tx {
         mut rows: Vec<Vec<Arg>>,
         tail: &str,
     ) -> Result<Vec<Row>, StoreError> {
-        if let Conn::SqliteWriter(conn) = &self.conn {
-            self.stats.statements.fetch_add(rows.len() as u64, Ordering::Relaxed);
-            let returned = conn.all_of_each(&one_row(head, &rows, tail), &rows);
-            let returned = returned.map_err(|source| StoreError::Sqlite { what, source })?;
-            return Ok(returned.into_iter().map(Row::Sqlite).collect());
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        if let Some(conn) = self.sqlite(rows.len())? {
+            return sqlite_rows(what, conn.all_of_each(&one_row(head, &rows, tail), &rows));
         }
         let mut out = Vec::new();
         while !rows.is_empty() {
@@ -240,7 +247,8 @@ impl Tx {
     /// Runs a statement that reads or changes many rows by their keys: `:rows` in it becomes a table of `rows`, with the
     /// columns `column1`, `column2`, … after the places of `args`. Answers what it selects or returns.
     ///
-    /// The last row is repeated up to a power of two, so that few statement texts exist: the statement must not mind.
+    /// On PostgreSQL the last row is repeated up to a power of two, so that few statement texts exist; on SQLite the
+    /// statement is run for each row by itself. It must not mind either.
     ///
     /// # Errors
     /// The database's own.
@@ -251,6 +259,13 @@ impl Tx {
         args: Vec<Arg>,
         rows: &[Vec<Arg>],
     ) -> Result<Vec<Row>, StoreError> {
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        if let Some(conn) = self.sqlite(rows.len())? {
+            let sql = for_one(sql, args.len(), rows);
+            return sqlite_rows(what, each(conn, &sql, &args, rows));
+        }
         let mut out = Vec::new();
         for rows in rows.chunks(INSERT_ROWS_MAX) {
             let padding = rows.last().into_iter().cycle().take(rows.len().next_power_of_two() - rows.len());
@@ -261,17 +276,75 @@ impl Tx {
         }
         Ok(out)
     }
+
+    /// Runs a query once for each of `rows`, whose places come after those of `args`; answers all that they find, in the
+    /// order of the rows. On PostgreSQL several share a statement.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn all_of_each(
+        &mut self,
+        what: &'static str,
+        sql: &str,
+        args: Vec<Arg>,
+        rows: &[Vec<Arg>],
+    ) -> Result<Vec<Row>, StoreError> {
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        if let Some(conn) = self.sqlite(rows.len())? {
+            return sqlite_rows(what, each(conn, sql, &args, rows));
+        }
+        let mut out = Vec::new();
+        for rows in rows.chunks(QUERIES_PER_STATEMENT_MAX) {
+            let of_row = |(index, row): (usize, &Vec<Arg>)| {
+                let moved = moved_places(sql, args.len(), index * row.len());
+                format!("select * from ({moved}) as l{index}")
+            };
+            let parts: Vec<_> = rows.iter().enumerate().map(of_row).collect();
+            let values = args.iter().chain(rows.iter().flatten()).cloned().collect();
+            out.extend(self.all(what, &parts.join(" union all "), values).await?);
+        }
+        Ok(out)
+    }
+
+    /// The connection, if it is to SQLite; counts the statements that it will run.
+    fn sqlite(&self, statements: usize) -> Result<Option<&Sqlite>, StoreError> {
+        let conn = match &self.conn {
+            Conn::SqliteWriter(conn) => conn,
+            Conn::SqliteReader(reader) => reader.conn()?,
+            Conn::Postgres(_) | Conn::PostgresTx(_) => return Ok(None),
+        };
+        self.stats.statements.fetch_add(statements as u64, Ordering::Relaxed);
+        Ok(Some(conn))
+    }
 }
 
-fn execute_sqlite(conn: &Sqlite, what: &'static str, sql: &str, args: Vec<Arg>) -> Result<u64, StoreError> {
-    let (sql, args) = unnumbered(sql, args);
-    conn.execute(&sql, &args).map_err(|source| StoreError::Sqlite { what, source })
+fn sqlite_rows(what: &'static str, found: rusqlite::Result<Vec<Vec<Value>>>) -> Result<Vec<Row>, StoreError> {
+    let found = found.map_err(|source| StoreError::Sqlite { what, source })?;
+    Ok(found.into_iter().map(Row::Sqlite).collect())
 }
 
-fn all_sqlite(conn: &Sqlite, what: &'static str, sql: &str, args: Vec<Arg>) -> Result<Vec<Row>, StoreError> {
-    let (sql, args) = unnumbered(sql, args);
-    let rows = conn.all(&sql, &args).map_err(|source| StoreError::Sqlite { what, source })?;
-    Ok(rows.into_iter().map(Row::Sqlite).collect())
+/// Runs a statement for each row, whose places come after those of `args`.
+fn each(conn: &Sqlite, sql: &str, args: &[Arg], rows: &[Vec<Arg>]) -> rusqlite::Result<Vec<Vec<Value>>> {
+    let (plain, order) = unnumbered(sql, args.len() + rows.first().map_or(0, Vec::len));
+    conn.all_of_each(&plain, rows.iter().map(|row| in_order(&order, args, row)))
+}
+
+/// Values as a statement with plain places wants them: of `args`, and of `row` behind them.
+fn in_order<'a>(order: &'a [usize], args: &'a [Arg], row: &'a [Arg]) -> impl Iterator<Item = &'a Arg> {
+    order.iter().filter_map(|at| args.get(*at).or_else(|| row.get(*at - args.len())))
+}
+
+fn execute_sqlite(conn: &Sqlite, what: &'static str, sql: &str, args: &[Arg]) -> Result<u64, StoreError> {
+    let (plain, order) = unnumbered(sql, args.len());
+    let done = conn.execute(&plain, in_order(&order, args, &[]));
+    done.map_err(|source| StoreError::Sqlite { what, source })
+}
+
+fn all_sqlite(conn: &Sqlite, what: &'static str, sql: &str, args: &[Arg]) -> Result<Vec<Row>, StoreError> {
+    let (plain, order) = unnumbered(sql, args.len());
+    sqlite_rows(what, conn.all(&plain, in_order(&order, args, &[])))
 }
 
 async fn execute_postgres(conn: &mut PgConnection, sql: &str, args: Vec<Arg>) -> Result<u64, sqlx::Error> {
@@ -284,137 +357,6 @@ async fn all_postgres(conn: &mut PgConnection, sql: &str, args: Vec<Arg>) -> Res
     query.fetch_all(conn).await.map(|rows| rows.into_iter().map(Row::Postgres).collect())
 }
 
-/// What stands for the rows in the statement of [`Tx::join_rows`].
-const ROWS: &str = ":rows";
-
-/// Rows per statement at most; 64 rows of 30 columns stay far below SQLite's 32,766 placeholders.
-const INSERT_ROWS_MAX: usize = 64;
-
-/// The largest power of two that fits.
-fn chunk(rows: usize) -> usize {
-    let rows = rows.min(INSERT_ROWS_MAX);
-    1 << (usize::BITS - 1 - rows.leading_zeros())
-}
-
-/// The statement that inserts one of these rows on SQLite. Its tail has no places.
-fn one_row(head: &str, rows: &[Vec<Arg>], tail: &str) -> String {
-    let places = vec!["?"; rows.first().map_or(0, Vec::len)].join(", ");
-    format!("{head} values ({places}) {tail}")
-}
-
-fn values(head: &str, rows: &[Vec<Arg>], tail: &str) -> String {
-    use std::fmt::Write as _;
-    let mut sql = String::with_capacity(head.len() + rows.len() * 40 + tail.len());
-    sql.push_str(head);
-    sql.push_str(" values ");
-    let mut place = 0;
-    for (index, row) in rows.iter().enumerate() {
-        sql.push_str(if index == 0 { "(" } else { ", (" });
-        for column in 0..row.len() {
-            place += 1;
-            let _ = write!(sql, "{}${place}", if column == 0 { "" } else { ", " }); // writing to a String cannot fail
-        }
-        sql.push(')');
-    }
-    sql.push(' ');
-    sql.push_str(tail);
-    sql
-}
-
-/// `(values ($1, cast($2 as bigint)), …)`. PostgreSQL takes values for text unless told; to SQLite the casts mean nothing.
-fn table(first: usize, rows: &[&Vec<Arg>]) -> String {
-    use std::fmt::Write as _;
-    let mut sql = String::from("(values ");
-    let mut place = first;
-    for (index, row) in rows.iter().enumerate() {
-        sql.push_str(if index == 0 { "(" } else { "), (" });
-        for (column, value) in row.iter().enumerate() {
-            let comma = if column == 0 { "" } else { ", " };
-            let _ = match value {
-                // writing to a String cannot fail
-                Arg::Text(_) => write!(sql, "{comma}${place}"),
-                Arg::Int(_) => write!(sql, "{comma}cast(${place} as bigint)"),
-                Arg::Bool(_) => write!(sql, "{comma}cast(${place} as boolean)"),
-            };
-            place += 1;
-        }
-    }
-    sql.push_str("))");
-    sql
-}
-
-/// The same statement with plain `?` places, and one value for each of them: SQLite takes `$1` for a name, and searches
-/// its list of names for every one of them.
-fn unnumbered(sql: &str, args: Vec<Arg>) -> (String, Vec<Arg>) {
-    let mut plain = String::with_capacity(sql.len());
-    let mut order = Vec::with_capacity(args.len());
-    let mut uses = vec![0_usize; args.len()];
-    let mut rest = sql;
-    while let Some(at) = rest.find('$') {
-        let digits = rest[at + 1..].bytes().take_while(u8::is_ascii_digit).count();
-        let (before, after) = (&rest[..at], &rest[at + 1 + digits..]);
-        let place = rest[at + 1..=at + digits].parse().ok().and_then(|place: usize| place.checked_sub(1));
-        plain.push_str(before);
-        match place.filter(|place| *place < args.len()) {
-            Some(place) => {
-                // A bare place for a limit would have SQLite plan the statement again at every use.
-                plain.push_str(if before.ends_with("limit ") { "?+0" } else { "?" });
-                order.push(place);
-                uses[place] += 1;
-            }
-            // Not a place, or one without a value: the database says so.
-            None => plain.push_str(&rest[at..=at + digits]),
-        }
-        rest = after;
-    }
-    plain.push_str(rest);
-    let mut args = args;
-    let mut value_of = |place: usize| {
-        uses[place] -= 1;
-        if uses[place] == 0 {
-            std::mem::replace(&mut args[place], Arg::Int(None))
-        } else {
-            args[place].clone()
-        }
-    };
-    let ordered = order.into_iter().map(&mut value_of).collect();
-    (plain, ordered)
-}
-
-/// `$first, $first+1, …` for an `in (…)` list of `count` values.
-pub(super) fn places(first: usize, count: usize) -> String {
-    (first..first + count).map(|place| format!("${place}")).collect::<Vec<_>>().join(", ")
-}
-
 pub(super) fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn few_statement_texts_serve_every_row_count() {
-        assert_eq!([1, 2, 3, 63, 64, 900].map(chunk), [1, 2, 2, 32, 64, 64]);
-        let rows = vec![args!["a", 1i64], args!["b", None::<i64>]];
-        assert_eq!(
-            values("insert into t (a, b)", &rows, "on conflict do nothing"),
-            "insert into t (a, b) values ($1, $2), ($3, $4) on conflict do nothing"
-        );
-        assert_eq!(places(3, 2), "$3, $4");
-    }
-
-    #[test]
-    fn rows_become_a_table_after_the_other_places() {
-        let (one, two) = (args!["a", 1i64], args!["b", None::<i64>]);
-        assert_eq!(table(3, &[&one, &two]), "(values ($3, cast($4 as bigint)), ($5, cast($6 as bigint)))");
-    }
-
-    #[test]
-    fn numbered_places_become_plain_ones_in_the_order_of_their_use() {
-        let (sql, values) = unnumbered("select $2, '$', '$.a', $1 where a = $12 limit $2", args!["a", "b"]);
-        assert_eq!(sql, "select ?, '$', '$.a', ? where a = $12 limit ?+0");
-        assert_eq!(values, args!["b", "a", "b"]);
-    }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use pointsman_rules::ids::{ChannelId, ConversationId, DeliveryId, LaneId, TenantId, WebhookId};
 
 use super::lanes::{self, Append, Task};
-use super::tx::places;
+use super::text::places;
 use super::{Arg, Row, StoreError, Tx};
 use crate::args;
 

@@ -22,8 +22,9 @@ use crate::store::{StoreError, Tx, channels};
 const HELD_MS: i64 = 60_000;
 /// The same when only our copy of the channel is old.
 const STALE_MS: i64 = 500;
-/// Effects of one lane looked at in one step at most.
-const WAITING_PER_STEP_MAX: u32 = 10;
+/// Effects of one lane looked at in one step at most: the one that was just sent, the next, and a few that may be
+/// refused before one may leave.
+const WAITING_PER_STEP_MAX: u32 = 4;
 
 pub(super) async fn all(tx: &mut Tx, office: &Office, steps: &[Step]) -> Result<Vec<Stepped>, StoreError> {
     let mut book = Book::new(office, steps.len());
