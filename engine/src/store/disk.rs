@@ -97,7 +97,8 @@ pub(super) fn run(
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::Ordering;
+    use std::collections::{BTreeMap, BTreeSet};
+    use std::sync::atomic::{AtomicU64, Ordering};
     use std::sync::mpsc::{Sender, channel};
     use std::time::Duration;
 
@@ -225,6 +226,59 @@ mod tests {
         assert!(matches!(third, Err(StoreError::NotOnDisk)));
         assert_eq!(tenants(&db).await, 2);
         assert!(begins.try_recv().is_err(), "a sync that succeeds now would say nothing");
+    }
+
+    /// The ids of tenants in a copy of this database whose log is as long as a power cut left it.
+    fn left_of(database: &Path, log_len: u64) -> BTreeSet<String> {
+        let folder = tempfile::tempdir().unwrap();
+        let copy = folder.path().join("copy.db");
+        std::fs::copy(database, &copy).unwrap();
+        let log = std::fs::read(Log::of(database).path).unwrap();
+        std::fs::write(Log::of(&copy).path, &log[..usize::try_from(log_len).unwrap()]).unwrap();
+        let conn = rusqlite::Connection::open(&copy).unwrap();
+        let mut rows = conn.prepare("select id from tenants").unwrap();
+        rows.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn whatever_was_answered_is_there_after_a_power_cut() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("cut.db");
+        // What a sync makes last is what was in the log when it began.
+        let lasting = Arc::new(AtomicU64::new(0));
+        let (log, synced) = (Log::of(&file).path, lasting.clone());
+        let sync = move || {
+            let len = std::fs::metadata(&log)?.len();
+            std::thread::sleep(Duration::from_millis(2));
+            synced.store(len, Ordering::SeqCst);
+            Ok(())
+        };
+        let db = Db::synced_by(&file, sync).await;
+        let writers = (0..8).map(|writer| {
+            let (db, lasting) = (db.clone(), lasting.clone());
+            tokio::spawn(async move {
+                let mut answered = Vec::new();
+                for number in 0..20 {
+                    let id: &'static str = format!("{writer}-{number}").leak();
+                    add(&db, id, Durability::Hard).await.unwrap().unwrap();
+                    answered.push((lasting.load(Ordering::SeqCst), id));
+                }
+                answered
+            })
+        });
+        let mut answered: BTreeMap<u64, Vec<&str>> = BTreeMap::new();
+        for writer in writers.collect::<Vec<_>>() {
+            for (log_len, id) in writer.await.unwrap() {
+                answered.entry(log_len).or_default().push(id);
+            }
+        }
+        assert!(answered.len() > 10, "many syncs: {}", answered.len());
+        let mut promised: BTreeSet<String> = BTreeSet::new();
+        for (log_len, ids) in answered {
+            promised.extend(ids.into_iter().map(str::to_owned));
+            assert!(left_of(&file, log_len).is_superset(&promised), "cut at {log_len}");
+        }
+        assert_eq!(promised.len(), 160);
     }
 
     #[test]
