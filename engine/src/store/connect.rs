@@ -150,7 +150,8 @@ impl Db {
     /// commit; `body` may be run again, so it must start from its own inputs every time.
     ///
     /// # Errors
-    /// The body's own, or the database's; nothing is kept then.
+    /// The body's own, or the database's; nothing is kept then. With [`StoreError::NotOnDisk`] that is not known, as after
+    /// a crash between the commit and its answer.
     pub async fn write<T, F>(&self, durability: Durability, body: F) -> Result<T, StoreError>
     where
         T: Send + 'static,

@@ -91,8 +91,8 @@ impl Sqlite {
     /// The one connection that writes. The file exists, in the mode that it was given when it was made.
     pub(super) fn writer(file: &Path) -> rusqlite::Result<Self> {
         let pragmas = [
-            // Commits are brought to disk by `disk`, which answers for them; checkpoints by SQLite, here as there
-            // past the drive's own cache.
+            // Commits are brought to disk by `disk`, which answers for them. At checkpoints SQLite itself syncs the log
+            // and then the database, also on macOS past the drive's own cache.
             ("synchronous", "normal".to_owned()),
             ("checkpoint_fullfsync", "on".to_owned()),
             ("foreign_keys", "on".to_owned()),

@@ -9,7 +9,7 @@ pub(super) const ROWS: &str = ":rows";
 /// Queries that share a statement of PostgreSQL at most.
 pub(super) const QUERIES_PER_STATEMENT_MAX: usize = 32;
 
-/// Rows per statement at most; 64 rows of 30 columns stay far below SQLite's 32,766 placeholders.
+/// Rows per statement of PostgreSQL at most; 64 rows of 30 columns stay far below its 65,535 placeholders.
 pub(super) const INSERT_ROWS_MAX: usize = 64;
 
 /// The largest power of two that fits.
@@ -43,7 +43,7 @@ pub(super) fn values(head: &str, rows: &[Vec<Arg>], tail: &str) -> String {
     sql
 }
 
-/// `(values ($1, cast($2 as bigint)), …)`. PostgreSQL takes values for text unless told; to SQLite the casts mean nothing.
+/// `(values ($1, cast($2 as bigint)), …)`. PostgreSQL takes values for text unless told.
 pub(super) fn table(first: usize, rows: &[&Vec<Arg>]) -> String {
     use std::fmt::Write as _;
     let mut sql = String::from("(values ");
