@@ -108,7 +108,11 @@ impl Collector for Sql {
         let counters = [
             ("pointsman_sql_statements", "SQL statements", &stats.statements),
             ("pointsman_sql_commits", "Commits", &stats.commits),
-            ("pointsman_sql_syncs", "Commits that were synced to disk", &stats.syncs),
+            (
+                "pointsman_sql_syncs",
+                "Times commits were brought to disk; on SQLite several at once",
+                &stats.syncs,
+            ),
             (
                 "pointsman_sql_batches_split",
                 "Shared commits that had to be run one by one",

@@ -1,6 +1,8 @@
 //! Texts of statements over many rows, and what SQLite and PostgreSQL want
 //! different about them.
 
+use std::fmt::Write as _;
+
 use super::Arg;
 
 /// What stands for the rows in the statement of `Tx::join_rows`.
@@ -25,7 +27,6 @@ pub(super) fn one_row(head: &str, rows: &[Vec<Arg>], tail: &str) -> String {
 }
 
 pub(super) fn values(head: &str, rows: &[Vec<Arg>], tail: &str) -> String {
-    use std::fmt::Write as _;
     let mut sql = String::with_capacity(head.len() + rows.len() * 40 + tail.len());
     sql.push_str(head);
     sql.push_str(" values ");
@@ -45,7 +46,6 @@ pub(super) fn values(head: &str, rows: &[Vec<Arg>], tail: &str) -> String {
 
 /// `(values ($1, cast($2 as bigint)), …)`. PostgreSQL takes values for text unless told.
 pub(super) fn table(first: usize, rows: &[&Vec<Arg>]) -> String {
-    use std::fmt::Write as _;
     let mut sql = String::from("(values ");
     let mut place = first;
     for (index, row) in rows.iter().enumerate() {
@@ -102,7 +102,6 @@ fn cut_at_places(sql: &str) -> (Vec<(&str, usize)>, &str) {
 
 /// The same statement with its places from `first` on further back by `by`.
 pub(super) fn moved_places(sql: &str, first: usize, by: usize) -> String {
-    use std::fmt::Write as _;
     let (parts, rest) = cut_at_places(sql);
     let mut moved = String::with_capacity(sql.len() + parts.len() * 2);
     for (before, place) in parts {
@@ -116,7 +115,6 @@ pub(super) fn moved_places(sql: &str, first: usize, by: usize) -> String {
 /// The same statement with plain `?` places, and which of `count` values each of them is: SQLite takes `$1` for a name,
 /// and searches its list of names for every one of them.
 pub(super) fn unnumbered(sql: &str, count: usize) -> (String, Vec<usize>) {
-    use std::fmt::Write as _;
     let (parts, rest) = cut_at_places(sql);
     let mut plain = String::with_capacity(sql.len());
     let mut order = Vec::with_capacity(parts.len());

@@ -277,8 +277,8 @@ impl Tx {
         Ok(out)
     }
 
-    /// Runs a query once for each of `rows`, whose places come after those of `args`; answers all that they find, in the
-    /// order of the rows. On PostgreSQL several share a statement.
+    /// Runs a query once for each of `rows`, whose places come after those of `args`; answers all that they find,
+    /// what belongs to one row in the query's order. On PostgreSQL several share a statement.
     ///
     /// # Errors
     /// The database's own.
