@@ -330,7 +330,8 @@ async fn lock_in_order(
 }
 
 /// Which of these leases are still ours? Locks their lanes until the end of the transaction and answers, by lane and
-/// token, the lane's `gen`: whatever it counts is visible to later statements.
+/// token, the lane's `gen`: whatever it counts is visible to later statements. A lease of which less than half is left
+/// is lengthened; the others are not written, because [`renew`] comes round for all of them.
 ///
 /// A process whose lease ran out may have claimed the same lane again: both leases may be asked for at once, and only
 /// one of them holds.
@@ -341,22 +342,28 @@ pub async fn hold(
     tx: &mut Tx,
     task: Task,
     claims: &[Claim],
-    lease_until_ms: i64,
+    (now_ms, lease_ms): (i64, i64),
 ) -> Result<HashMap<(LaneId, i64), i64>, StoreError> {
-    let sql = "update lanes set ready_ms = $1 from :rows as v where lanes.tenant_id = v.column1 \
-               and lanes.id = v.column2 and lanes.task = $2 and lanes.token = v.column3 and lanes.leased \
-               returning lanes.id, lanes.token, lanes.gen";
-    let row = |claim: &Claim| args![claim.tenant, claim.lane, claim.token];
-    let rows: Vec<_> = claims.iter().map(row).collect();
+    let sql = "select lanes.tenant_id, lanes.id, lanes.token, lanes.gen, lanes.ready_ms from :rows as v \
+               join lanes on lanes.tenant_id = v.column1 and lanes.id = v.column2 and lanes.task = $1 \
+               and lanes.token = v.column3 and lanes.leased";
+    let rows: Vec<_> = claims.iter().map(|claim| args![claim.tenant, claim.lane, claim.token]).collect();
     lock(tx, task, claims.iter()).await?;
-    let returned = tx.join_rows("hold leases", sql, args![lease_until_ms, task.word()], &rows).await?;
-    returned
-        .iter()
-        .map(|row| {
-            let mut columns = row.columns("lanes");
-            Ok(((columns.id("id")?, columns.int("token")?), columns.int("gen")?))
-        })
-        .collect()
+    let mut held = HashMap::with_capacity(claims.len());
+    let mut ending = Vec::new();
+    for row in tx.join_rows("hold leases", sql, args![task.word()], &rows).await? {
+        let mut columns = row.columns("lanes");
+        let tenant: TenantId = columns.id("tenant_id")?;
+        let (lane, token, gen_now) = (columns.id("id")?, columns.int("token")?, columns.int("gen")?);
+        if columns.opt_int("ready_ms")?.is_none_or(|until_ms| until_ms < now_ms + lease_ms / 2) {
+            ending.push(args![tenant, lane]);
+        }
+        held.insert((lane, token), gen_now);
+    }
+    let sql = "update lanes set ready_ms = $1 from :rows as v where lanes.tenant_id = v.column1 \
+               and lanes.id = v.column2 and lanes.task = $2 returning lanes.id";
+    tx.join_rows("lengthen leases", sql, args![now_ms + lease_ms, task.word()], &ending).await?;
+    Ok(held)
 }
 
 /// Gives up a lease without having done anything: the lane is ready again at `ready_ms`.

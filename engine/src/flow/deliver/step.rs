@@ -35,7 +35,8 @@ pub(super) async fn all(tx: &mut Tx, office: &Office, steps: &[Step]) -> Result<
     }
     enqueue(tx, &book.entries, book.now_ms).await?;
     let claims: Vec<_> = steps.iter().map(|step| step.claim).collect();
-    let held = lanes::hold(tx, Task::Deliver, &claims, book.now_ms + office.settings.lease_ms).await?;
+    let lease = (book.now_ms, office.settings.lease_ms);
+    let held = lanes::hold(tx, Task::Deliver, &claims, lease).await?;
     let waits = waits(tx, &book, steps).await?;
     let mut desks = desks(tx, &mut book, steps, &held, &waits).await?;
     loop {

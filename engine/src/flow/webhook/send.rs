@@ -106,7 +106,7 @@ async fn record(
         Box::pin(async move {
             let (due, webhook, called, fate) = &*inputs;
             let now_ms = flow.clock.now_ms();
-            let held = lanes::hold(tx, Task::Webhook, &[claim], now_ms + flow.settings.lease_ms).await?;
+            let held = lanes::hold(tx, Task::Webhook, &[claim], (now_ms, flow.settings.lease_ms)).await?;
             if held.is_empty() {
                 return Ok(Recorded::Lost); // whoever has the lane now sends it again
             }
@@ -182,7 +182,7 @@ async fn rest(flow: &Flow, claim: Claim) -> Result<(), FlowError> {
         let flow = inside.clone();
         Box::pin(async move {
             let now_ms = flow.clock.now_ms();
-            let held = lanes::hold(tx, Task::Webhook, &[claim], now_ms + flow.settings.lease_ms).await?;
+            let held = lanes::hold(tx, Task::Webhook, &[claim], (now_ms, flow.settings.lease_ms)).await?;
             let Some(gen_now) = held.get(&(claim.lane, claim.token)) else { return Ok(false) };
             while let Some(due) = webhook_deliveries::next(tx, claim.tenant, claim.lane).await? {
                 if webhooks::get(tx, claim.tenant, due.webhook).await?.is_some() {

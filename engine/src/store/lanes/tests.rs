@@ -90,11 +90,18 @@ fn of_two_leases_of_one_lane_only_the_newer_holds() {
         let (old, other) = (take(&db, "one", 100, 8).await[0], LaneId::new(1, 9));
         let new = take(&db, "one", 100 + LEASE_MS, 8).await[0];
         let stranger = Claim { lane: other, ..new };
-        let held = db.write(Durability::Hard, move |tx| {
-            Box::pin(async move { hold(tx, Task::Turn, &[old, new, stranger], 9_000).await })
-        });
-        assert_eq!(held.await.unwrap(), HashMap::from([((lane, new.token), 1)]));
-        assert!(take(&db, "two", 8_999, 8).await.is_empty(), "holding lengthens the lease");
+        let hold_at = async |now_ms| {
+            let held = db.write(Durability::Hard, move |tx| {
+                let claims = [old, new, stranger];
+                Box::pin(async move { hold(tx, Task::Turn, &claims, (now_ms, LEASE_MS)).await })
+            });
+            assert_eq!(held.await.unwrap(), HashMap::from([((lane, new.token), 1)]));
+        };
+        let ends_ms = 100 + 2 * LEASE_MS;
+        hold_at(ends_ms - LEASE_MS / 2).await;
+        hold_at(ends_ms - LEASE_MS / 2 + 1).await;
+        assert!(take(&db, "two", ends_ms + LEASE_MS / 2, 8).await.is_empty(), "a lease that ends is lengthened");
+        assert_eq!(take(&db, "two", ends_ms + LEASE_MS / 2 + 1, 8).await.len(), 1, "one that is fresh is not");
     });
 }
 
