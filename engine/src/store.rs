@@ -75,8 +75,11 @@ pub mod webhooks;
 mod connect;
 mod disk;
 mod migrate;
+#[cfg(test)]
+mod plan;
 mod row;
 mod sqlite;
+mod statistics;
 #[cfg(test)]
 pub(crate) mod testing;
 mod text;

@@ -116,7 +116,7 @@ fn old_rows_of_one_tenant_go_oldest_first_and_few_at_a_time() {
             let (_, _, values) = row(aged, tenant(1), LIMIT_MS);
             let key = aged.plan().key.split(", ").last().unwrap();
             let place = row(aged, tenant(1), LIMIT_MS).1.split(", ").position(|it| it == key).unwrap();
-            let sql = format!("select 1 from {table} where tenant_id = $1 and {key} = $2");
+            let sql = format!("select 1 from {table} where tenant_id = $1 and {key} = $2 limit 1");
             let found = vec![values[0].clone(), values[place].clone()];
             let kept = db.read().await.unwrap().first("look", &sql, found).await.unwrap();
             assert!(kept.is_some(), "{aged:?} deletes what is not older than the limit");

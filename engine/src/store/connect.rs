@@ -19,7 +19,7 @@ use super::disk::{self, COMMITS_MAX, Log};
 use super::sqlite::{Readers, Sqlite};
 use super::tx::{Conn, count};
 use super::writer::{Body, Durability, Job, QUEUE_MAX};
-use super::{StoreError, Tx, migrate, writer};
+use super::{StoreError, Tx, migrate, statistics, writer};
 
 /// Prepared statements kept per connection of PostgreSQL; multi-row inserts come in seven sizes each.
 const STATEMENTS_MAX: usize = 512;
@@ -229,6 +229,7 @@ async fn prepare_sqlite(path: &Path, migrate_first: bool) -> Result<(), StoreErr
     let mut conn = options.connect().await.map_err(failed)?;
     if migrate_first {
         migrate::run_sqlite(&mut conn).await?;
+        statistics::write(&mut conn).await?;
     }
     conn.close().await.map_err(failed)
 }
@@ -340,7 +341,7 @@ mod tests {
             .unwrap();
             let mut tx = db.read().await.unwrap();
             let row = tx
-                .first("read", "select ready_ms, leased from lanes where id = $1", args!["l1"])
+                .first("read", "select ready_ms, leased from lanes where id = $1 limit 1", args!["l1"])
                 .await
                 .unwrap();
             let row = row.unwrap();

@@ -6,7 +6,6 @@ use pointsman_rules::facts::ContactFacts;
 use pointsman_rules::ids::{ContactId, IdentityId, TenantId};
 
 use super::conversations::json;
-use super::lanes::pairs;
 use super::text::places;
 use super::{Arg, StoreError, Tx};
 use crate::args;
@@ -59,15 +58,9 @@ const SELECT: &str = "select i.id, i.channel_kind, i.value, i.address, i.phone, 
 /// # Errors
 /// The database's own.
 pub async fn by_identity(tx: &mut Tx, ids: &[(TenantId, IdentityId)]) -> Result<Vec<Person>, StoreError> {
-    let mut out = Vec::with_capacity(ids.len());
-    for ids in ids.chunks(LOAD_MAX) {
-        let sql = format!("{SELECT} where (i.tenant_id, i.id) in ({})", pairs(1, ids.len()));
-        let args = ids.iter().flat_map(|(tenant, id)| args![*tenant, *id]).collect();
-        for row in tx.all("read contacts", &sql, args).await? {
-            out.push(read(&row)?);
-        }
-    }
-    Ok(out)
+    let sql = format!("{SELECT} where i.tenant_id = $1 and i.id = $2");
+    let rows: Vec<_> = ids.iter().map(|(tenant, id)| args![*tenant, *id]).collect();
+    tx.all_of_each("read contacts", &sql, Vec::new(), &rows).await?.iter().map(read).collect()
 }
 
 /// The people with these identity values on one kind of channel.
@@ -218,18 +211,16 @@ pub async fn hold(
     tx: &mut Tx,
     ids: &[(TenantId, IdentityId)],
 ) -> Result<HashMap<IdentityId, ContactId>, StoreError> {
-    let lock = if tx.is_postgres() { " order by id for share" } else { "" };
+    let lock = if tx.is_postgres() { " order by i.id for share of i" } else { "" };
+    let sql = format!(
+        "select i.id, i.contact_id from :rows as v join identities i on i.tenant_id = v.column1 \
+         and i.id = v.column2{lock}"
+    );
+    let rows: Vec<_> = ids.iter().map(|(tenant, id)| args![*tenant, *id]).collect();
     let mut out = HashMap::with_capacity(ids.len());
-    for ids in ids.chunks(LOAD_MAX) {
-        let sql = format!(
-            "select id, contact_id from identities where (tenant_id, id) in ({}){lock}",
-            pairs(1, ids.len())
-        );
-        let args = ids.iter().flat_map(|(tenant, id)| args![*tenant, *id]).collect();
-        for row in tx.all("hold identities", &sql, args).await? {
-            let mut c = row.columns("identities");
-            out.insert(c.id("id")?, c.id("contact_id")?);
-        }
+    for row in tx.join_rows("hold identities", &sql, Vec::new(), &rows).await? {
+        let mut c = row.columns("identities");
+        out.insert(c.id("id")?, c.id("contact_id")?);
     }
     Ok(out)
 }

@@ -12,7 +12,6 @@ use pointsman_rules::ids::{
 use pointsman_rules::sla::Target;
 use serde::{Deserialize, Serialize};
 
-use super::lanes::pairs;
 use super::{Columns, Row, StoreError, Tx, labels};
 use crate::args;
 
@@ -177,19 +176,10 @@ pub(super) const COLUMNS: &str = "id, channel_id, contact_id, identity_id, lane_
 /// # Errors
 /// The database's own.
 pub async fn load(tx: &mut Tx, ids: &[(TenantId, ConversationId)]) -> Result<Vec<Conversation>, StoreError> {
-    let mut out = Vec::with_capacity(ids.len());
-    for ids in ids.chunks(LOAD_MAX) {
-        let sql =
-            format!("select {COLUMNS} from conversations where (tenant_id, id) in ({})", pairs(1, ids.len()));
-        let args = ids.iter().flat_map(|(tenant, id)| args![*tenant, *id]).collect();
-        for row in tx.all("read conversations", &sql, args).await? {
-            out.push(read(&row)?);
-        }
-    }
-    Ok(out)
+    let sql = format!("select {COLUMNS} from conversations where tenant_id = $1 and id = $2");
+    let rows: Vec<_> = ids.iter().map(|(tenant, id)| args![*tenant, *id]).collect();
+    tx.all_of_each("read conversations", &sql, Vec::new(), &rows).await?.iter().map(read).collect()
 }
-
-const LOAD_MAX: usize = 64;
 
 /// The lane and channel of a conversation.
 ///

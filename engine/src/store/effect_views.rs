@@ -155,7 +155,8 @@ pub async fn queues(tx: &mut Tx, tenant: TenantId, now_ms: i64) -> Result<Vec<Qu
         cast(sum(case when not leased and ready_ms > $2 then 1 else 0 end) as bigint), \
         cast(sum(case when attempts > 0 then 1 else 0 end) as bigint), \
         min(case when not leased and ready_ms <= $2 then ready_ms end) \
-        from lanes where tenant_id = $1 and ready_ms is not null group by task order by task";
+        from lanes where tenant_id = $1 and task in ('turn', 'deliver', 'webhook') \
+        and ready_ms is not null group by task order by task";
     let rows = tx.all("measure the lanes", sql, args![tenant, now_ms]).await?;
     rows.iter()
         .map(|row| {

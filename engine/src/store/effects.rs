@@ -264,7 +264,7 @@ pub async fn cancel(tx: &mut Tx, tenant: TenantId, id: EffectId) -> Result<(), S
 /// The database's own.
 pub async fn leaving(tx: &mut Tx, tenant: TenantId, lane: LaneId) -> Result<Vec<String>, StoreError> {
     let sql = "select m.content from effects e join messages m on m.tenant_id = e.tenant_id and m.id = e.message_id \
-               where e.tenant_id = $1 and e.lane_id = $2 and e.state = 'sending'";
+               where e.tenant_id = $1 and e.lane_id = $2 and e.state in ('queued', 'sending') and e.state = 'sending'";
     let rows = tx.all("read what is leaving", sql, args![tenant, lane]).await?;
     rows.iter().map(|row| row.columns("messages").text("content")).collect()
 }

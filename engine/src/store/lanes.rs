@@ -8,7 +8,6 @@ use pointsman_rules::ids::{ChannelId, ConversationId, LaneId, TenantId};
 
 use serde::{Deserialize, Serialize};
 
-use super::text::places;
 use super::{Row, StoreError, Tx};
 use crate::args;
 
@@ -436,11 +435,6 @@ pub async fn backlog(tx: &mut Tx, task: Task, now_ms: i64) -> Result<(i64, Optio
 pub async fn is_done(tx: &mut Tx, tenant: TenantId, lane: LaneId, seq: i64) -> Result<bool, StoreError> {
     let sql = "select 1 from lanes where tenant_id = $1 and id = $2 and task = 'turn' and done >= $3";
     Ok(tx.first("look at a lane", sql, args![tenant, lane, seq]).await?.is_some())
-}
-
-/// `(tenant_id, column) in (($1, $2), …)` for the given pairs, starting at `$first`.
-pub(super) fn pairs(first: usize, count: usize) -> String {
-    (0..count).map(|index| format!("({})", places(first + index * 2, 2))).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

@@ -125,8 +125,9 @@ async fn move_all(
         if tx.execute("move an identity", sql, args![tenant, *identity, from, to]).await? == 0 {
             return Err(StoreError::Moved("the contact"));
         }
-        let sql = "update conversations set contact_id = $3 where tenant_id = $1 and identity_id = $2";
-        tx.execute("move conversations", sql, args![tenant, *identity, to]).await?;
+        let sql = "update conversations set contact_id = $4 where tenant_id = $1 and contact_id = $3 \
+                   and identity_id = $2";
+        tx.execute("move conversations", sql, args![tenant, *identity, from, to]).await?;
     }
     Ok(())
 }

@@ -174,19 +174,12 @@ pub async fn by_vendor_id(
 /// # Errors
 /// The database's own.
 pub async fn by_effect(tx: &mut Tx, effects: &[(TenantId, EffectId)]) -> Result<Vec<Message>, StoreError> {
-    let mut out = Vec::with_capacity(effects.len());
-    for effects in effects.chunks(64) {
-        let sql = format!(
-            "select {COLUMNS} from messages where (tenant_id, id) in (select tenant_id, message_id from effects \
-             where (tenant_id, id) in ({}))",
-            super::lanes::pairs(1, effects.len())
-        );
-        let args = effects.iter().flat_map(|(tenant, id)| args![*tenant, *id]).collect();
-        for row in tx.all("find messages", &sql, args).await? {
-            out.push(read(&row)?);
-        }
-    }
-    Ok(out)
+    let sql = format!(
+        "select {COLUMNS} from messages where tenant_id = $1 and id = (select message_id from effects \
+         where tenant_id = $1 and id = $2)"
+    );
+    let rows: Vec<_> = effects.iter().map(|(tenant, id)| args![*tenant, *id]).collect();
+    tx.all_of_each("find messages", &sql, Vec::new(), &rows).await?.iter().map(read).collect()
 }
 
 /// Puts a failed or unclear message back to `queued`, because a person asked for it. What the vendor called it belongs to

@@ -36,6 +36,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (27, "assistant calls", include_str!("../../../migrations/0027_assistant_calls.sql")),
     (28, "assistant currency", include_str!("../../../migrations/0028_assistant_currency.sql")),
     (29, "woken jobs", include_str!("../../../migrations/0029_woken.sql")),
+    (30, "plans", include_str!("../../../migrations/0030_plans.sql")),
 ];
 
 /// The texts of a JSON list as rows: the one thing that the two databases spell differently in a migration.

@@ -145,7 +145,8 @@ pub async fn conversation_with(
     channel: Option<ChannelId>,
 ) -> Result<Option<(ConversationId, LaneId, ChannelId)>, StoreError> {
     // Two indexes, one each; an `or` would read neither.
-    let found = "select id from identities where tenant_id = $1 and value = $2 union \
+    let found = "select id from identities where tenant_id = $1 and channel_kind in \
+                 (select kind from channels where tenant_id = $1) and kind = 'address' and value = $2 union \
                  select id from identities where tenant_id = $1 and phone_key = $3";
     let mut args = args![tenant, value, phone_key.map(str::to_owned)];
     let mut only = "";
@@ -216,6 +217,7 @@ mod tests {
             Thread::new(1).add(&db).await;
             Thread { status: "closed", ..Thread::new(2) }.add(&db).await;
             views_fixture::set(&db, tenant(1), "identities", "phone_key = '+34600'", "true").await;
+            views_fixture::add_channel(&db).await;
             let tx = &mut db.read().await.unwrap();
             let newest = conversation_with(tx, tenant(1), ("?", Some("+34600")), None).await.unwrap();
             assert_eq!(newest.map(|it| it.0), Some(conversation(2)));

@@ -232,7 +232,7 @@ fn within<T>(of: &OneOf<T>) -> &'static str {
 mod tests {
     use super::super::Durability;
     use super::super::testing::each_db;
-    use super::super::views_fixture::{NOW_MS, Thread, conversation, group, insert, set, tenant};
+    use super::super::views_fixture::{NOW_MS, Thread, add_channel, conversation, group, set, tenant};
     use super::*;
 
     #[test]
@@ -291,33 +291,7 @@ mod tests {
             Thread { group: billing, ..Thread::new(1) }.add(&db).await;
             Thread { status: "closed", live: false, group: billing, ..Thread::new(2) }.add(&db).await;
             Thread { status: "pending", ..Thread::new(3) }.add(&db).await;
-            let columns = "tenant_id, id, provider, kind, name, address, settings, secrets, secrets_set, hook_key, \
-                active, receive_only, masked, allow_private_egress, idle_end_ms, reopen_policy, state, \
-                state_since_ms, version, created_ms";
-            let channel = super::super::views_fixture::channel(1);
-            let values = args![
-                tenant(1),
-                channel,
-                "webchat",
-                "webchat",
-                "Chat",
-                "us",
-                "{}",
-                "",
-                "[]",
-                "key",
-                true,
-                false,
-                false,
-                false,
-                0i64,
-                "{}",
-                "connected",
-                0i64,
-                1i64,
-                NOW_MS
-            ];
-            insert(&db, "channels", columns, values).await;
+            add_channel(&db).await;
             let waits = format!("waiting_since_ms = {}", NOW_MS - 60_000);
             let third = format!("id = '{}'", conversation(3));
             set(&db, tenant(1), "conversations", &waits, &third).await;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
-use rusqlite::{Connection, OpenFlags, Statement, ToSql};
+use rusqlite::{CachedStatement, Connection, OpenFlags, Statement, ToSql};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{Arg, StoreError};
@@ -122,6 +122,12 @@ impl Sqlite {
         self.0.path().map(PathBuf::from)
     }
 
+    fn prepare(&self, sql: &str) -> rusqlite::Result<CachedStatement<'_>> {
+        #[cfg(test)]
+        super::plan::check(&self.0, sql);
+        self.0.prepare_cached(sql)
+    }
+
     /// Answers the number of rows touched.
     pub(super) fn execute<'a>(
         &self,
@@ -140,7 +146,7 @@ impl Sqlite {
     where
         R: IntoIterator<Item = &'a Arg>,
     {
-        let mut statement = self.0.prepare_cached(sql)?;
+        let mut statement = self.prepare(sql)?;
         let mut touched = 0;
         for args in rows {
             bind(&mut statement, args)?;
@@ -167,7 +173,7 @@ impl Sqlite {
     where
         R: IntoIterator<Item = &'a Arg>,
     {
-        let mut statement = self.0.prepare_cached(sql)?;
+        let mut statement = self.prepare(sql)?;
         let columns = statement.column_count();
         let mut out = Vec::new();
         for args in rows {

@@ -2,7 +2,6 @@
 
 use pointsman_rules::ids::{ChannelId, ConversationId, LaneId, RuleId, RuleVersionId, TenantId, TimerId};
 
-use super::lanes::pairs;
 use super::{Row, StoreError, Tx};
 use crate::args;
 
@@ -37,18 +36,10 @@ const COLUMNS: &str =
 /// # Errors
 /// The database's own.
 pub async fn load(tx: &mut Tx, of: &[(TenantId, ConversationId)]) -> Result<Vec<Timer>, StoreError> {
-    let mut out = Vec::new();
-    for of in of.chunks(64) {
-        let sql = format!(
-            "select {COLUMNS} from timers where (tenant_id, conversation_id) in ({})",
-            pairs(1, of.len())
-        );
-        let args = of.iter().flat_map(|(tenant, id)| args![*tenant, *id]).collect();
-        for row in tx.all("read timers", &sql, args).await? {
-            out.push(read(&mut row.columns("timers"))?);
-        }
-    }
-    Ok(out)
+    let sql = format!("select {COLUMNS} from timers where tenant_id = $1 and conversation_id = $2");
+    let rows: Vec<_> = of.iter().map(|(tenant, id)| args![*tenant, *id]).collect();
+    let rows = tx.all_of_each("read timers", &sql, Vec::new(), &rows).await?;
+    rows.iter().map(|row| read(&mut row.columns("timers"))).collect()
 }
 
 /// Starts or moves a timer.

@@ -193,9 +193,39 @@ pub(crate) async fn add_event(db: &Db, n: Option<u128>, seq: i64, at_ms: i64, bo
     insert(db, "events", columns, values).await;
 }
 
+/// Adds the channel of all test rows.
+pub(crate) async fn add_channel(db: &Db) {
+    let columns = "tenant_id, id, provider, kind, name, address, settings, secrets, secrets_set, hook_key, active, \
+        receive_only, masked, allow_private_egress, idle_end_ms, reopen_policy, state, state_since_ms, version, \
+        created_ms";
+    let values = args![
+        tenant(1),
+        channel(1),
+        "webchat",
+        "webchat",
+        "Chat",
+        "us",
+        "{}",
+        "",
+        "[]",
+        "key",
+        true,
+        false,
+        false,
+        false,
+        0i64,
+        "{}",
+        "connected",
+        0i64,
+        1i64,
+        NOW_MS
+    ];
+    insert(db, "channels", columns, values).await;
+}
+
 /// Sets fields of a tenant's rows; `fields` and `which` are SQL.
 pub(crate) async fn set(db: &Db, of: TenantId, table: &'static str, fields: &str, which: &str) {
-    let sql = format!("update {table} set {fields} where tenant_id = $1 and {which}");
+    let sql = format!("update {table} set {fields} where tenant_id = $1 and {which} /* of a test */");
     db.write(Durability::Soft, move |tx| {
         let sql = sql.clone();
         Box::pin(async move { tx.execute("set test rows", &sql, args![of]).await })
@@ -213,7 +243,7 @@ pub(crate) async fn count(db: &Db, of: TenantId, table: &'static str) -> i64 {
 
 /// The newest conversation of the tenant's only lane, when it is ready, and how far it is.
 pub(crate) async fn only_lane(db: &Db, of: TenantId) -> (Option<ConversationId>, Option<i64>, i64) {
-    let sql = "select conversation_id, ready_ms, done from lanes where tenant_id = $1";
+    let sql = "select conversation_id, ready_ms, done from lanes where tenant_id = $1 /* of a test */";
     let row = db.read().await.unwrap().first("look at a lane", sql, args![of]).await.unwrap().unwrap();
     let mut c = row.columns("lanes");
     (c.opt_id("conversation_id").unwrap(), c.opt_int("ready_ms").unwrap(), c.int("done").unwrap())

@@ -100,8 +100,15 @@ fn of_two_leases_of_one_lane_only_the_newer_holds() {
         let ends_ms = 100 + 2 * LEASE_MS;
         hold_at(ends_ms - LEASE_MS / 2).await;
         hold_at(ends_ms - LEASE_MS / 2 + 1).await;
-        assert!(take(&db, "two", ends_ms + LEASE_MS / 2, 8).await.is_empty(), "a lease that ends is lengthened");
-        assert_eq!(take(&db, "two", ends_ms + LEASE_MS / 2 + 1, 8).await.len(), 1, "one that is fresh is not");
+        assert!(
+            take(&db, "two", ends_ms + LEASE_MS / 2, 8).await.is_empty(),
+            "a lease that ends is lengthened"
+        );
+        assert_eq!(
+            take(&db, "two", ends_ms + LEASE_MS / 2 + 1, 8).await.len(),
+            1,
+            "one that is fresh is not"
+        );
     });
 }
 
