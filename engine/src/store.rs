@@ -65,6 +65,7 @@ pub mod templates;
 pub mod tenants;
 pub mod thumbnails;
 pub mod timers;
+pub mod trace;
 pub mod trials;
 pub mod uploads;
 pub mod users;

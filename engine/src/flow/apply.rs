@@ -104,9 +104,18 @@ fn one(case: &mut Case<'_>, event: &Event, planned: &Planned, opts_out: bool) ->
 }
 
 /// The effect of a run's intent, if it sends something: the same intent of the same rule version and event is the same
-/// thing for ever.
+/// thing for ever. It has the event's time, so that effects are stored side by side in the order in which they leave.
 pub fn effect_of(version: RuleVersionId, event: EventId, ordinal: u32) -> EffectId {
-    EffectId::from_hash(hash16(&["effect", &version.to_string(), &event.to_string(), &ordinal.to_string()]))
+    EffectId::new(event.at_ms(), u128::from_be_bytes(intent_hash(version, event, ordinal)))
+}
+
+/// What [`effect_of`] answered before its ids had a time; such effects are still looked up.
+pub fn earlier_effect_of(version: RuleVersionId, event: EventId, ordinal: u32) -> EffectId {
+    EffectId::from_hash(intent_hash(version, event, ordinal))
+}
+
+fn intent_hash(version: RuleVersionId, event: EventId, ordinal: u32) -> [u8; 16] {
+    hash16(&["effect", &version.to_string(), &event.to_string(), &ordinal.to_string()])
 }
 
 /// A deterministic id's bytes, like [`effect_of`].
@@ -210,7 +219,7 @@ fn call_webhook(
         return Err(Refused::new("payload_too_large", detail));
     }
     let called = Called {
-        effect: EffectId::from_hash(key(event, planned, "webhook")),
+        effect: EffectId::new(event.at_ms, u128::from_be_bytes(key(event, planned, "webhook"))),
         rule: planned.rule,
         event: event.id,
         conversation: event.conversation,

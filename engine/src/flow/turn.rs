@@ -55,6 +55,7 @@ use crate::store::conversations::Conversation;
 use crate::store::lanes::{Claim, Task};
 use crate::store::log::RunRecord;
 use crate::store::messages::Message;
+use crate::store::trace;
 use load::{Loaded, Table};
 use write::Written;
 
@@ -338,7 +339,7 @@ fn show_to_rules(clock: &Clock, case: &mut Case<'_>) {
             event: event.id,
             conversation: facts.conversation.id,
             facts: if was_shown { snapshot(&facts) } else { String::new() },
-            trace: json(&decision.runs),
+            trace: trace::pack(&decision.runs),
             at_ms: case.now_ms,
         });
     }

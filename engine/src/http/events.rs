@@ -175,7 +175,11 @@ fn show(entry: TimelineEntry, names: &HashMap<String, String>) -> Vec<TimelineIt
     let (at, id, cause) = (event.at.clone(), event.id, event.cause.clone());
     let mut items = vec![TimelineItem::Event { at, event: Box::new(event), cause }];
     if let Some(run) = entry.run {
-        items.push(TimelineItem::Run { at: rfc3339(run.at_ms), event: id, rules: run.trace });
+        items.push(TimelineItem::Run {
+            at: rfc3339(run.at_ms),
+            event: id,
+            rules: serde_json::json!(run.runs),
+        });
     }
     items
 }

@@ -309,7 +309,12 @@ impl Part {
             ),
             Self::Effects => ("erase effects", "effects", "id", OWN),
             Self::Timers => ("erase timers", "timers", "name, conversation_id", OWN),
-            Self::Runs => ("erase runs", "runs", "event_id", OWN),
+            Self::Runs => (
+                "erase runs",
+                "runs",
+                "event_id",
+                "event_id in (select id from events where tenant_id = $1 and conversation_id = $2)",
+            ),
             Self::Findings => ("erase findings", "trial_findings", "trial_id, event_id", OWN),
             Self::Events => ("erase events", "events", "id", OWN),
             Self::Files => ("erase files", "attachments", "id", OWN),

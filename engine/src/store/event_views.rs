@@ -4,11 +4,13 @@
 use std::fmt;
 use std::str::FromStr;
 
+use pointsman_rules::decide::RuleRun;
 use pointsman_rules::ids::{ChannelId, ConversationId, EventId, TenantId};
 use serde_json::Value;
 
 use super::filter::{Filter, Sight};
 use super::text::places;
+use super::trace::{self, Packed};
 use super::{Arg, Row, StoreError, Tx};
 use crate::args;
 
@@ -111,8 +113,8 @@ pub async fn about_messages(
 pub struct RunView {
     /// The event.
     pub event: EventId,
-    /// What each rule did, as JSON; every entry carries the rule's `name`.
-    pub trace: Value,
+    /// What each rule did.
+    pub runs: Vec<RuleRun>,
     /// When, unix milliseconds.
     pub at_ms: i64,
 }
@@ -186,20 +188,23 @@ pub async fn timeline(
 
 /// What the rules made of these events, in no order.
 async fn runs(tx: &mut Tx, tenant: TenantId, events: &[EventId]) -> Result<Vec<RunView>, StoreError> {
-    let mut out = Vec::new();
+    let (mut found, mut packed) = (Vec::new(), Vec::new());
     for events in events.chunks(LOAD_MAX) {
         let sql = format!(
-            "select event_id, trace, at_ms from runs where tenant_id = $1 and event_id in ({})",
+            "select event_id, at_ms, trace from runs where tenant_id = $1 and event_id in ({})",
             places(2, events.len())
         );
         let mut args = args![tenant];
         args.extend(events.iter().map(|id| Arg::from(*id)));
         for row in tx.all("read runs", &sql, args).await? {
             let c = &mut row.columns("runs");
-            out.push(RunView { event: c.id("event_id")?, trace: c.json("trace")?, at_ms: c.int("at_ms")? });
+            found.push((c.id("event_id")?, c.int("at_ms")?));
+            packed.push(Packed::of(c)?);
         }
     }
-    Ok(out)
+    let runs = trace::unpack(tx, tenant, packed).await?;
+    let views = found.into_iter().zip(runs);
+    Ok(views.map(|((event, at_ms), runs)| RunView { event, runs, at_ms }).collect())
 }
 
 const LOAD_MAX: usize = 64;

@@ -1,5 +1,6 @@
 //! What the event views promise, on both databases where they read one.
 
+use pointsman_rules::ids::RuleVersionId;
 use serde_json::json;
 
 use super::super::Db;
@@ -84,14 +85,16 @@ fn a_timeline_is_in_order_of_time_and_carries_its_runs() {
             json!({"type": "message.failed", "message": message(20), "class": "x", "code": null}),
         )
         .await;
-        let trace = json!([{"rule": rule(1), "name": "Refunds", "outcome": "matched"}]);
+        let version = RuleVersionId::new(NOW_MS, 1);
+        let ran = json!({"rule": rule(1), "version": version, "name": "Refunds", "outcome": "matched", "ops": 1, "micros": 1});
+        let trace = json!([ran]);
         let values = args![tenant(1), event(20), conversation(1), "{}", trace.to_string(), NOW_MS + 21];
         insert(&db, "runs", "tenant_id, event_id, conversation_id, facts, trace, at_ms", values).await;
 
         let mut tx = db.read().await.unwrap();
         let all = timeline(&mut tx, tenant(1), conversation(1), None, 9).await.unwrap();
         assert_eq!(all.iter().map(|it| it.event.id).collect::<Vec<_>>(), [10, 20, 50].map(event));
-        assert_eq!(all[1].run.as_ref().unwrap().trace[0]["name"], "Refunds");
+        assert_eq!(all[1].run.as_ref().unwrap().runs[0].name, "Refunds");
         assert!(all[0].run.is_none() && all[2].run.is_none());
         let first: Moment = all[0].event.moment().to_string().parse().unwrap();
         let rest = timeline(&mut tx, tenant(1), conversation(1), Some(first), 1).await.unwrap();

@@ -56,7 +56,7 @@ pub struct RunRecord {
     pub conversation: ConversationId,
     /// JSON of what the rules saw; empty if none of them got to see it.
     pub facts: String,
-    /// JSON of what each rule did.
+    /// What each rule did, from [`trace::pack`](super::trace::pack).
     pub trace: String,
     /// When.
     pub at_ms: i64,

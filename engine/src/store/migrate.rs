@@ -37,6 +37,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (28, "assistant currency", include_str!("../../../migrations/0028_assistant_currency.sql")),
     (29, "woken jobs", include_str!("../../../migrations/0029_woken.sql")),
     (30, "plans", include_str!("../../../migrations/0030_plans.sql")),
+    (31, "runs", include_str!("../../../migrations/0031_runs.sql")),
 ];
 
 /// The texts of a JSON list as rows: the one thing that the two databases spell differently in a migration.

@@ -3,11 +3,13 @@
 
 use std::collections::HashMap;
 
+use pointsman_rules::decide::RuleRun;
 use pointsman_rules::event::Event;
 use pointsman_rules::ids::{ChannelId, ConversationId, EventId, TenantId};
 
 use super::messages::{self, Message};
 use super::text::places;
+use super::trace::{self, Packed};
 use super::{Arg, StoreError, Tx};
 use crate::args;
 
@@ -25,16 +27,16 @@ pub struct Past {
     pub seq: i64,
 }
 
-/// What was kept of the rules' look at an event, as JSON.
+/// What was kept of the rules' look at an event.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Seen {
-    /// What they saw.
+    /// What they saw, as JSON.
     pub facts: String,
     /// What each of them did.
-    pub trace: String,
+    pub runs: Vec<RuleRun>,
 }
 
-/// What the rules made of one event, as JSON.
+/// What the rules made of one event.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trace {
     /// The event.
@@ -42,7 +44,7 @@ pub struct Trace {
     /// Its conversation.
     pub conversation: Option<ConversationId>,
     /// What each rule did.
-    pub trace: String,
+    pub runs: Vec<RuleRun>,
     /// When, unix milliseconds.
     pub at_ms: i64,
 }
@@ -63,8 +65,10 @@ pub async fn event(tx: &mut Tx, tenant: TenantId, id: EventId) -> Result<Option<
 pub async fn seen(tx: &mut Tx, tenant: TenantId, event: EventId) -> Result<Option<Seen>, StoreError> {
     let sql = "select facts, trace from runs where tenant_id = $1 and event_id = $2";
     let Some(row) = tx.first("read a run", sql, args![tenant, event]).await? else { return Ok(None) };
-    let mut c = row.columns("runs");
-    Ok(Some(Seen { facts: c.text("facts")?, trace: c.text("trace")? }))
+    let c = &mut row.columns("runs");
+    let (facts, packed) = (c.text("facts")?, Packed::of(c)?);
+    let runs = trace::unpack(tx, tenant, vec![packed]).await?.into_iter().flatten().collect();
+    Ok(Some(Seen { facts, runs }))
 }
 
 const EVENT: &str = "id, conversation_id, channel_id, seq, body, cause, at_ms";
@@ -107,8 +111,8 @@ pub async fn facts(
     from_ms: i64,
 ) -> Result<HashMap<EventId, String>, StoreError> {
     let sql = format!(
-        "select event_id, facts from runs where tenant_id = $1 and conversation_id in ({}) and at_ms >= $2 \
-         and facts <> ''",
+        "select r.event_id, r.facts from events e join runs r on r.tenant_id = e.tenant_id and r.event_id = e.id \
+         where e.tenant_id = $1 and e.conversation_id in ({}) and e.at_ms >= $2 and r.facts <> ''",
         places(3, conversations.len())
     );
     let rows = tx.all("read runs again", &sql, of(tenant, conversations, from_ms)).await?;
@@ -216,20 +220,20 @@ pub async fn traces(
 ) -> Result<Vec<Trace>, StoreError> {
     // `f` sorts after every id's prefix.
     let before = before.map_or_else(|| "f".to_owned(), |id| id.to_string());
-    let sql = "select event_id, conversation_id, trace, at_ms from runs where tenant_id = $1 and event_id < $2 \
+    let sql = "select event_id, conversation_id, at_ms, trace from runs where tenant_id = $1 and event_id < $2 \
                order by event_id desc limit $3";
     let rows = tx.all("list runs", sql, args![tenant, before, rows_max]).await?;
-    rows.iter()
-        .map(|row| {
-            let c = &mut row.columns("runs");
-            Ok(Trace {
-                event: c.id("event_id")?,
-                conversation: c.opt_id("conversation_id")?,
-                trace: c.text("trace")?,
-                at_ms: c.int("at_ms")?,
-            })
-        })
-        .collect()
+    let (mut found, mut packed) = (Vec::new(), Vec::new());
+    for row in rows {
+        let c = &mut row.columns("runs");
+        found.push((c.id("event_id")?, c.opt_id("conversation_id")?, c.int("at_ms")?));
+        packed.push(Packed::of(c)?);
+    }
+    let runs = trace::unpack(tx, tenant, packed).await?;
+    let traces = found.into_iter().zip(runs);
+    Ok(traces
+        .map(|((event, conversation, at_ms), runs)| Trace { event, conversation, runs, at_ms })
+        .collect())
 }
 
 /// The newest events of a conversation, the newest first.
@@ -297,7 +301,7 @@ mod tests {
             assert_eq!(listed.iter().map(|it| it.event).collect::<Vec<_>>(), [rows::event(20)]);
             assert!(traces(tx, tenant, Some(rows::event(20)), 9).await.unwrap().is_empty());
             let kept = seen(tx, tenant, rows::event(20)).await.unwrap();
-            assert_eq!(kept, Some(Seen { facts: "{}".into(), trace: "[]".into() }));
+            assert_eq!(kept, Some(Seen { facts: "{}".into(), runs: Vec::new() }));
         });
     }
 }

@@ -100,7 +100,7 @@ impl Case<'_> {
             message: MessageId::new(self.now_ms, u128::from_be_bytes(hash16(&["assist.message", &id]))),
             content: Content::Text { text },
             reply_to: None,
-            effect: EffectId::from_hash(hash16(&["assist.effect", &id])),
+            effect: EffectId::new(self.now_ms, u128::from_be_bytes(hash16(&["assist.effect", &id]))),
             asked_by: None,
             confirms_opt_out: false,
         };

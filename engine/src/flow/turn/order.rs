@@ -107,7 +107,8 @@ fn send(
     reply_to: Option<pointsman_rules::ids::MessageId>,
 ) -> Result<(), Refused> {
     let content = Content::of_draft(draft, &case.language());
-    let effect = EffectId::from_hash(hash16(&["message", &message.to_string()]));
+    let effect =
+        EffectId::new(message.at_ms(), u128::from_be_bytes(hash16(&["message", &message.to_string()])));
     case.say(Say { message, content, reply_to, effect, asked_by: None, confirms_opt_out: false })
 }
 

@@ -19,7 +19,7 @@ use super::dry_run::not_subscribed;
 use super::shown::{self, EffectShown, RunShown};
 use super::standing::{self, Standing};
 use crate::clock::rfc3339;
-use crate::flow::apply::effect_of;
+use crate::flow::apply::{earlier_effect_of, effect_of};
 use crate::flow::trials;
 use crate::http::Api;
 use crate::http::auth::{Principal, Role};
@@ -218,16 +218,14 @@ impl Known {
     ) -> Result<Vec<(RunShown, Option<RuleRun>)>, Problem> {
         let tx = &mut api.read().await?;
         let kept = replay::seen(tx, who.tenant, event.id).await?;
-        let runs: Vec<RuleRun> = kept
-            .as_ref()
-            .map(|kept| serde_json::from_str(&kept.trace).unwrap_or_default())
-            .unwrap_or_default();
+        let others_looked = kept.is_some();
+        let runs = kept.map(|kept| kept.runs).unwrap_or_default();
         let is_wanted = |id: RuleId| only.is_none_or(|only| id == only);
         let mut told = Vec::new();
         let absent = self.rules.iter().filter(|(rule, _)| !runs.iter().any(|run| run.rule == rule.id));
         for (rule, version) in absent.filter(|(rule, _)| is_wanted(rule.id)) {
             let then = standing::at(tx, who.tenant, rule, event.at_ms).await?;
-            let reason = not_there((rule, version.as_ref()), &then, event, kept.is_some());
+            let reason = not_there((rule, version.as_ref()), &then, event, others_looked);
             told.push((shown::absent(rule.id.to_string(), rule.name.clone(), reason), None));
         }
         let looked = runs.into_iter().filter(|run| is_wanted(run.rule));
@@ -336,8 +334,14 @@ async fn outcomes(
         if kept.refusals.iter().any(|it| it.line == *line && it.intent == *intent) {
             continue;
         }
-        let id = effect_of(kept.version, event, u32::try_from(ordinal).unwrap_or(u32::MAX));
-        let effect = effects::get(tx, who.tenant, id).await?;
+        let number = u32::try_from(ordinal).unwrap_or(u32::MAX);
+        let mut id = effect_of(kept.version, event, number);
+        let mut effect = effects::get(tx, who.tenant, id).await?;
+        if effect.is_none() {
+            let earlier = earlier_effect_of(kept.version, event, number);
+            effect = effects::get(tx, who.tenant, earlier).await?;
+            id = effect.as_ref().map_or(id, |_| earlier);
+        }
         let message = match effect.as_ref().and_then(|effect| effect.message) {
             Some(message) => messages::get(tx, who.tenant, message).await?,
             None => None,

@@ -2,7 +2,6 @@
 
 use axum::Json;
 use axum::extract::State;
-use pointsman_rules::decide::RuleRun;
 use pointsman_rules::ids::{ConversationId, EventId, RuleId};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -75,7 +74,7 @@ async fn list(
     let mut before = wanted.cursor.as_deref().map(decode::<EventId>).transpose()?;
     let tx = &mut api.read().await?;
     rules::get(tx, who.tenant, id).await?.ok_or_else(|| Problem::not_found("rule"))?;
-    let (text, mut items, mut looked, mut is_last) = (id.to_string(), Vec::new(), 0, false);
+    let (mut items, mut looked, mut is_last) = (Vec::new(), 0, false);
     while !is_last && looked < EVENTS_MAX && items.len() < size {
         let traces = replay::traces(tx, who.tenant, before, EVENTS_PER_READ).await?;
         is_last = traces.len() < EVENTS_PER_READ as usize;
@@ -86,11 +85,7 @@ async fn list(
             }
             looked += 1;
             before = Some(it.event);
-            if !it.trace.contains(&text) {
-                continue;
-            }
-            let runs: Vec<RuleRun> = serde_json::from_str(&it.trace).unwrap_or_default();
-            let run = runs.iter().find(|run| run.rule == id).map(shown::run);
+            let run = it.runs.iter().find(|run| run.rule == id).map(shown::run);
             if let Some(run) = run.filter(|run| outcome.is_none_or(|outcome| run.outcome == outcome)) {
                 let (event, conversation, at) = (it.event, it.conversation, rfc3339(it.at_ms));
                 items.push(RuleRunView { event, conversation, at, run });
