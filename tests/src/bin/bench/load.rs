@@ -45,14 +45,26 @@ pub(crate) fn marked(bytes: &[u8]) -> Option<usize> {
     std::str::from_utf8(bytes.get(start..start + 7)?).ok()?.parse().ok()
 }
 
-/// One complete signed request per message.
+/// What the message of this number says.
+pub(crate) fn text(number: usize) -> String {
+    format!("Hello, I have a question about my order, number {}", marker(number))
+}
+
+/// One complete signed request per message, the customers by turns.
 pub(crate) fn requests(target: &Target, channel: &Twilio, messages: usize) -> Vec<Vec<u8>> {
     let customers = messages.div_ceil(MESSAGES_PER_CUSTOMER);
-    (0..messages)
-        .map(|number| {
-            let phone = format!("+3463{:08}", number % customers);
-            let text = format!("Hello, I have a question about my order, number {}", marker(number));
-            let form = channel.inbound(&phone, &twilio::sid(number as u64 + 1), &text);
+    signed(target, channel, (0..messages).map(|number| (number % customers, number, text(number))))
+}
+
+/// One complete signed request per message: customer, number, text.
+pub(crate) fn signed(
+    target: &Target,
+    channel: &Twilio,
+    messages: impl Iterator<Item = (usize, usize, String)>,
+) -> Vec<Vec<u8>> {
+    messages
+        .map(|(customer, number, text)| {
+            let form = channel.inbound(&format!("+3463{customer:08}"), &twilio::sid(number as u64 + 1), &text);
             let signed = signature(AUTH_TOKEN, &target.public_url, &form);
             let body = encode(&form);
             format!(

@@ -4,6 +4,7 @@
 
 mod backtest;
 mod floor;
+mod growth;
 mod lists;
 mod load;
 mod process;
@@ -30,6 +31,8 @@ struct Options {
     latency_seconds: usize,
     /// Stored events of the backtest.
     events: u64,
+    /// Customers that the smaller server of the growth measurement knows.
+    customers: usize,
     /// Where the results go.
     out: PathBuf,
     /// Measures this part only.
@@ -45,11 +48,13 @@ enum Part {
     Lists,
     /// A rule against many stored events.
     Backtest,
+    /// Few customers and many; takes long, so only when asked for.
+    Growth,
     /// Throughput and latency, beside their floors.
     Speed,
 }
 
-const USAGE: &str = "bench [--rounds 3] [--messages 16000] [--connections 64] [--latency-seconds 10] [--out DIR] [--events 100000] [--only floors|speed|lists|backtest]";
+const USAGE: &str = "bench [--rounds 3] [--messages 16000] [--connections 64] [--latency-seconds 10] [--out DIR] [--events 100000] [--customers 100000] [--only floors|speed|lists|backtest|growth]";
 
 fn options(args: &[String]) -> Result<Options> {
     let mut options = Options {
@@ -58,6 +63,7 @@ fn options(args: &[String]) -> Result<Options> {
         connections: 64,
         latency_seconds: 10,
         events: 100_000,
+        customers: 100_000,
         out: PathBuf::from("target/bench"),
         only: None,
     };
@@ -70,8 +76,10 @@ fn options(args: &[String]) -> Result<Options> {
             "--connections" => options.connections = value.parse()?,
             "--latency-seconds" => options.latency_seconds = value.parse()?,
             "--events" => options.events = value.parse()?,
+            "--customers" => options.customers = value.parse()?,
             "--out" => options.out = PathBuf::from(value),
             "--only" if value == "floors" => options.only = Some(Part::Floors),
+            "--only" if value == "growth" => options.only = Some(Part::Growth),
             "--only" if value == "speed" => options.only = Some(Part::Speed),
             "--only" if value == "lists" => options.only = Some(Part::Lists),
             "--only" if value == "backtest" => options.only = Some(Part::Backtest),
@@ -110,6 +118,12 @@ async fn run(options: &Options) -> Result<()> {
         println!("{}", lists::table(&times));
     }
     if options.only == Some(Part::Lists) {
+        return Ok(());
+    }
+    if options.only == Some(Part::Growth) {
+        let figures = growth::measure(options).await?;
+        std::fs::write(options.out.join("growth.json"), serde_json::to_string_pretty(&figures)?)?;
+        println!("{}", growth::table(&figures));
         return Ok(());
     }
     let floors_only = options.only == Some(Part::Floors);

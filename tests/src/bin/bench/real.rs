@@ -15,9 +15,9 @@ use crate::report::Sample;
 use crate::sink::Sink;
 use crate::{Options, process};
 
-/// Answers each message once.
+/// Answers each message with a marker once.
 const RULE: &str = "//! Bench\n//!\n//! on: message.received\n//! stage: reply\n//! position: 1\n\n\
-                    send_message(\"echo \" + message.text);\n";
+                    if message.text.contains(\"zq\") { send_message(\"echo \" + message.text); }\n";
 /// Webhooks per second of the latency measurement: the system is idle most of the time.
 const LATENCY_RATE: usize = 20;
 /// Messages that warm caches and connections before the latency is measured.
@@ -30,16 +30,18 @@ const SQL_COUNTERS: [(&str, &str); 3] = [
     ("pointsman_sql_syncs_total", "sql_syncs"),
 ];
 
-struct Bench {
+/// A running server, its channel and its vendor.
+pub(crate) struct Bench {
     server: Server,
     sink: Sink,
-    twilio: Twilio,
-    target: Target,
-    pid: u32,
+    pub(crate) twilio: Twilio,
+    pub(crate) target: Target,
+    pub(crate) pid: u32,
 }
 
 impl Bench {
-    async fn start(messages: usize, has_rule: bool) -> Result<Self> {
+    /// A sink for so many messages; with a rule that answers them, or without.
+    pub(crate) async fn start(messages: usize, has_rule: bool) -> Result<Self> {
         let sink = Sink::start(messages).await?;
         let server = Server::start(Backend::Sqlite).await?;
         let api = server.api()?;
@@ -59,6 +61,24 @@ impl Bench {
         let pid = server.pid().context("the server ended")?;
         Ok(Self { server, sink, twilio, target, pid })
     }
+
+    /// Sends these and waits until `total` messages have arrived in the sink, all times together.
+    pub(crate) async fn answered(
+        &mut self,
+        requests: Vec<Vec<u8>>,
+        total: usize,
+        options: &Options,
+    ) -> Result<Sample> {
+        let messages = requests.len();
+        let before = (process::cpu(self.pid)?, self.server.metrics().await?);
+        let start = Instant::now();
+        let load = load::run(&self.target, requests, options.connections).await?;
+        let arrived = self.sink.all(total).await?;
+        let took = arrived.iter().max().map_or(load.took, |last| last.duration_since(start));
+        let cpu = process::cpu(self.pid)?.saturating_sub(before.0);
+        let sample = Sample::of(messages, took, &load.latencies, cpu);
+        counted(sample, self, &before.1, messages).await
+    }
 }
 
 /// Durable ingest: signed webhook to 2xx, with no rule that answers.
@@ -76,14 +96,7 @@ pub(crate) async fn ingest(options: &Options) -> Result<Sample> {
 pub(crate) async fn end_to_end(options: &Options) -> Result<Sample> {
     let mut bench = Bench::start(options.messages, true).await?;
     let requests = load::requests(&bench.target, &bench.twilio, options.messages);
-    let before = (process::cpu(bench.pid)?, bench.server.metrics().await?);
-    let start = Instant::now();
-    let load = load::run(&bench.target, requests, options.connections).await?;
-    let arrived = bench.sink.all(options.messages).await?;
-    let took = arrived.iter().max().map_or(load.took, |last| last.duration_since(start));
-    let cpu = process::cpu(bench.pid)?.saturating_sub(before.0);
-    let sample = Sample::of(options.messages, took, &load.latencies, cpu);
-    counted(sample, &bench, &before.1, options.messages).await
+    bench.answered(requests, options.messages, options).await
 }
 
 /// Idle latency: from the moment a webhook is sent to the moment its answer's call is read by the sink.

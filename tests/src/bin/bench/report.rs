@@ -72,7 +72,8 @@ fn percentile(sorted: &[f64], percent: usize) -> f64 {
     sorted.get(index).copied().unwrap_or(0.0)
 }
 
-fn median(mut values: Vec<f64>) -> Option<f64> {
+/// The middle of these; none when there are none.
+pub(crate) fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
     match values.len() {
