@@ -1,9 +1,10 @@
 //! Answers from what was kept, and to whom they are given.
 
-use pointsman_rules::ids::{EventId, RuleId};
+use pointsman_rules::ids::{EventId, RuleId, RuleVersionId};
 use serde_json::{Value, json};
 
 use crate::args;
+use crate::flow::apply::{earlier_effect_of, effect_of};
 use crate::http::auth::Role;
 use crate::http::testing::Stage;
 use crate::store::views_fixture as rows;
@@ -59,6 +60,47 @@ async fn every_rule_is_explained_also_those_that_did_not_look() {
     assert!(second["sentence"].as_str().unwrap().contains("conversation.ended"), "{second}");
     let one = stage.get(&format!("{path}?rule={other}"), &admin).await.expect(200);
     assert_eq!(one["rules"], json!([second]));
+}
+
+#[tokio::test]
+async fn what_became_of_an_answer_is_told_also_under_an_earlier_id() {
+    let Told { stage, admin, rule, .. } = told().await;
+    let db = &stage.api.flow.db;
+    let made = stage.get(&format!("/api/v1/rules/{rule}"), &admin).await.expect(200);
+    let version = RuleVersionId::parse(made["version"]["id"].as_str().unwrap()).unwrap();
+    for (at_ms, is_earlier) in [(20, false), (30, true)] {
+        let event = rows::event(at_ms);
+        let id = if is_earlier { earlier_effect_of(version, event, 0) } else { effect_of(version, event, 0) };
+        assert_eq!(id.at_ms() == event.at_ms(), !is_earlier, "effects are stored in order of time");
+        let body = json!({"type": "message.received", "message": rows::message(1)});
+        rows::add_event(db, Some(1), at_ms, at_ms, body).await;
+        let trace = json!([{"rule": rule, "version": version, "name": "Refunds", "outcome": "matched", "ops": 3,
+            "micros": 7, "intents": [[4, {"intent": "send_message", "text": "Hello"}]]}]);
+        let of = (rows::tenant(1), rows::conversation(1));
+        let values = args![of.0, event, of.1, "{}", trace.to_string(), rows::NOW_MS];
+        rows::insert(db, "runs", "tenant_id, event_id, conversation_id, facts, trace, at_ms", values).await;
+        let columns = "tenant_id, id, lane_id, channel_id, conversation_id, seq, kind, state, attempts, next_ms, \
+            created_ms";
+        let values = args![
+            of.0,
+            id,
+            rows::lane(1),
+            rows::channel(1),
+            of.1,
+            at_ms,
+            "message",
+            "done",
+            2_i64,
+            0_i64,
+            0_i64
+        ];
+        rows::insert(db, "effects", columns, values).await;
+        let told =
+            stage.get(&format!("/api/v1/events/{event}/explain?rule={rule}"), &admin).await.expect(200);
+        let effect = &told["rules"][0]["intents"][0]["effect"];
+        assert_eq!((&effect["id"], &effect["state"]), (&json!(id), &json!("done")), "{told}");
+        assert_eq!(effect["attempts"], 2);
+    }
 }
 
 #[tokio::test]
