@@ -337,7 +337,7 @@ fn show_to_rules(clock: &Clock, case: &mut Case<'_>) {
         let was_shown = decision.runs.iter().any(RuleRun::was_shown);
         case.out.runs.push(RunRecord {
             event: event.id,
-            conversation: facts.conversation.id,
+            conversation: (event.conversation != Some(conversation)).then_some(conversation),
             facts: if was_shown { snapshot(&facts) } else { String::new() },
             trace: trace::pack(&decision.runs),
             at_ms: case.now_ms,

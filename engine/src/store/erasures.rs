@@ -313,7 +313,8 @@ impl Part {
                 "erase runs",
                 "runs",
                 "event_id",
-                "event_id in (select id from events where tenant_id = $1 and conversation_id = $2)",
+                "(conversation_id = $2 \
+                 or event_id in (select id from events where tenant_id = $1 and conversation_id = $2))",
             ),
             Self::Findings => ("erase findings", "trial_findings", "trial_id, event_id", OWN),
             Self::Events => ("erase events", "events", "id", OWN),

@@ -24,8 +24,13 @@ fn parts_go_in_pieces_and_only_those_of_the_conversation() {
             add_message(&db, n, (1, at_ms), ("inbound", "contact", None), None).await;
             add_message(&db, n, (2, at_ms + 10), ("inbound", "contact", None), None).await;
             add_event(&db, Some(n), 1, at_ms, serde_json::json!({"type": "conversation.created"})).await;
-            let values = args![tenant(1), event(at_ms), conversation(n), "{}", "[]", NOW_MS];
-            insert(&db, "runs", "tenant_id, event_id, conversation_id, facts, trace, at_ms", values).await;
+            // What the rules saw on the conversation's own event, and on one of before it.
+            let nowhere = None::<pointsman_rules::ids::ConversationId>;
+            for (event, elsewhere) in [(event(at_ms), nowhere), (event(at_ms + 100), Some(conversation(n)))] {
+                let values = args![tenant(1), event, elsewhere, "{}", "[]", NOW_MS];
+                insert(&db, "runs", "tenant_id, event_id, conversation_id, facts, trace, at_ms", values)
+                    .await;
+            }
             let columns = "tenant_id, trial_id, event_id, conversation_id, kind, body, at_ms";
             let found = args![tenant(1), "trl_1", event(at_ms), conversation(n), "would_fire", "{}", NOW_MS];
             insert(&db, "trial_findings", columns, found).await;
@@ -62,7 +67,7 @@ fn parts_go_in_pieces_and_only_those_of_the_conversation() {
             assert_eq!(
                 steps,
                 match part {
-                    Part::Messages => 2,
+                    Part::Messages | Part::Runs => 2,
                     Part::Calls | Part::Deliveries | Part::Timers | Part::Files | Part::Notifications => 0,
                     _ => 1,
                 },
@@ -72,7 +77,7 @@ fn parts_go_in_pieces_and_only_those_of_the_conversation() {
         for (table, left) in [
             ("messages", 2),
             ("events", 1),
-            ("runs", 1),
+            ("runs", 2),
             ("trial_findings", 1),
             ("effects", 1),
             ("attempts", 1),

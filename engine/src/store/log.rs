@@ -52,8 +52,8 @@ pub async fn append(tx: &mut Tx, events: &[(TenantId, Logged)]) -> Result<(), St
 pub struct RunRecord {
     /// The event.
     pub event: EventId,
-    /// Its conversation.
-    pub conversation: ConversationId,
+    /// The conversation that they saw, if it is another than the event's: the one that followed it in the same turn.
+    pub conversation: Option<ConversationId>,
     /// JSON of what the rules saw; empty if none of them got to see it.
     pub facts: String,
     /// What each rule did, from [`trace::pack`](super::trace::pack).

@@ -220,8 +220,9 @@ pub async fn traces(
 ) -> Result<Vec<Trace>, StoreError> {
     // `f` sorts after every id's prefix.
     let before = before.map_or_else(|| "f".to_owned(), |id| id.to_string());
-    let sql = "select event_id, conversation_id, at_ms, trace from runs where tenant_id = $1 and event_id < $2 \
-               order by event_id desc limit $3";
+    let sql = "select r.event_id, coalesce(r.conversation_id, e.conversation_id) as conversation_id, r.at_ms, r.trace \
+               from runs r join events e on e.tenant_id = r.tenant_id and e.id = r.event_id \
+               where r.tenant_id = $1 and r.event_id < $2 order by r.event_id desc limit $3";
     let rows = tx.all("list runs", sql, args![tenant, before, rows_max]).await?;
     let (mut found, mut packed) = (Vec::new(), Vec::new());
     for row in rows {

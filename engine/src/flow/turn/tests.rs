@@ -36,6 +36,10 @@ fn i_want_a_refund_goes_to_billing_and_is_answered_by_a_starter_rule() {
         assert_eq!(desk.count(name), 1, "{name} in {:?}", desk.events);
     }
     assert!(out.runs.iter().any(|run| run.trace.contains("route_to_group")), "the trace says why");
+    assert!(
+        out.runs.iter().all(|run| run.conversation.is_none()),
+        "they saw the conversation of their event"
+    );
 }
 
 // S73
