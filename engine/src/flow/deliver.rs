@@ -9,7 +9,10 @@ mod pace;
 mod parcel;
 mod step;
 mod template;
+#[cfg(test)]
+mod tests;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use pointsman_rules::ids::{LaneId, MessageId, TenantId};
@@ -61,8 +64,22 @@ pub(super) struct Step {
     channel: Arc<Channel>,
     view: Arc<TenantView>,
     called: Option<Called>,
+    /// From the lane's last step.
+    left: Option<Left>,
     /// The lease ends in any case.
     is_last: bool,
+}
+
+/// What else waits in a lane after a step that sends. While the lease holds, nobody changes it but by adding to the lane,
+/// which raises its `gen`.
+#[derive(Debug, Clone)]
+struct Left {
+    /// The lane's `gen` when it was looked at.
+    gen_seen: i64,
+    /// In the lane's order.
+    effects: VecDeque<Effect>,
+    /// There is more than what was read.
+    more: bool,
 }
 
 /// What to do next in a lane.
@@ -80,6 +97,7 @@ enum Next {
 #[derive(Debug)]
 pub(super) struct Stepped {
     next: Next,
+    left: Option<Left>,
     /// To publish, now that it is committed.
     news: Vec<News>,
     /// Messages that failed without a call.
@@ -152,7 +170,7 @@ pub(super) async fn begin(tx: &mut Tx, flow: &Flow, starts: &[Start]) -> Result<
     let of = |claim: &Claim| starts.iter().find(|start| start.lane == claim.lane);
     let step = |claim: &Claim| {
         let (channel, view) = of(claim).map(|start| (start.channel.clone(), start.view.clone()))?;
-        Some(Step { claim: *claim, channel, view, called: None, is_last: false })
+        Some(Step { claim: *claim, channel, view, called: None, left: None, is_last: false })
     };
     let steps: Vec<Step> = claims.iter().filter_map(step).collect();
     let stepped = step::all(tx, &flow.office, &steps).await?;
@@ -180,16 +198,17 @@ async fn send_all(flow: &Flow, claim: Claim, mut begun: Option<Stepped>) -> Resu
         return give_back(flow, claim).await;
     };
     let Some(plugin) = flow.host.get(&channel.facts.provider) else { return give_back(flow, claim).await };
-    let mut called = None;
+    let (mut called, mut left) = (None, None);
     let mut is_proven = channel.state != CONNECTING;
     for round in 0..=EFFECTS_PER_LEASE_MAX {
-        let Stepped { next, news, failed } = match begun.take() {
+        let stepped = match begun.take() {
             Some(stepped) => stepped,
             None => {
                 let view = flow.catalog.view(flow, claim.tenant).await?;
-                let (channel, is_last) = (channel.clone(), round == EFFECTS_PER_LEASE_MAX);
+                let is_last = round == EFFECTS_PER_LEASE_MAX;
                 let end = called.as_ref().map(End::of);
-                let step = Step { claim, channel: channel.clone(), view, called: called.take(), is_last };
+                let (channel_now, called, left) = (channel.clone(), called.take(), left.take());
+                let step = Step { claim, channel: channel_now, view, called, left, is_last };
                 let stepped = flow.dispatch.put(step).await?;
                 if let Some(end) = end {
                     let is_good = end.is_good;
@@ -201,6 +220,8 @@ async fn send_all(flow: &Flow, claim: Claim, mut begun: Option<Stepped>) -> Resu
                 stepped
             }
         };
+        let Stepped { next, news, failed, .. } = stepped;
+        left = stepped.left;
         for it in news {
             flow.bus.publish(it);
         }

@@ -11,7 +11,8 @@ use std::collections::{HashMap, VecDeque};
 use pointsman_rules::ids::{ChannelId, LaneId, MessageId, TenantId};
 
 use super::book::Book;
-use super::{Next, Office, Step, Stepped, outcome, parcel};
+use super::{Left, Next, Office, Step, Stepped, outcome, parcel};
+use crate::bus::News;
 use crate::store::effects::{Effect, EffectState, waiting};
 use crate::store::intake::enqueue;
 use crate::store::lanes::{self, Rest, Task};
@@ -22,9 +23,8 @@ use crate::store::{StoreError, Tx, channels};
 const HELD_MS: i64 = 60_000;
 /// The same when only our copy of the channel is old.
 const STALE_MS: i64 = 500;
-/// Effects of one lane looked at in one step at most: the one that was just sent, the next, and a few that may be
-/// refused before one may leave.
-const WAITING_PER_STEP_MAX: u32 = 4;
+/// Effects of one lane that are read at once at most; later steps of the lease go on with them.
+const WAITING_READ_MAX: u32 = 16;
 
 pub(super) async fn all(tx: &mut Tx, office: &Office, steps: &[Step]) -> Result<Vec<Stepped>, StoreError> {
     let mut book = Book::new(office, steps.len());
@@ -49,12 +49,11 @@ pub(super) async fn all(tx: &mut Tx, office: &Office, steps: &[Step]) -> Result<
             desk.decide(tx, &mut book, &mut messages).await?;
         }
     }
-    let nexts: Vec<_> = desks.into_iter().map(|desk| desk.next.unwrap_or(Next::Lost)).collect();
     let refused = std::mem::take(&mut book.refused);
     let news = book.write(tx, steps).await?;
     let failed = |index: usize| refused.get(&index).copied().unwrap_or_default();
-    let stepped = nexts.into_iter().zip(news).enumerate();
-    Ok(stepped.map(|(index, (next, news))| Stepped { next, news, failed: failed(index) }).collect())
+    let stepped = desks.into_iter().zip(news).enumerate();
+    Ok(stepped.map(|(index, (desk, news))| desk.stepped(news, failed(index))).collect())
 }
 
 /// How long each step's lane waits because nothing may leave by its channel, by the step's place.
@@ -97,8 +96,8 @@ async fn desks<'a>(
     let mut desks = Vec::with_capacity(steps.len());
     let mut looked_at = Vec::with_capacity(steps.len());
     for (index, step) in steps.iter().enumerate() {
-        let (claim, waiting) = (step.claim, VecDeque::new());
-        let mut desk = Desk { index, step, gen_now: 0, waiting, more: false, next: None };
+        let claim = step.claim;
+        let mut desk = Desk { index, step, gen_now: 0, waiting: VecDeque::new(), more: false, next: None };
         match held.get(&(claim.lane, claim.token)) {
             None => desk.next = Some(Next::Lost),
             Some(gen_now) if waits.contains_key(&index) => {
@@ -112,21 +111,33 @@ async fn desks<'a>(
             }
             Some(gen_now) => {
                 desk.gen_now = *gen_now;
-                looked_at.push(claim);
+                match still_left(step, *gen_now) {
+                    Some(left) => (desk.waiting, desk.more) = (left.effects.clone(), left.more),
+                    None => looked_at.push(claim),
+                }
             }
         }
         desks.push(desk);
     }
     let mut by_lane: HashMap<LaneId, VecDeque<Effect>> = HashMap::with_capacity(looked_at.len());
-    for effect in waiting(tx, &looked_at, WAITING_PER_STEP_MAX).await? {
+    for effect in waiting(tx, &looked_at, WAITING_READ_MAX).await? {
         by_lane.entry(effect.lane).or_default().push_back(effect);
     }
     for desk in desks.iter_mut().filter(|desk| desk.next.is_none()) {
-        desk.waiting = by_lane.remove(&desk.step.claim.lane).unwrap_or_default();
-        desk.more = desk.waiting.len() == WAITING_PER_STEP_MAX as usize;
-        desk.waiting.retain_mut(|effect| is_waiting(book, effect));
+        let Some(mut waiting) = by_lane.remove(&desk.step.claim.lane) else { continue };
+        desk.more = waiting.len() == WAITING_READ_MAX as usize;
+        waiting.retain_mut(|effect| is_waiting(book, effect));
+        desk.waiting = waiting;
     }
     Ok(desks)
+}
+
+/// What the last step of this lease left, unless something was added since, its call comes back into the lane, or it is
+/// used up and more waits.
+fn still_left(step: &Step, gen_now: i64) -> Option<&Left> {
+    let went_well = step.called.as_ref().is_some_and(|called| called.outcome.is_ok());
+    let is_used_up = |left: &Left| left.effects.is_empty() && left.more;
+    step.left.as_ref().filter(|left| went_well && left.gen_seen == gen_now && !is_used_up(left))
 }
 
 /// Is this effect still to be sent, now that its last call is in the book?
@@ -192,6 +203,13 @@ impl Desk<'_> {
             Err(refusal) => outcome::refused(book, at, &effect, refusal.code, &refusal.detail),
         }
         Ok(())
+    }
+
+    fn stepped(self, news: Vec<News>, failed: i64) -> Stepped {
+        let next = self.next.unwrap_or(Next::Lost);
+        let left = Left { gen_seen: self.gen_now, effects: self.waiting, more: self.more };
+        let left = matches!(next, Next::Send(_)).then_some(left);
+        Stepped { next, left, news, failed }
     }
 
     fn rest(&mut self, book: &mut Book, ready_ms: Option<i64>, more: bool) {

@@ -7,20 +7,20 @@ use std::sync::Arc;
 use pointsman_rules::assign::Assignment;
 use pointsman_rules::decide::{CompiledRule, RuleSet};
 use pointsman_rules::event::Actor;
-use pointsman_rules::facts::{Capabilities, ChannelFacts, Directory, GroupFacts, Status, Window};
-use pointsman_rules::ids::{ChannelId, GroupId, InboxId, LaneId, MessageId, RuleId, RuleVersionId, TenantId};
+use pointsman_rules::facts::{Directory, GroupFacts, Status, Window};
+use pointsman_rules::ids::{GroupId, LaneId, MessageId, RuleId, RuleVersionId};
 use pointsman_rules::library::starters;
 use pointsman_rules::script::Script;
 use pointsman_rules::sla::Targets;
 
-use super::load::{Loaded, Table};
+use super::load::{Pending, Table};
 use super::*;
 use crate::clock::Clock;
-use crate::flow::catalog::{Channel, Reopen, TenantView};
+use crate::flow::catalog::{Channel, TenantView};
 use crate::flow::command::{Command, Draft};
+pub(super) use crate::flow::testing::channel;
 use crate::plugins::{Content, InboundMessage, Party};
 use crate::store::conversations::Conversation;
-use crate::store::intake;
 
 pub(super) const DAY_MS: i64 = 86_400_000;
 pub(super) const NOW_MS: i64 = 1_790_000_000_000;
@@ -49,38 +49,6 @@ pub(super) fn group(number: u128, name: &str) -> GroupFacts {
         language: None,
         assignment: Assignment::default(),
         targets: Targets::default(),
-    }
-}
-
-pub(super) fn channel(kind: &str, window: Window) -> Channel {
-    Channel {
-        tenant: TenantId::new(1, 1),
-        facts: Arc::new(ChannelFacts {
-            id: ChannelId::new(1, 1),
-            name: "Test".into(),
-            kind: kind.into(),
-            provider: "test".into(),
-            language: Some("en".into()),
-            default_group: Some(GroupId::new(1, 1)),
-            assigned_agent: None,
-            receive_only: false,
-            capabilities: Capabilities {
-                window,
-                templates: kind == "whatsapp",
-                first_message_needs_template: kind == "whatsapp",
-                ..pointsman_rules::case::given::usual_capabilities(kind)
-            },
-        }),
-        address: "us".into(),
-        settings: "{}".into(),
-        secrets: Arc::default(),
-        hook_key: "k".into(),
-        active: true,
-        allow_private_egress: false,
-        idle_end_ms: 600_000,
-        reopen: Reopen::Reopen,
-        state: "connected".into(),
-        is_removed: false,
     }
 }
 
@@ -134,12 +102,7 @@ impl Desk {
         let done = self.seq;
         for entry in entries {
             self.seq += 1;
-            table.entries.push(intake::Entry {
-                seq: self.seq,
-                id: InboxId::new(1, 1),
-                body: json(&entry),
-                received_ms: self.clock.now_ms(),
-            });
+            table.entries.push(Pending::read(self.seq, &json(&entry)));
         }
         let claim = Claim {
             tenant: self.channel.tenant,
@@ -151,7 +114,7 @@ impl Desk {
             token: 1,
             attempts: 1,
         };
-        let turned = turn(&self.clock, &Loaded { tables: HashMap::from([(lane, table)]) }, claim);
+        let turned = turn(&self.clock, Some(table), claim);
         assert_eq!(turned.done, self.seq);
         self.keep(turned.out);
         &self.last
