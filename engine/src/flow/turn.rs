@@ -56,7 +56,7 @@ use crate::store::lanes::{Claim, Task};
 use crate::store::log::RunRecord;
 use crate::store::messages::Message;
 use crate::store::trace;
-use load::{Loaded, Table};
+use load::{Pending, Table};
 use write::Written;
 
 /// Inbox entries of one lane in one turn at most; the rest follows in the next.
@@ -116,8 +116,9 @@ struct Turned {
 /// # Errors
 /// The store's; the leases are then given back after a while, and the turn is repeated.
 pub async fn run(flow: &Flow, claims: &[Claim], places: usize) -> Result<Vec<Begun>, FlowError> {
-    let loaded = load::load(flow, claims).await?;
-    let turned: Vec<Turned> = claims.iter().map(|claim| turn(&flow.clock, &loaded, *claim)).collect();
+    let mut tables = load::load(flow, claims).await?;
+    let turned: Vec<Turned> =
+        claims.iter().map(|claim| turn(&flow.clock, tables.remove(&claim.lane), *claim)).collect();
     let turned = Arc::new(turned);
     match write::write(flow, turned.clone(), places).await {
         Ok(mut written) => {
@@ -145,28 +146,28 @@ async fn one_by_one(flow: &Flow, claims: &[Claim]) -> Result<Vec<Begun>, FlowErr
 }
 
 /// One lane's turn, in memory.
-fn turn(clock: &Clock, loaded: &Loaded, claim: Claim) -> Turned {
-    let Some(table) = loaded.tables.get(&claim.lane) else {
+fn turn(clock: &Clock, table: Option<Table>, claim: Claim) -> Turned {
+    let Some(mut table) = table else {
         let (conversation, out) = (claim.conversation, Out::default());
         return Turned { claim, done: claim.done, conversation, out, desk: None };
     };
-    let (Some(channel), Some(view)) = (&table.channel, &table.view) else {
+    let (Some(channel), Some(view)) = (table.channel.take(), table.view.take()) else {
         // The channel or tenant is gone: its entries have nowhere to go, and stay visible with their problem.
-        return gone(table, claim);
+        return gone(&table, claim);
     };
     let mut case = Case::new(clock, claim.tenant, claim.lane, channel.clone(), view.clone());
-    case.conversation.clone_from(&table.conversation);
-    case.person.clone_from(&table.person);
-    case.namesake.clone_from(&table.namesake);
-    case.suppressed.clone_from(&table.suppressed);
-    case.timers.clone_from(&table.timers);
-    case.messages.clone_from(&table.messages);
-    case.by_vendor_id.clone_from(&table.by_vendor_id);
-    case.leaving.clone_from(&table.leaving);
-    case.previews.clone_from(&table.previews);
-    let mut past = table.past.clone();
+    case.conversation = table.conversation.take();
+    case.person = table.person.take();
+    case.namesake = table.namesake.take();
+    case.suppressed = table.suppressed.take();
+    case.timers = std::mem::take(&mut table.timers);
+    case.messages = std::mem::take(&mut table.messages);
+    case.by_vendor_id = std::mem::take(&mut table.by_vendor_id);
+    case.leaving = std::mem::take(&mut table.leaving);
+    case.previews = std::mem::take(&mut table.previews);
+    let mut past = std::mem::take(&mut table.past);
     let mut done = done_with(&table.entries, claim);
-    for (index, entry) in table.entries.iter().enumerate() {
+    for (index, entry) in std::mem::take(&mut table.entries).into_iter().enumerate() {
         let poisoned = index == 0 && claim.attempts > ATTEMPTS_MAX;
         let outcome = if poisoned {
             Err(Refused::new(
@@ -174,7 +175,7 @@ fn turn(clock: &Clock, loaded: &Loaded, claim: Claim) -> Turned {
                 format!("Working on this failed {ATTEMPTS_MAX} times; it was set aside."),
             ))
         } else {
-            work_off(&mut case, table, &mut past, &entry.body)
+            work_off(&mut case, &table, &mut past, entry.body)
         };
         if let Err(refused) = outcome {
             case.out.refusals.push((entry.seq, refused));
@@ -189,7 +190,7 @@ fn turn(clock: &Clock, loaded: &Loaded, claim: Claim) -> Turned {
         }
     }
     let (out, conversation) = case.finish();
-    Turned { claim, done, conversation, out, desk: Some((channel.clone(), view.clone())) }
+    Turned { claim, done, conversation, out, desk: Some((channel, view)) }
 }
 
 fn gone(table: &Table, claim: Claim) -> Turned {
@@ -203,7 +204,7 @@ fn gone(table: &Table, claim: Claim) -> Turned {
 
 /// How far a lane is when these entries are worked off. When nothing else waits, also past the numbers that redelivered
 /// entries drew and left: the lane would be ready for ever.
-fn done_with(entries: &[crate::store::intake::Entry], claim: Claim) -> i64 {
+fn done_with(entries: &[Pending], claim: Claim) -> i64 {
     let last = entries.last().map_or(claim.done, |entry| entry.seq);
     let are_all = entries.len() < ENTRIES_PER_TURN_MAX as usize;
     if are_all { last.max(claim.gen_seen) } else { last }
@@ -213,11 +214,9 @@ fn work_off(
     case: &mut Case<'_>,
     table: &Table,
     past: &mut HashMap<ConversationId, Conversation>,
-    body: &str,
+    entry: Result<Entry, String>,
 ) -> Result<(), Refused> {
-    let entry: Entry =
-        serde_json::from_str(body).map_err(|error| Refused::new("unreadable", error.to_string()))?;
-    match entry {
+    match entry.map_err(|why| Refused::new("unreadable", why))? {
         Entry::Webhook(event) => match event.body {
             InboundBody::Message(message) => inbound::message(case, message),
             InboundBody::Status(status) => {
@@ -252,9 +251,13 @@ fn work_off(
                 // A conversation that is over needs no news.
                 Some(_) if matches!(order.command, Command::Contact { .. }) => Ok(()),
                 Some(wanted) => {
-                    on_the_past(case, past, wanted, (order.clone(), table.message_of_order(&order)))
+                    let known = table.message_of_order(&order);
+                    on_the_past(case, past, wanted, (order, known))
                 }
-                None => order::carry_out(case, order.clone(), table.message_of_order(&order)),
+                None => {
+                    let known = table.message_of_order(&order);
+                    order::carry_out(case, order, known)
+                }
             }
         }
         Entry::Due(conversation) => {

@@ -165,9 +165,9 @@ fn read(row: &Row) -> Result<Effect, StoreError> {
 /// The database's own.
 pub async fn begin(tx: &mut Tx, effects: &[(TenantId, EffectId)]) -> Result<(), StoreError> {
     let sql = "update effects set state = 'sending', attempts = effects.attempts + 1 from :rows as v \
-               where effects.tenant_id = v.column1 and effects.id = v.column2 returning effects.id";
+               where effects.tenant_id = v.column1 and effects.id = v.column2";
     let rows: Vec<_> = effects.iter().map(|(tenant, id)| args![*tenant, *id]).collect();
-    tx.join_rows("begin effects", sql, Vec::new(), &rows).await.map(|_| ())
+    tx.change_rows("begin effects", sql, Vec::new(), &rows).await
 }
 
 /// How a call ended.
@@ -192,13 +192,13 @@ pub async fn end(
 ) -> Result<(), StoreError> {
     let sql = "update effects set state = v.column3, next_ms = v.column4, \
                failure = coalesce(v.column5, effects.failure), done_ms = v.column6 from :rows as v \
-               where effects.tenant_id = v.column1 and effects.id = v.column2 returning effects.id";
+               where effects.tenant_id = v.column1 and effects.id = v.column2";
     let row = |(tenant, id, ending): &(TenantId, EffectId, Ending)| {
         let done_ms = (ending.state != EffectState::Queued).then_some(now_ms);
         args![*tenant, *id, ending.state.word(), ending.next_ms, ending.failure.clone(), done_ms]
     };
     let rows: Vec<_> = endings.iter().map(row).collect();
-    tx.join_rows("end effects", sql, Vec::new(), &rows).await.map(|_| ())
+    tx.change_rows("end effects", sql, Vec::new(), &rows).await
 }
 
 /// One call's story.
@@ -234,7 +234,7 @@ pub async fn record_attempts(tx: &mut Tx, attempts: &[Attempt]) -> Result<(), St
                where exists (select 1 from effects e where e.tenant_id = v.column1 and e.id = v.column2) \
                on conflict (tenant_id, effect_id, number) do nothing";
     let rows: Vec<_> = attempts.iter().map(row).collect();
-    tx.join_rows("record attempts", sql, Vec::new(), &rows).await.map(|_| ())
+    tx.change_rows("record attempts", sql, Vec::new(), &rows).await
 }
 
 /// Puts an effect back into its lane, because a person wants its failed or unclear message sent again. The vendor may

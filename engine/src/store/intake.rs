@@ -55,12 +55,8 @@ pub struct NewEntry {
 pub struct Entry {
     /// Its place in the lane.
     pub seq: i64,
-    /// Its id.
-    pub id: InboxId,
     /// JSON.
     pub body: String,
-    /// Unix milliseconds.
-    pub received_ms: i64,
 }
 
 /// Keeps webhooks.
@@ -134,19 +130,13 @@ pub async fn pending(
     claims: &[Claim],
     entries_max: u32,
 ) -> Result<Vec<(LaneId, Entry)>, StoreError> {
-    let sql = "select lane_id, seq, id, body, received_ms from inbox where tenant_id = $2 and lane_id = $3 and seq > $4 \
+    let sql = "select lane_id, seq, body from inbox where tenant_id = $2 and lane_id = $3 and seq > $4 \
                order by seq limit $1";
     let rows: Vec<_> = claims.iter().map(|claim| args![claim.tenant, claim.lane, claim.done]).collect();
     let read = |row: &Row| {
         let mut columns = row.columns("inbox");
         let lane = columns.id("lane_id")?;
-        let entry = Entry {
-            seq: columns.int("seq")?,
-            id: columns.id("id")?,
-            body: columns.text("body")?,
-            received_ms: columns.int("received_ms")?,
-        };
-        Ok((lane, entry))
+        Ok((lane, Entry { seq: columns.int("seq")?, body: columns.text("body")? }))
     };
     tx.all_of_each("read inboxes", sql, args![entries_max], &rows).await?.iter().map(read).collect()
 }

@@ -231,11 +231,11 @@ pub async fn rest(tx: &mut Tx, ends: &[Rest], now_ms: i64) -> Result<(), StoreEr
                ready_ms = case when v.column5 is not null then v.column5 \
                when lanes.gen > v.column4 then cast($1 as bigint) end from :rows as v \
                where lanes.tenant_id = v.column1 and lanes.id = v.column2 and lanes.task = 'deliver' \
-               and lanes.token = v.column3 returning lanes.id";
+               and lanes.token = v.column3";
     let row =
         |end: &Rest| args![end.claim.tenant, end.claim.lane, end.claim.token, end.seen_gen, end.ready_ms];
     let rows: Vec<_> = ends.iter().map(row).collect();
-    tx.join_rows("rest lanes", sql, args![now_ms], &rows).await.map(|_| ())
+    tx.change_rows("rest lanes", sql, args![now_ms], &rows).await
 }
 
 /// Lengthens all leases of a process; answers how many it has.
@@ -360,8 +360,8 @@ pub async fn hold(
         held.insert((lane, token), gen_now);
     }
     let sql = "update lanes set ready_ms = $1 from :rows as v where lanes.tenant_id = v.column1 \
-               and lanes.id = v.column2 and lanes.task = $2 returning lanes.id";
-    tx.join_rows("lengthen leases", sql, args![now_ms + lease_ms, task.word()], &ending).await?;
+               and lanes.id = v.column2 and lanes.task = $2";
+    tx.change_rows("lengthen leases", sql, args![now_ms + lease_ms, task.word()], &ending).await?;
     Ok(held)
 }
 

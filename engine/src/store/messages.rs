@@ -133,8 +133,8 @@ pub async fn set_status(
     let late = updates.iter().filter(|(_, it)| it.vendor_id.is_some() && !moved.contains(&it.message));
     let rows: Vec<_> = late.map(|(tenant, it)| args![*tenant, it.message, it.vendor_id.clone()]).collect();
     let sql = "update messages set vendor_id = v.column3 from :rows as v where messages.tenant_id = v.column1 \
-               and messages.id = v.column2 and messages.vendor_id is null returning messages.id";
-    tx.join_rows("keep vendor ids", sql, Vec::new(), &rows).await?;
+               and messages.id = v.column2 and messages.vendor_id is null";
+    tx.change_rows("keep vendor ids", sql, Vec::new(), &rows).await?;
     Ok(moved)
 }
 

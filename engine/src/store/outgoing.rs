@@ -47,7 +47,7 @@ const SQL: &str = "select m.id, m.conversation_id, m.content, m.sender_kind, r.v
     join contacts p on p.tenant_id = i.tenant_id and p.id = i.contact_id \
     left join opt_outs o on o.tenant_id = i.tenant_id and o.contact_id = i.contact_id \
     and o.channel_kind = i.channel_kind \
-    left join messages r on r.tenant_id = m.tenant_id and r.id = m.reply_to order by c.id";
+    left join messages r on r.tenant_id = m.tenant_id and r.id = m.reply_to";
 
 /// Reads messages about to leave; on PostgreSQL their conversations stay as they are until the transaction ends.
 ///
@@ -59,7 +59,7 @@ pub async fn load(
 ) -> Result<HashMap<MessageId, Outgoing>, StoreError> {
     let locked;
     let sql = if tx.is_postgres() {
-        locked = format!("{SQL} for share of c");
+        locked = format!("{SQL} order by c.id for share of c");
         &locked
     } else {
         SQL

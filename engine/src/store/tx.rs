@@ -268,13 +268,38 @@ impl Tx {
         }
         let mut out = Vec::new();
         for rows in rows.chunks(INSERT_ROWS_MAX) {
-            let padding = rows.last().into_iter().cycle().take(rows.len().next_power_of_two() - rows.len());
-            let rows: Vec<&Vec<Arg>> = rows.iter().chain(padding).collect();
-            let sql = sql.replace(ROWS, &table(args.len() + 1, &rows));
-            let values = args.iter().chain(rows.into_iter().flatten()).cloned().collect();
+            let (sql, values) = joined(sql, &args, rows);
             out.extend(self.all(what, &sql, values).await?);
         }
         Ok(out)
+    }
+
+    /// Like `join_rows`, for a statement that answers nothing. What a statement of SQLite returns goes through a table of
+    /// its own, so one that only changes rows should not return them.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn change_rows(
+        &mut self,
+        what: &'static str,
+        sql: &str,
+        args: Vec<Arg>,
+        rows: &[Vec<Arg>],
+    ) -> Result<(), StoreError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        if let Some(conn) = self.sqlite(rows.len())? {
+            let sql = for_one(sql, args.len(), rows);
+            let (plain, order) = unnumbered(&sql, args.len() + rows.first().map_or(0, Vec::len));
+            let done = conn.execute_each(&plain, rows.iter().map(|row| in_order(&order, &args, row)));
+            return done.map(drop).map_err(|source| StoreError::Sqlite { what, source });
+        }
+        for rows in rows.chunks(INSERT_ROWS_MAX) {
+            let (sql, values) = joined(sql, &args, rows);
+            self.execute(what, &sql, values).await?;
+        }
+        Ok(())
     }
 
     /// Runs a query once for each of `rows`, whose places come after those of `args`; answers all that they find,
@@ -329,6 +354,14 @@ fn sqlite_rows(what: &'static str, found: rusqlite::Result<Vec<Vec<Value>>>) -> 
 fn each(conn: &Sqlite, sql: &str, args: &[Arg], rows: &[Vec<Arg>]) -> rusqlite::Result<Vec<Vec<Value>>> {
     let (plain, order) = unnumbered(sql, args.len() + rows.first().map_or(0, Vec::len));
     conn.all_of_each(&plain, rows.iter().map(|row| in_order(&order, args, row)))
+}
+
+/// The statement of `Tx::join_rows` for these rows on PostgreSQL, and its values.
+fn joined(sql: &str, args: &[Arg], rows: &[Vec<Arg>]) -> (String, Vec<Arg>) {
+    let padding = rows.last().into_iter().cycle().take(rows.len().next_power_of_two() - rows.len());
+    let rows: Vec<&Vec<Arg>> = rows.iter().chain(padding).collect();
+    let sql = sql.replace(ROWS, &table(args.len() + 1, &rows));
+    (sql, args.iter().chain(rows.into_iter().flatten()).cloned().collect())
 }
 
 /// Values as a statement with plain places wants them: of `args`, and of `row` behind them.

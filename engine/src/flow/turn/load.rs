@@ -9,7 +9,7 @@ use pointsman_rules::facts::MessageFacts;
 use pointsman_rules::ids::{ChannelId, ConversationId, EffectId, LaneId, MessageId, TenantId};
 
 use super::strangers::{self, Stranger};
-use super::{ENTRIES_PER_TURN_MAX, Entry as Body};
+use super::{ENTRIES_PER_TURN_MAX, Entry};
 use crate::flow::case::message_facts;
 use crate::flow::catalog::{Channel, TenantView};
 use crate::flow::command::{Command, Order};
@@ -20,18 +20,32 @@ use crate::store::Tx;
 use crate::store::contacts::{self, Namesake, Person};
 use crate::store::conversations::{self, Conversation};
 use crate::store::effects;
-use crate::store::intake::{self, Entry};
+use crate::store::intake;
 use crate::store::lanes::Claim;
 use crate::store::messages::{self, Message};
 use crate::store::suppressions::Suppressed;
 use crate::store::timers::{self, Timer};
+
+/// An entry to be worked off.
+pub(super) struct Pending {
+    /// Its place in the lane.
+    pub(super) seq: i64,
+    /// Or why it cannot be read.
+    pub(super) body: Result<Entry, String>,
+}
+
+impl Pending {
+    pub(super) fn read(seq: i64, body: &str) -> Self {
+        Self { seq, body: serde_json::from_str(body).map_err(|error| error.to_string()) }
+    }
+}
 
 /// What is on one lane's table before its turn.
 #[derive(Default)]
 pub(super) struct Table {
     pub(super) channel: Option<Arc<Channel>>,
     pub(super) view: Option<Arc<TenantView>>,
-    pub(super) entries: Vec<Entry>,
+    pub(super) entries: Vec<Pending>,
     pub(super) conversation: Option<Conversation>,
     pub(super) person: Option<Person>,
     pub(super) namesake: Option<Namesake>,
@@ -92,10 +106,8 @@ impl Table {
     }
 }
 
-/// The tables of all claimed lanes.
-pub(super) struct Loaded {
-    pub(super) tables: HashMap<LaneId, Table>,
-}
+/// The tables of claimed lanes.
+pub(super) type Tables = HashMap<LaneId, Table>;
 
 /// What the entries refer to.
 #[derive(Default)]
@@ -111,10 +123,10 @@ struct Wanted {
     past: Vec<(TenantId, ConversationId)>,
 }
 
-pub(super) async fn load(flow: &Flow, claims: &[Claim]) -> Result<Loaded, FlowError> {
+pub(super) async fn load(flow: &Flow, claims: &[Claim]) -> Result<Tables, FlowError> {
     // Entries first: none may meet rules that are older than itself.
     let entries = intake::pending(&mut flow.db.read().await?, claims, ENTRIES_PER_TURN_MAX).await?;
-    let mut tables: HashMap<LaneId, Table> = HashMap::with_capacity(claims.len());
+    let mut tables = Tables::with_capacity(claims.len());
     for claim in claims {
         let channel = flow.catalog.channel(flow, claim.tenant, claim.channel).await?;
         let view = Some(flow.catalog.view(flow, claim.tenant).await?);
@@ -122,7 +134,7 @@ pub(super) async fn load(flow: &Flow, claims: &[Claim]) -> Result<Loaded, FlowEr
     }
     for (lane, entry) in entries {
         if let Some(table) = tables.get_mut(&lane) {
-            table.entries.push(entry);
+            table.entries.push(Pending::read(entry.seq, &entry.body));
         }
     }
     let tx = &mut flow.db.read().await?;
@@ -133,14 +145,10 @@ pub(super) async fn load(flow: &Flow, claims: &[Claim]) -> Result<Loaded, FlowEr
     load_messages(tx, claims, &wanted, &mut tables).await?;
     load_past(tx, &wanted, &mut tables).await?;
     load_mentioned(tx, &wanted, &mut tables).await?;
-    Ok(Loaded { tables })
+    Ok(tables)
 }
 
-async fn load_conversations(
-    tx: &mut Tx,
-    claims: &[Claim],
-    tables: &mut HashMap<LaneId, Table>,
-) -> Result<(), FlowError> {
+async fn load_conversations(tx: &mut Tx, claims: &[Claim], tables: &mut Tables) -> Result<(), FlowError> {
     let of: Vec<_> = claims.iter().filter_map(|claim| Some((claim.tenant, claim.conversation?))).collect();
     if of.is_empty() {
         return Ok(());
@@ -165,16 +173,16 @@ async fn load_conversations(
     Ok(())
 }
 
-fn wanted(claims: &[Claim], tables: &HashMap<LaneId, Table>) -> Wanted {
+fn wanted(claims: &[Claim], tables: &Tables) -> Wanted {
     let mut wanted = Wanted::default();
     for claim in claims {
         let Some(table) = tables.get(&claim.lane) else { continue };
         let kind = table.channel.as_ref().map(|channel| channel.facts.kind.clone()).unwrap_or_default();
         for entry in &table.entries {
             // An entry that cannot be read is refused when its turn comes.
-            let Ok(body) = serde_json::from_str::<Body>(&entry.body) else { continue };
-            let party = match &body {
-                Body::Webhook(event) => match &event.body {
+            let Ok(body) = &entry.body else { continue };
+            let party = match body {
+                Entry::Webhook(event) => match &event.body {
                     InboundBody::Message(message) => {
                         want_mentioned(&mut wanted, claim, message);
                         Some(&message.contact)
@@ -187,19 +195,19 @@ fn wanted(claims: &[Claim], tables: &HashMap<LaneId, Table>) -> Wanted {
                     }
                     _ => None,
                 },
-                Body::Past(event) => match &event.body {
+                Entry::Past(event) => match &event.body {
                     InboundBody::Message(message) => {
                         want_mentioned(&mut wanted, claim, message);
                         Some(&message.contact)
                     }
                     _ => None,
                 },
-                Body::Order(order) => {
+                Entry::Order(order) => {
                     let past = order.conversation.filter(|id| Some(*id) != claim.conversation);
                     wanted.past.extend(past.map(|id| (claim.tenant, id)));
                     of_command(&mut wanted, claim, &order.command)
                 }
-                Body::File(news) => {
+                Entry::File(news) => {
                     wanted.messages.push((claim.tenant, news.message));
                     None
                 }
@@ -212,7 +220,7 @@ fn wanted(claims: &[Claim], tables: &HashMap<LaneId, Table>) -> Wanted {
                     channel: claim.channel,
                     kind: kind.clone(),
                     party: party.clone(),
-                    is_ours: matches!(body, Body::Order(_)),
+                    is_ours: matches!(body, Entry::Order(_)),
                 });
             }
         }
@@ -261,11 +269,7 @@ fn want_status(wanted: &mut Wanted, claim: &Claim, status: &StatusUpdate) {
     }
 }
 
-async fn load_people(
-    tx: &mut Tx,
-    wanted: &Wanted,
-    tables: &mut HashMap<LaneId, Table>,
-) -> Result<(), FlowError> {
+async fn load_people(tx: &mut Tx, wanted: &Wanted, tables: &mut Tables) -> Result<(), FlowError> {
     let mut by_kind: BTreeMap<(TenantId, &str), Vec<&str>> = BTreeMap::new();
     for it in &wanted.people {
         by_kind.entry((it.tenant, &it.kind)).or_default().push(it.party.key());
@@ -284,11 +288,7 @@ async fn load_people(
     Ok(())
 }
 
-async fn load_past(
-    tx: &mut Tx,
-    wanted: &Wanted,
-    tables: &mut HashMap<LaneId, Table>,
-) -> Result<(), FlowError> {
+async fn load_past(tx: &mut Tx, wanted: &Wanted, tables: &mut Tables) -> Result<(), FlowError> {
     if wanted.past.is_empty() {
         return Ok(());
     }
@@ -306,11 +306,7 @@ async fn load_past(
     Ok(())
 }
 
-async fn load_mentioned(
-    tx: &mut Tx,
-    wanted: &Wanted,
-    tables: &mut HashMap<LaneId, Table>,
-) -> Result<(), FlowError> {
+async fn load_mentioned(tx: &mut Tx, wanted: &Wanted, tables: &mut Tables) -> Result<(), FlowError> {
     for (tenant, lane, message) in &wanted.discarded {
         let newest = messages::newest_beside(tx, *tenant, *message).await?;
         let content = newest.and_then(|it| serde_json::from_str::<Content>(&it.content).ok());
@@ -339,7 +335,7 @@ async fn load_messages(
     tx: &mut Tx,
     claims: &[Claim],
     wanted: &Wanted,
-    tables: &mut HashMap<LaneId, Table>,
+    tables: &mut Tables,
 ) -> Result<(), FlowError> {
     let mut known = Vec::new();
     for ((tenant, channel), ids) in &wanted.vendor_ids {

@@ -1,20 +1,18 @@
 //! Turns in memory: entries in, state, events and effects out.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use pointsman_rules::event::Actor;
 use pointsman_rules::facts::{Status, Window};
-use pointsman_rules::ids::{GroupId, InboxId, LaneId, MessageId, WebhookId};
+use pointsman_rules::ids::{GroupId, LaneId, MessageId, WebhookId};
 use pointsman_rules::quota::Quotas;
 
 use super::desk::{DAY_MS, Desk, NOW_MS, channel, copy, whatsapp};
-use super::load::{Loaded, Table};
+use super::load::{Pending, Table};
 use super::*;
 use crate::flow::catalog::Reopen;
 use crate::flow::command::{Command, Draft};
 use crate::plugins::{Delivery, Party, StatusUpdate};
-use crate::store::intake;
 use crate::store::webhooks::Subscriber;
 
 #[test]
@@ -256,13 +254,19 @@ fn one_bad_entry_is_set_aside_and_the_rest_goes_on() {
     let mut desk = Desk::new(channel("webchat", Window::None), &[]);
     desk.writes("hello");
     let lane = LaneId::new(1, 1);
-    let mut table = Table { conversation: desk.conversation.clone(), ..Table::default() };
-    table.person.clone_from(&desk.table.person);
-    (table.channel, table.view) = (Some(Arc::new(copy(&desk.channel))), Some(desk.view.clone()));
-    let entry = |seq, body: String| intake::Entry { seq, id: InboxId::new(1, 1), body, received_ms: NOW_MS };
     let label = Command::Label { add: vec!["ok".into()], remove: vec![] };
     let order = Order { conversation: Some(desk.state().id), actor: Actor::System, command: label };
-    table.entries = vec![entry(2, "{\"nonsense\":1}".into()), entry(3, json(&Entry::Order(order)))];
+    let table = || Table {
+        channel: Some(Arc::new(copy(&desk.channel))),
+        view: Some(desk.view.clone()),
+        conversation: desk.conversation.clone(),
+        person: desk.table.person.clone(),
+        entries: vec![
+            Pending::read(2, "{\"nonsense\":1}"),
+            Pending::read(3, &json(&Entry::Order(order.clone()))),
+        ],
+        ..Table::default()
+    };
     let claim = Claim {
         tenant: desk.channel.tenant,
         lane,
@@ -273,14 +277,13 @@ fn one_bad_entry_is_set_aside_and_the_rest_goes_on() {
         token: 1,
         attempts: 1,
     };
-    let loaded = Loaded { tables: HashMap::from([(lane, table)]) };
-    let turned = turn(&desk.clock, &loaded, claim);
+    let turned = turn(&desk.clock, Some(table()), claim);
     assert_eq!(turned.out.refusals.len(), 1);
     assert_eq!((turned.out.refusals[0].0, turned.out.refusals[0].1.code.as_str()), (2, "unreadable"));
     assert_eq!(turned.out.conversations[0].facts.labels, ["ok"]);
     assert_eq!(turned.done, 4, "also past the number of a redelivered entry, which was dropped");
     // A lane whose turn keeps failing loses its head entry only.
-    let poisoned = turn(&desk.clock, &loaded, Claim { attempts: ATTEMPTS_MAX + 1, ..claim });
+    let poisoned = turn(&desk.clock, Some(table()), Claim { attempts: ATTEMPTS_MAX + 1, ..claim });
     assert_eq!((poisoned.done, poisoned.out.refusals[0].1.code.as_str()), (2, "poison"));
 }
 
