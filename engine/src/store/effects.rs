@@ -163,10 +163,10 @@ fn read(row: &Row) -> Result<Effect, StoreError> {
 ///
 /// # Errors
 /// The database's own.
-pub async fn begin(tx: &mut Tx, effects: &[(TenantId, EffectId)]) -> Result<(), StoreError> {
+pub async fn begin(tx: &mut Tx, calls: &[(TenantId, EffectId, MessageId)]) -> Result<(), StoreError> {
     let sql = "update effects set state = 'sending', attempts = effects.attempts + 1 from :rows as v \
                where effects.tenant_id = v.column1 and effects.id = v.column2";
-    let rows: Vec<_> = effects.iter().map(|(tenant, id)| args![*tenant, *id]).collect();
+    let rows: Vec<_> = calls.iter().map(|(tenant, id, _)| args![*tenant, *id]).collect();
     tx.change_rows("begin effects", sql, Vec::new(), &rows).await
 }
 

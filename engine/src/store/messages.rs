@@ -138,6 +138,21 @@ pub async fn set_status(
     Ok(moved)
 }
 
+/// Marks messages whose vendor is called next.
+///
+/// # Errors
+/// The database's own.
+pub async fn begin(
+    tx: &mut Tx,
+    calls: &[(TenantId, EffectId, MessageId)],
+    now_ms: i64,
+) -> Result<(), StoreError> {
+    let sql = "update messages set status = 'sending', failure = null, status_ms = $1 from :rows as v \
+               where messages.tenant_id = v.column1 and messages.id = v.column2 and messages.status = 'queued'";
+    let rows: Vec<_> = calls.iter().map(|(tenant, _, id)| args![*tenant, *id]).collect();
+    tx.change_rows("begin messages", sql, args![now_ms], &rows).await
+}
+
 /// One message.
 ///
 /// # Errors

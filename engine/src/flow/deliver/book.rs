@@ -43,7 +43,8 @@ pub(super) struct Book {
     /// Entries for the lanes' inboxes: outcomes that rules are shown.
     pub(super) entries: Vec<NewEntry>,
     pub(super) endings: HashMap<EffectId, (TenantId, Ending)>,
-    pub(super) begun: Vec<(TenantId, EffectId)>,
+    /// Calls that are made next.
+    pub(super) begun: Vec<(TenantId, EffectId, MessageId)>,
     pub(super) attempts: Vec<Attempt>,
     pub(super) rests: Vec<Rest>,
     /// Messages that became text or template now; JSON.
@@ -125,19 +126,18 @@ impl Book {
         self.news[step].push(news);
     }
 
-    /// Moves a message on if its status allows; `story` is then appended to the log.
+    /// Moves a message on if its status allows; what happened to it by this effect is then appended to the log.
     pub(super) fn move_on(
         &mut self,
         (index, step): (usize, &Step),
         message: MessageId,
         (status, failure, vendor_id): (&'static str, Option<String>, Option<String>),
-        story: Option<(&Effect, EventBody)>,
+        (effect, story): (&Effect, EventBody),
     ) {
         let (tenant, at_ms) = (step.claim.tenant, self.now_ms);
         let over = replaces(status);
         self.statuses.push((tenant, StatusUpdate { message, status, over, failure, vendor_id, at_ms }));
-        let Some((effect, body)) = story else { return };
-        let event = self.event(Some(effect.conversation), Actor::System, body);
+        let event = self.event(Some(effect.conversation), Actor::System, story);
         let logged = Logged { event, channel: Some(step.claim.channel), seq: effect.seq };
         self.stories.push(Story { step: index, message, tenant, logged });
     }
@@ -155,6 +155,7 @@ impl Book {
             .map(|(effect, (tenant, ending))| (tenant, effect, ending))
             .collect();
         let moved = messages::set_status(tx, &self.statuses).await?;
+        messages::begin(tx, &self.begun, now_ms).await?;
         for (tenant, message, content) in &self.contents {
             outgoing::set_content(tx, *tenant, *message, content).await?;
         }

@@ -48,7 +48,7 @@ fn done(book: &mut Book, at: (usize, &Step), called: &Called, receipt: &Receipt)
     let message = called.parcel.message;
     let (from, to) = ("sending".to_owned(), "sent".to_owned());
     let story = EventBody::MessageStatusChanged { message, from, to };
-    book.move_on(at, message, ("sent", None, vendor_id), Some((effect, story)));
+    book.move_on(at, message, ("sent", None, vendor_id), (effect, story));
 }
 
 fn failed(book: &mut Book, at: (usize, &Step), called: &Called, failure: &Failure) {
@@ -87,7 +87,7 @@ fn wait_for_owner(book: &mut Book, at: (usize, &Step), called: &Called, failure:
     attempt(book, at.1, called, "retry", Some(failure.clone()));
     let message = called.parcel.message;
     let story = EventBody::MessageStatusChanged { message, from: "sending".into(), to: "queued".into() };
-    book.move_on(at, message, ("queued", Some(failure), None), Some((effect, story)));
+    book.move_on(at, message, ("queued", Some(failure), None), (effect, story));
     book.held.insert(at.0);
 }
 
@@ -98,7 +98,7 @@ pub(super) fn refused(book: &mut Book, at: (usize, &Step), effect: &Effect, code
     let Some(message) = effect.message else { return };
     *book.refused.entry(at.0).or_default() += 1;
     let story = EventBody::MessageFailed { message, class: code.to_owned(), code: None };
-    book.move_on(at, message, ("failed", Some(failure), None), Some((effect, story)));
+    book.move_on(at, message, ("failed", Some(failure), None), (effect, story));
 }
 
 /// Nobody knows whether the vendor has it.
@@ -108,7 +108,7 @@ pub(super) fn unclear(book: &mut Book, at: (usize, &Step), effect: &Effect, fail
     let Some(message) = effect.message else { return };
     let (from, to) = ("sending".to_owned(), "unknown".to_owned());
     let story = EventBody::MessageStatusChanged { message, from, to };
-    book.move_on(at, message, ("unknown", Some(failure), None), Some((effect, story)));
+    book.move_on(at, message, ("unknown", Some(failure), None), (effect, story));
 }
 
 fn attempt(book: &mut Book, step: &Step, called: &Called, outcome: &'static str, failure: Option<String>) {

@@ -196,8 +196,7 @@ impl Desk<'_> {
         };
         match parcel::pack(tx, book, self.step, &effect, outgoing).await? {
             Ok(parcel) => {
-                book.begun.push((tenant, effect.id));
-                book.move_on(at, parcel.message, ("sending", None, None), None);
+                book.begun.push((tenant, effect.id, parcel.message));
                 self.next = Some(Next::Send(Box::new(parcel)));
             }
             Err(refusal) => outcome::refused(book, at, &effect, refusal.code, &refusal.detail),

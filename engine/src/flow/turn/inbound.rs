@@ -274,7 +274,6 @@ pub(in crate::flow) fn replaces(status: &str) -> &'static [&'static str] {
     match status {
         // The vendor refused it for the channel's sake, so it waits again.
         "queued" => &["sending"],
-        "sending" => &["queued"],
         "sent" => &["queued", "sending", "unknown"],
         "delivered" => &["queued", "sending", "unknown", "sent", "failed"],
         "read" => &["queued", "sending", "unknown", "sent", "failed", "delivered"],
