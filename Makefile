@@ -114,8 +114,11 @@ fuzz: ## mutated rules for FUZZ_SECONDS=600: reading and running them must end a
 	FUZZ_SECONDS=$(FUZZ_SECONDS) cargo test --locked --package pointsman-rules --lib -- --nocapture fuzz::
 
 bench: plugins ## floors and the release build in the same run; table, JSON and plot in target/bench
-	cargo build --locked --release -p pointsman -p pointsman-tests --bin pointsman --bin bench
+ifeq ($(BENCH_ARGS),)
 	cargo bench --locked -p pointsman-rules --bench speed
+	cargo bench --locked -p pointsman --bench sandbox
+endif
+	cargo build --locked --release -p pointsman -p pointsman-tests --bin pointsman --bin bench
 	@# Databases on the disk that holds target/: the system's own temporary directory may be memory.
 	mkdir -p target/bench/tmp
 	TMPDIR=$(CURDIR)/target/bench/tmp POINTSMAN_BIN=$(CURDIR)/target/release/pointsman target/release/bench $(BENCH_ARGS)

@@ -23,6 +23,7 @@ pub mod shape;
 mod webhook;
 
 pub use assistant::AssistantSuite;
+pub use webhook::request;
 
 use std::marker::PhantomData;
 use std::path::Path;
@@ -216,7 +217,8 @@ fn check(case: &Case, run: impl Fn(&Case) -> Result<Value, String>) -> Result<()
 }
 
 /// The context that the plugin gets.
-fn context(case: &Case) -> Context {
+/// The channel of a case, as a plugin sees it.
+pub fn context(case: &Case) -> Context {
     let context = &case.context;
     Context {
         channel_id: context.channel_id.clone(),

@@ -61,7 +61,7 @@ pub(super) fn attack<P: Provider>(case: &Case) -> Result<(), String> {
 }
 
 /// The webhook in the contract's words.
-pub(super) fn request(from: &pointsman_cases::Request) -> Request {
+pub fn request(from: &pointsman_cases::Request) -> Request {
     let pairs = |pairs: &[(String, String)]| {
         pairs.iter().map(|(name, value)| Pair { name: name.clone(), value: value.clone() }).collect()
     };

@@ -3,21 +3,19 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::Result;
 
+use crate::Options;
 use crate::load::{self, MESSAGES_PER_CUSTOMER};
 use crate::real::Bench;
 use crate::report::{Sample, median};
-use crate::{Options, process};
 
 /// The larger server knows so many times the customers of the smaller one.
 const FACTOR: usize = 10;
 /// Requests that are made at once while a server is filled; each takes about a kilobyte.
 const FILL_STEP: usize = 50_000;
-/// A server that used less of a core than a tenth for this long has nothing left to do.
-const CALM: Duration = Duration::from_secs(1);
 /// Throughput that may be lost by growing tenfold.
 const LOSS_MAX: f64 = 0.2;
 
@@ -60,7 +58,7 @@ impl Filled {
             let requests = load::signed(&bench.target, &bench.twilio, texts);
             load::run(&bench.target, requests, connections).await?;
         }
-        calm(bench.pid).await?;
+        bench.calm().await?;
         eprintln!("  {customers} customers in {:.0} s", start.elapsed().as_secs_f64());
         Ok(Self { bench, customers, sent: 0, samples: Vec::new() })
     }
@@ -77,24 +75,13 @@ impl Filled {
         let sample = self.bench.answered(requests, self.sent, options).await?;
         eprintln!("  {} customers: {:?}", self.customers, sample.figures);
         self.samples.push(sample);
-        calm(self.bench.pid).await
+        self.bench.calm().await
     }
 
     fn medians(&self) -> BTreeMap<String, f64> {
         let names = self.samples.iter().flat_map(|sample| sample.figures.keys());
         let of = |name: &String| self.samples.iter().filter_map(|it| it.figures.get(name).copied()).collect();
         names.filter_map(|name| Some((name.clone(), median(of(name))?))).collect()
-    }
-}
-
-/// Waits until the server has worked off everything.
-async fn calm(pid: u32) -> Result<()> {
-    loop {
-        let before = process::cpu(pid)?;
-        tokio::time::sleep(CALM).await;
-        if process::cpu(pid)?.saturating_sub(before) < CALM / 10 {
-            return Ok(());
-        }
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod backtest;
 mod floor;
+mod footprint;
 mod growth;
 mod lists;
 mod load;
@@ -48,13 +49,15 @@ enum Part {
     Lists,
     /// A rule against many stored events.
     Backtest,
+    /// Start and memory of a server that does little.
+    Footprint,
     /// Few customers and many; takes long, so only when asked for.
     Growth,
     /// Throughput and latency, beside their floors.
     Speed,
 }
 
-const USAGE: &str = "bench [--rounds 3] [--messages 16000] [--connections 64] [--latency-seconds 10] [--out DIR] [--events 100000] [--customers 100000] [--only floors|speed|lists|backtest|growth]";
+const USAGE: &str = "bench [--rounds 3] [--messages 16000] [--connections 64] [--latency-seconds 10] [--out DIR] [--events 100000] [--customers 100000] [--only floors|speed|footprint|lists|backtest|growth]";
 
 fn options(args: &[String]) -> Result<Options> {
     let mut options = Options {
@@ -79,6 +82,7 @@ fn options(args: &[String]) -> Result<Options> {
             "--customers" => options.customers = value.parse()?,
             "--out" => options.out = PathBuf::from(value),
             "--only" if value == "floors" => options.only = Some(Part::Floors),
+            "--only" if value == "footprint" => options.only = Some(Part::Footprint),
             "--only" if value == "growth" => options.only = Some(Part::Growth),
             "--only" if value == "speed" => options.only = Some(Part::Speed),
             "--only" if value == "lists" => options.only = Some(Part::Lists),
@@ -118,6 +122,14 @@ async fn run(options: &Options) -> Result<()> {
         println!("{}", lists::table(&times));
     }
     if options.only == Some(Part::Lists) {
+        return Ok(());
+    }
+    if matches!(options.only, None | Some(Part::Footprint)) {
+        let figures = footprint::measure(options).await?;
+        std::fs::write(options.out.join("footprint.json"), figures.to_string())?;
+        println!("{}", footprint::table(&figures));
+    }
+    if options.only == Some(Part::Footprint) {
         return Ok(());
     }
     if options.only == Some(Part::Growth) {

@@ -32,12 +32,14 @@ const SQL_COUNTERS: [(&str, &str); 3] = [
 
 /// A running server, its channel and its vendor.
 pub(crate) struct Bench {
-    server: Server,
+    pub(crate) server: Server,
     sink: Sink,
     pub(crate) twilio: Twilio,
     pub(crate) target: Target,
-    pub(crate) pid: u32,
 }
+
+/// A server that used less of a core than a tenth for this long has nothing left to do.
+const CALM: Duration = Duration::from_secs(1);
 
 impl Bench {
     /// A sink for so many messages; with a rule that answers them, or without.
@@ -58,8 +60,27 @@ impl Bench {
         let (address, path) = rest.split_once('/').context("a hook has a path")?;
         let public_url = twilio.webhook_url.clone();
         let target = Target { address: address.to_owned(), path: format!("/{path}"), public_url };
-        let pid = server.pid().context("the server ended")?;
-        Ok(Self { server, sink, twilio, target, pid })
+        Ok(Self { server, sink, twilio, target })
+    }
+
+    fn cpu(&self) -> Result<Duration> {
+        process::cpu(self.server.pid().context("the server ended")?)
+    }
+
+    /// Resident memory, MiB.
+    pub(crate) fn memory_mib(&self) -> Result<f64> {
+        process::memory_mib(self.server.pid().context("the server ended")?)
+    }
+
+    /// Waits until the server has worked off everything.
+    pub(crate) async fn calm(&self) -> Result<()> {
+        loop {
+            let before = self.cpu()?;
+            tokio::time::sleep(CALM).await;
+            if self.cpu()?.saturating_sub(before) < CALM / 10 {
+                return Ok(());
+            }
+        }
     }
 
     /// Sends these and waits until `total` messages have arrived in the sink, all times together.
@@ -70,12 +91,12 @@ impl Bench {
         options: &Options,
     ) -> Result<Sample> {
         let messages = requests.len();
-        let before = (process::cpu(self.pid)?, self.server.metrics().await?);
+        let before = (self.cpu()?, self.server.metrics().await?);
         let start = Instant::now();
         let load = load::run(&self.target, requests, options.connections).await?;
         let arrived = self.sink.all(total).await?;
         let took = arrived.iter().max().map_or(load.took, |last| last.duration_since(start));
-        let cpu = process::cpu(self.pid)?.saturating_sub(before.0);
+        let cpu = self.cpu()?.saturating_sub(before.0);
         let sample = Sample::of(messages, took, &load.latencies, cpu);
         counted(sample, self, &before.1, messages).await
     }
@@ -85,9 +106,9 @@ impl Bench {
 pub(crate) async fn ingest(options: &Options) -> Result<Sample> {
     let bench = Bench::start(options.messages, false).await?;
     let requests = load::requests(&bench.target, &bench.twilio, options.messages);
-    let before = (process::cpu(bench.pid)?, bench.server.metrics().await?);
+    let before = (bench.cpu()?, bench.server.metrics().await?);
     let load = load::run(&bench.target, requests, options.connections).await?;
-    let cpu = process::cpu(bench.pid)?.saturating_sub(before.0);
+    let cpu = bench.cpu()?.saturating_sub(before.0);
     let sample = Sample::of(options.messages, load.took, &load.latencies, cpu);
     counted(sample, &bench, &before.1, options.messages).await
 }
@@ -106,7 +127,7 @@ pub(crate) async fn latency(options: &Options) -> Result<Sample> {
     let requests = load::requests(&bench.target, &bench.twilio, messages);
     let mut connection = Connection::open(&bench.target.address).await?;
     let mut ticks = tokio::time::interval(Duration::from_secs(1) / u32::try_from(LATENCY_RATE)?);
-    let cpu_before = process::cpu(bench.pid)?;
+    let cpu_before = bench.cpu()?;
     let mut sent = Vec::with_capacity(messages);
     for request in &requests {
         ticks.tick().await;
@@ -116,10 +137,10 @@ pub(crate) async fn latency(options: &Options) -> Result<Sample> {
     let arrived = bench.sink.all(messages).await?;
     let pairs = sent.iter().zip(&arrived).skip(WARM_UP);
     let latencies: Vec<Duration> = pairs.map(|(sent, arrived)| arrived.duration_since(*sent)).collect();
-    let cpu = process::cpu(bench.pid)?.saturating_sub(cpu_before);
+    let cpu = bench.cpu()?.saturating_sub(cpu_before);
     let took = sent.first().map_or(Duration::ZERO, Instant::elapsed);
     let mut sample = Sample::of(latencies.len(), took, &latencies, cpu);
-    sample.figures.insert("memory_mib".to_owned(), process::memory_mib(bench.pid)?);
+    sample.figures.insert("memory_mib".to_owned(), bench.memory_mib()?);
     Ok(sample)
 }
 
@@ -133,6 +154,6 @@ async fn counted(mut sample: Sample, bench: &Bench, before: &Metrics, messages: 
             sample.figures.insert(name.to_owned(), count / messages as f64);
         }
     }
-    sample.figures.insert("memory_mib".to_owned(), process::memory_mib(bench.pid)?);
+    sample.figures.insert("memory_mib".to_owned(), bench.memory_mib()?);
     Ok(sample)
 }
