@@ -236,7 +236,12 @@ pub(crate) async fn set(db: &Db, of: TenantId, table: &'static str, fields: &str
 
 /// How many rows a tenant has in a table.
 pub(crate) async fn count(db: &Db, of: TenantId, table: &'static str) -> i64 {
-    let sql = format!("select count(*) from {table} where tenant_id = $1");
+    count_where(db, of, table, "true").await
+}
+
+/// How many of a tenant's rows in a table are such; `which` is SQL.
+pub(crate) async fn count_where(db: &Db, of: TenantId, table: &'static str, which: &str) -> i64 {
+    let sql = format!("select count(*) from {table} where tenant_id = $1 and {which} /* of a test */");
     let row = db.read().await.unwrap().first("count test rows", &sql, args![of]).await.unwrap().unwrap();
     row.columns(table).int("count").unwrap()
 }

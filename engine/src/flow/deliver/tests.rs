@@ -106,9 +106,8 @@ fn all_leave_in_order_however_many_are_read_at_once() {
         let mut desk = Desk::new(db.clone(), 40).await;
         let next = desk.step(None).await;
         assert_eq!(desk.leave(next).await, (1..=40).collect::<Vec<_>>());
-        let done = "select count(*) as n from effects where tenant_id = $1 and state = 'done' and attempts = 1 /* of a test */";
-        let row = db.read().await.unwrap().first("count", done, args![tenant(1)]).await.unwrap().unwrap();
-        assert_eq!(row.columns("effects").int("n").unwrap(), 40);
+        let once = rows::count_where(&db, tenant(1), "effects", "state = 'done' and attempts = 1").await;
+        assert_eq!(once, 40);
         assert_eq!(rows::only_lane(&db, tenant(1)).await, (None, None, 40), "it is at rest");
     });
 }
