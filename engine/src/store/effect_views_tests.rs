@@ -6,25 +6,8 @@ use super::super::{Db, Durability};
 use super::*;
 
 async fn add(db: &Db, n: u8, state: &'static str, done_ms: Option<i64>) {
-    let columns = "tenant_id, id, lane_id, channel_id, conversation_id, message_id, seq, kind, state, attempts, \
-        next_ms, failure, created_ms, done_ms";
-    let values = args![
-        tenant(1),
-        effect(n),
-        lane(1),
-        channel(1),
-        conversation(1),
-        Some(message(i64::from(n))),
-        i64::from(n),
-        "send",
-        state,
-        2i64,
-        NOW_MS,
-        Some(r#"{"class":"provider_down"}"#),
-        NOW_MS + i64::from(n),
-        done_ms.map(|ms| NOW_MS + ms)
-    ];
-    insert(db, "effects", columns, values).await;
+    let failure = Some(r#"{"class":"provider_down"}"#);
+    add_effect(db, n, i64::from(n), (state, 2), (failure, done_ms)).await;
 }
 
 #[test]

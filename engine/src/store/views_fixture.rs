@@ -176,6 +176,35 @@ pub(crate) async fn add_message(
     insert(db, "messages", columns, values).await;
 }
 
+/// Adds an effect that sends message `n` of conversation 1; `seq` is its place in the lane.
+pub(crate) async fn add_effect(
+    db: &Db,
+    n: u8,
+    seq: i64,
+    (state, attempts): (&str, i64),
+    (failure, done_ms): (Option<&str>, Option<i64>),
+) {
+    let values = args![
+        tenant(1),
+        effect(n),
+        lane(1),
+        channel(1),
+        conversation(1),
+        message(i64::from(n)),
+        seq,
+        "send",
+        state,
+        attempts,
+        NOW_MS,
+        failure,
+        NOW_MS + i64::from(n),
+        done_ms.map(|ms| NOW_MS + ms)
+    ];
+    let columns = "tenant_id, id, lane_id, channel_id, conversation_id, message_id, seq, kind, state, attempts, \
+        next_ms, failure, created_ms, done_ms";
+    insert(db, "effects", columns, values).await;
+}
+
 /// Adds an event; `n`: its conversation.
 pub(crate) async fn add_event(db: &Db, n: Option<u128>, seq: i64, at_ms: i64, body: serde_json::Value) {
     let values = args![

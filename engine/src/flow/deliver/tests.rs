@@ -4,14 +4,11 @@ use pointsman_rules::facts::Window;
 use tempfile::TempDir;
 
 use super::*;
-use crate::args;
 use crate::flow::testing;
 use crate::plugins::Certainty;
 use crate::store::lanes::Append;
 use crate::store::testing::each_db;
-use crate::store::views_fixture::{
-    self as rows, NOW_MS, Thread, add_message, channel, conversation, effect, insert, lane, message, tenant,
-};
+use crate::store::views_fixture::{self as rows, NOW_MS, Thread, add_message, channel, effect, lane, tenant};
 
 const LEASE_MS: i64 = 30_000;
 
@@ -78,26 +75,10 @@ async fn append(db: &Db, count: i64) {
     .unwrap();
 }
 
-/// Adds an effect that sends a message; `seq`: its place in the lane.
+/// Adds an effect with its message; `seq`: its place in the lane.
 async fn add_effect(db: &Db, n: u8, seq: i64) {
     add_message(db, 1, (seq, i64::from(n)), ("outbound", "rule", None), Some("queued")).await;
-    let columns = "tenant_id, id, lane_id, channel_id, conversation_id, message_id, seq, kind, state, attempts, \
-        next_ms, created_ms";
-    let values = args![
-        tenant(1),
-        effect(n),
-        lane(1),
-        channel(1),
-        conversation(1),
-        message(i64::from(n)),
-        seq,
-        "send",
-        "queued",
-        0i64,
-        NOW_MS,
-        NOW_MS
-    ];
-    insert(db, "effects", columns, values).await;
+    rows::add_effect(db, n, seq, ("queued", 0), (None, None)).await;
 }
 
 #[test]
