@@ -16,7 +16,21 @@ test('a phone is linked by its QR code, shows whose it is, only reads along, and
   await owner.getByRole('button', { name: 'Connect', exact: true }).click()
 
   const phone = owner.getByRole('region', { name: 'Linked phone' })
-  await phone.getByRole('button', { name: 'Link a phone' }).click()
+  const link = phone.getByRole('button', { name: 'Link a phone' })
+  await expect(link).toBeEnabled()
+  // A question that is not answered yet keeps nobody from linking.
+  let answer = () => {}
+  const answers = new Promise<void>((done) => (answer = done))
+  await owner.route('**/session', async (route) => {
+    await answers
+    await route.continue()
+  })
+  const isAsked = owner.waitForRequest('**/session')
+  await phone.getByRole('button', { name: 'Refresh' }).click()
+  await isAsked
+  await expect(link).toBeEnabled()
+  await link.click()
+  answer()
   await expect(phone.getByText('The session starts.')).toBeVisible()
   await waha.becomes('SCAN_QR_CODE')
   const code = phone.getByRole('img', { name: 'QR code to scan with the phone' })

@@ -12,6 +12,7 @@ const GATHER_MS = 80
 export class Phone {
   session = $state.raw<Session | null>(null)
   problem = $state.raw<Refusal | null>(null)
+  /** Something is being done to it. */
   busy = $state(false)
   /** An address of this page that holds the picture; null: there is none, or it is too old. */
   code = $state<string | null>(null)
@@ -47,10 +48,21 @@ export class Phone {
     }
   }
 
+  /** Asks how it is now. Nothing waits for it, so it takes no button away from who is about to press it. */
   refresh = async (): Promise<void> => {
-    await this.#ask(() => ok(api.GET('/api/v1/channels/{id}/session', { params: { path: { id: this.channel } } })))
+    const asked = ++this.#asked
+    try {
+      const session = await ok(api.GET('/api/v1/channels/{id}/session', { params: { path: { id: this.channel } } }))
+      if (asked < this.#answered) return // a later question was answered first
+      ;[this.#answered, this.session, this.problem] = [asked, session, null]
+    } catch (error) {
+      this.problem = asRefusal(error)
+    }
+    if (this.wantsCode) await this.draw()
+    else this.#forget()
   }
 
+  /** Does it, then asks how it is. */
   async act(task: Task): Promise<void> {
     const path = { id: this.channel }
     const asked = {
@@ -59,7 +71,16 @@ export class Phone {
       restart: () => api.POST('/api/v1/channels/{id}/session/restart', { params: { path } }),
       logout: () => api.POST('/api/v1/channels/{id}/session/logout', { params: { path } })
     }
-    await this.#ask(() => ok(asked[task]()))
+    this.busy = true
+    try {
+      await ok(asked[task]())
+      // Whatever was asked meanwhile may have been answered from before it.
+      await this.refresh()
+    } catch (error) {
+      this.problem = asRefusal(error)
+    } finally {
+      this.busy = false
+    }
   }
 
   /** A code to type on the phone instead. */
@@ -83,22 +104,6 @@ export class Phone {
     if (!this.wantsCode) return
     this.nextAt = Date.now() + CODE_MS
     this.#timer = setTimeout(() => void this.draw(), CODE_MS)
-  }
-
-  async #ask(ask: () => Promise<Session>): Promise<void> {
-    this.busy = true
-    const asked = ++this.#asked
-    try {
-      const session = await ask()
-      if (asked < this.#answered) return // a later question was answered first
-      ;[this.#answered, this.session, this.problem] = [asked, session, null]
-    } catch (error) {
-      this.problem = asRefusal(error)
-    } finally {
-      this.busy = false
-    }
-    if (this.wantsCode) await this.draw()
-    else this.#forget()
   }
 
   #forget(): void {
