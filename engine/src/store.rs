@@ -73,6 +73,7 @@ pub mod webhook_deliveries;
 pub mod webhook_views;
 pub mod webhooks;
 
+mod checkpoint;
 mod connect;
 mod disk;
 mod migrate;
@@ -145,8 +146,8 @@ pub enum StoreError {
     Busy,
     /// SQLite's log could not be brought to disk; nothing is written from then on.
     #[error(
-        "the disk did not take the database's log: what was written last may be gone after a power cut. Look at the \
-         disk and the system's log, then start again"
+        "the disk did not take what was written: the last of it may be gone after a power cut. Look at the disk and \
+         the system's log, then start again"
     )]
     NotOnDisk,
     /// The store is shutting down.

@@ -15,6 +15,7 @@ use sqlx::{ConnectOptions as _, Connection as _, PgPool};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use super::checkpoint::{self, Database};
 use super::disk::{self, COMMITS_MAX, Log};
 use super::sqlite::{Readers, Sqlite};
 use super::tx::{Conn, count};
@@ -66,7 +67,7 @@ struct Sqlites {
     readers: Arc<Readers>,
     writer: mpsc::Sender<Box<dyn Job>>,
     file: PathBuf,
-    /// Cancelled when the log cannot be brought to disk.
+    /// Cancelled when the log or the database cannot be brought to disk.
     broken: CancellationToken,
 }
 
@@ -120,7 +121,7 @@ impl Db {
         }
     }
 
-    /// Ends when this store can keep nothing any more: the disk did not take its log. Start again to go on.
+    /// Ends when this store can keep nothing any more: the disk did not take what was written. Start again to go on.
     pub async fn broken(&self) {
         match &self.inner.pools {
             Pools::Sqlite(sqlite) => sqlite.broken.cancelled().await,
@@ -212,7 +213,7 @@ async fn open_sqlite(path: &Path, migrate_first: bool, stats: &Arc<SqlStats>) ->
     let conn = Sqlite::writer(path)
         .map_err(|source| StoreError::Sqlite { what: "open its file for writing", source })?;
     let mut log = Log::of(&conn.file().unwrap_or_else(|| path.to_owned()));
-    let (writer, broken) = start_threads(conn, stats, move || log.sync())?;
+    let (writer, broken) = start_threads(path, conn, stats, move || log.sync())?;
     Ok(Pools::Sqlite(Sqlites { readers: Readers::new(path), writer, file: path.to_owned(), broken }))
 }
 
@@ -234,8 +235,10 @@ async fn prepare_sqlite(path: &Path, migrate_first: bool) -> Result<(), StoreErr
     conn.close().await.map_err(failed)
 }
 
-/// Starts who writes and who brings it to disk with `sync`; both end with the last sender.
+/// Starts who writes, who brings it to disk with `sync`, and who moves it into the database; all end with the last
+/// sender.
 fn start_threads(
+    path: &Path,
     conn: Sqlite,
     stats: &Arc<SqlStats>,
     sync: impl FnMut() -> io::Result<()> + Send + 'static,
@@ -243,19 +246,25 @@ fn start_threads(
     let (writer, queue) = mpsc::channel(QUEUE_MAX);
     let (committed, commits) = sync_channel(COMMITS_MAX);
     let broken = CancellationToken::new();
+    let (checkpoints, mover) = checkpoint::pair(path, broken.clone()).map_err(failed_to_start)?;
+    let database = Database::open(path).map_err(failed_to_start)?;
+    spawn("sqlite-mover", move || mover.run(|| database.sync()))?;
     let (told, seen, counts) = (broken.clone(), broken.clone(), stats.clone());
     spawn("sqlite-disk", move || disk::run(&commits, sync, &told, &counts))?;
     let (runtime, counts) = (tokio::runtime::Handle::current(), stats.clone());
-    spawn("sqlite-writer", move || runtime.block_on(writer::run(conn, queue, committed, seen, counts)))?;
+    spawn("sqlite-writer", move || {
+        runtime.block_on(writer::run((conn, checkpoints), queue, committed, seen, counts))
+    })?;
     Ok((writer, broken))
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), StoreError> {
     let thread = std::thread::Builder::new().name(name.to_owned()).spawn(work);
-    thread.map(drop).map_err(|source| StoreError::Database {
-        what: "start its writing threads",
-        source: sqlx::Error::Io(source),
-    })
+    thread.map(drop).map_err(failed_to_start)
+}
+
+fn failed_to_start(source: io::Error) -> StoreError {
+    StoreError::Database { what: "start its writing threads", source: sqlx::Error::Io(source) }
 }
 
 async fn open_postgres(url: &str, migrate_first: bool) -> Result<Pools, StoreError> {
@@ -287,7 +296,7 @@ impl Db {
     ) -> Self {
         prepare_sqlite(path, true).await.unwrap();
         let stats = Arc::new(SqlStats::default());
-        let (writer, broken) = start_threads(Sqlite::writer(path).unwrap(), &stats, sync).unwrap();
+        let (writer, broken) = start_threads(path, Sqlite::writer(path).unwrap(), &stats, sync).unwrap();
         let sqlites = Sqlites { readers: Readers::new(path), writer, file: path.to_owned(), broken };
         Self { inner: Arc::new(Inner { pools: Pools::Sqlite(sqlites), stats }) }
     }

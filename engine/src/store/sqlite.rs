@@ -2,12 +2,14 @@
 //! where an asynchronous driver changes threads twice for each. Reads go by
 //! index and are short; what is long must be cut into pages.
 
+use std::cell::Cell;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
-use rusqlite::{CachedStatement, Connection, OpenFlags, Statement, ToSql};
+use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags, Statement, ToSql};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{Arg, StoreError};
@@ -19,10 +21,12 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Pages of the database that the writing connection keeps in memory at most, KiB; the default is 2,000.
 const WRITER_CACHE_KIB: u32 = 16_000;
-/// The log is moved into the database after so many pages of 4 KiB (the default is 1,000): hot pages are then written
-/// once for many commits.
-const CHECKPOINT_PAGES: u32 = 8_000;
 const READERS_MAX: usize = 8;
+
+thread_local! {
+    /// SQLite tells it at each commit, on the thread that commits.
+    static LOG_PAGES: Cell<u32> = const { Cell::new(0) };
+}
 
 /// A connection.
 pub(super) struct Sqlite(Connection);
@@ -97,10 +101,45 @@ impl Sqlite {
             ("checkpoint_fullfsync", "on".to_owned()),
             ("foreign_keys", "on".to_owned()),
             ("cache_size", format!("-{WRITER_CACHE_KIB}")),
-            ("wal_autocheckpoint", CHECKPOINT_PAGES.to_string()),
             ("temp_store", "memory".to_owned()),
         ];
+        let writer = Self::open(file, OpenFlags::SQLITE_OPEN_READ_WRITE, &pragmas)?;
+        // Instead of SQLite's own checkpoints, which are made by such a hook, too.
+        writer.0.wal_hook(Some(|_, pages| {
+            LOG_PAGES.set(u32::try_from(pages).unwrap_or_default());
+            Ok(())
+        }));
+        Ok(writer)
+    }
+
+    /// A connection that only moves the log into the database.
+    pub(super) fn mover(file: &Path) -> rusqlite::Result<Self> {
+        let pragmas = [
+            ("synchronous", "normal".to_owned()),
+            ("checkpoint_fullfsync", "on".to_owned()),
+            ("wal_autocheckpoint", "0".to_owned()),
+        ];
         Self::open(file, OpenFlags::SQLITE_OPEN_READ_WRITE, &pragmas)
+    }
+
+    /// Pages in the log after this thread's last commit.
+    pub(super) fn log_pages() -> u32 {
+        LOG_PAGES.get()
+    }
+
+    /// Moves as much of the log as no reader needs, while others write. Answers how many of its pages are moved now; 0
+    /// while another connection is at it.
+    ///
+    /// # Errors
+    /// `StorageFull` where the database has no room; all others leave unknown what is on disk.
+    pub(super) fn checkpoint(&self) -> io::Result<u32> {
+        let moved = self.0.query_row("pragma wal_checkpoint(passive)", [], |row| row.get::<_, i64>(2));
+        moved.map(|pages| u32::try_from(pages).unwrap_or_default()).map_err(|error| {
+            match error.sqlite_error_code() {
+                Some(ErrorCode::DiskFull) => io::Error::new(io::ErrorKind::StorageFull, error),
+                _ => io::Error::other(error),
+            }
+        })
     }
 
     fn reader(file: &Path) -> rusqlite::Result<Self> {

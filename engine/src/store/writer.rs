@@ -10,6 +10,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use super::checkpoint::Checkpoints;
 use super::disk::Committed;
 use super::sqlite::Sqlite;
 use super::tx::{Conn, count};
@@ -68,7 +69,7 @@ where
 /// Runs until every sender is dropped, on a thread of its own: its statements block, and so does a disk that does not
 /// keep up. When the disk is broken, nothing is written any more.
 pub(super) async fn run(
-    conn: Sqlite,
+    (conn, mut checkpoints): (Sqlite, Checkpoints),
     mut queue: mpsc::Receiver<Box<dyn Job>>,
     committed: SyncSender<Committed>,
     broken: CancellationToken,
@@ -90,6 +91,9 @@ pub(super) async fn run(
         }
         if let Err(unsent) = committed.send(jobs) {
             finish_all(unsent.0, || StoreError::Closed);
+        }
+        if let Conn::SqliteWriter(conn) = &tx.conn {
+            checkpoints.after_commit(conn, Sqlite::log_pages());
         }
     }
 }
