@@ -59,6 +59,15 @@ impl Clock {
         }
     }
 
+    /// Microseconds for which the calling thread has worked so far, without those for which it waited for a processor.
+    /// A fixed clock knows only [`Self::micros`].
+    pub fn worked_micros(&self) -> u64 {
+        match &*self.0 {
+            Source::System { .. } => worked().unwrap_or_else(|| self.micros()),
+            Source::Fixed { .. } => self.micros(),
+        }
+    }
+
     /// 128 unpredictable bits (a counter in a fixed clock).
     pub fn random(&self) -> u128 {
         match &*self.0 {
@@ -86,9 +95,35 @@ pub fn parse_rfc3339(text: &str) -> Result<i64, jiff::Error> {
     text.parse::<jiff::Timestamp>().map(|at| at.as_millisecond())
 }
 
+/// What the system says of this thread; `None` where it says nothing.
+#[cfg(unix)]
+fn worked() -> Option<u64> {
+    let worked = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    u64::try_from(worked.tv_sec * 1_000_000 + worked.tv_nsec / 1_000).ok()
+}
+
+#[cfg(not(unix))]
+fn worked() -> Option<u64> {
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_thread_that_waits_does_not_work() {
+        let clock = Clock::system();
+        let (began, before) = (clock.micros(), clock.worked_micros());
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        let (elapsed, worked) = (clock.micros() - began, clock.worked_micros() - before);
+        assert!(elapsed >= 50_000 && worked < elapsed / 2, "{worked} of {elapsed} us");
+        let before = clock.worked_micros();
+        while clock.worked_micros() - before < 5_000 {
+            std::hint::spin_loop(); // ends: this is work
+        }
+    }
 
     #[test]
     fn a_fixed_clock_moves_only_when_told() {

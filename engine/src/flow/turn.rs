@@ -306,8 +306,8 @@ fn on_the_past(
 /// Shows fresh events to the rules that subscribe to them, applies what they ask for, and so on with what that raised.
 fn show_to_rules(clock: &Clock, case: &mut Case<'_>) {
     let view = case.view.clone();
-    let clock = clock.clone();
-    let stopwatch = Stopwatch::new(move || clock.micros());
+    let (elapsed, worked) = (clock.clone(), clock.clone());
+    let stopwatch = Stopwatch::new(move || elapsed.micros()).with_work(move || worked.worked_micros());
     while let Some(event) = case.fresh.pop_front() {
         if !view.rules.is_subscribed(event.body.kind()) {
             continue;

@@ -2,7 +2,7 @@
 
 use rhai::{EvalAltResult, ParseError, ParseErrorType, Position};
 
-use super::{CALL_LEVELS_MAX, ENTRIES_MAX, OPERATIONS_MAX, STRING_BYTES_MAX, WALL_MS_MAX, names};
+use super::{CALL_LEVELS_MAX, ENTRIES_MAX, OPERATIONS_MAX, RUN_MS_MAX, STRING_BYTES_MAX, names};
 use crate::problem::{Problem, nearest};
 use crate::vocabulary::{FORBIDDEN, Wrong};
 
@@ -30,7 +30,7 @@ pub(super) fn problem(error: &EvalAltResult) -> Problem {
                 .with_hint("is there a loop that does not end?")
         }
         EvalAltResult::ErrorTerminated(..) => {
-            new("too_slow", format!("the rule ran longer than {WALL_MS_MAX} ms"))
+            new("too_slow", format!("the rule ran longer than {RUN_MS_MAX} ms"))
                 .with_hint("do less work per event")
         }
         EvalAltResult::ErrorStackOverflow(_) => {

@@ -101,6 +101,27 @@ fn s10_a_slow_rule_is_stopped_by_the_stopwatch() {
 }
 
 #[test]
+fn s10_a_rule_that_had_to_wait_for_the_machine_goes_on() {
+    // Every look at the stopwatch takes a millisecond of the clock and a hundredth of work; then all of it is work.
+    let decide_with = |work_us: u64| {
+        let (elapsed, worked) = (AtomicU64::new(0), AtomicU64::new(0));
+        let stopwatch = Stopwatch::new(move || elapsed.fetch_add(1_000, Ordering::Relaxed))
+            .with_work(move || worked.fetch_add(work_us, Ordering::Relaxed));
+        let (event, facts) = hello();
+        let rules =
+            vec![rule(1, "", "let n = 0; while n < 600 { n += 1; } archive();"), rule(2, "", "opt_out();")];
+        decide(&RuleSet::new(rules), &event, &facts, &stopwatch)
+    };
+    let busy = decide_with(10);
+    assert_eq!(calls(&busy), ["archive()", "opt_out()"]);
+    assert!(busy.runs[0].micros > 100_000, "{}", busy.runs[0].micros);
+    let slow = decide_with(1_000);
+    assert_eq!(failure(&slow.runs[0]), "too_slow");
+    assert!((100_000..110_000).contains(&slow.runs[0].micros), "{}", slow.runs[0].micros);
+    assert_eq!(calls(&slow), ["opt_out()"]);
+}
+
+#[test]
 fn s10_operations_are_counted() {
     let decision =
         on_hello(vec![rule(1, "", "let n = 0; for i in 0..100 { n += i; }"), rule(2, "", "archive();")]);
