@@ -108,7 +108,7 @@ impl Shared {
 }
 
 /// The database's own file, for syncing it. Never closed: that would free the locks on it that SQLite holds in this
-/// process (https://www.sqlite.org/howtocorrupt.html, 2.2).
+/// process (<https://www.sqlite.org/howtocorrupt.html>, 2.2).
 pub(super) struct Database(ManuallyDrop<File>);
 
 impl Database {
