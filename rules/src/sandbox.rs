@@ -22,7 +22,7 @@ pub use run::Stopwatch;
 
 /// Most operations of one run; the run fails at the limit.
 pub const OPERATIONS_MAX: u64 = 100_000;
-/// Longest run, milliseconds of the stopwatch; twice as long where the machine was busy with something else.
+/// Longest run, milliseconds of the stopwatch. One that counts work, too, lets a run work as long again after that.
 pub const RUN_MS_MAX: u64 = 50;
 /// Deepest nesting of calls.
 pub const CALL_LEVELS_MAX: usize = 32;
